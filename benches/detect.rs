@@ -1,0 +1,40 @@
+//! The whole detection of one image, from its upload to its map, with the shipped models: noising, every step of every run,
+//! residual and blur. The weights are on the device already; reading files and drawing pictures are not counted.
+use common::{devices, group, random};
+use criterion::Criterion;
+use residua::detect::{AnoDdpm, ModelFolder};
+use residua::{Result, Shape};
+use std::path::Path;
+
+mod common;
+
+fn run(c: &mut Criterion) -> Result<()> {
+    for model in ["texture", "brain-flair"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights").join(model);
+        if !path.join("detector.json").is_file() {
+            eprintln!("SKIPPED: {} is not here", path.display());
+            continue;
+        }
+        let folder = ModelFolder::open(&path, |settings| settings, None, |_| Ok(()))?;
+        let input = &folder.config.input;
+        let image = random(Shape::new(1, input.height, input.width, input.channels), 1);
+        for (name, device) in devices() {
+            let mut g = group(c, &format!("detect/{model}"));
+            let mut ready: Option<AnoDdpm> = None;
+            g.bench_function(&name, |b| {
+                let detector = ready.get_or_insert_with(|| {
+                    device.drive(AnoDdpm::new(&device, &folder, 1)).expect("the device takes the model")
+                });
+                b.iter(|| device.drive(detector.run(&image, 0, |_| true)).expect("the device is there"));
+            });
+            g.finish();
+        }
+    }
+    Ok(())
+}
+
+fn main() {
+    let mut c = Criterion::default().configure_from_args();
+    run(&mut c).expect("the shipped models are sound");
+    c.final_summary();
+}

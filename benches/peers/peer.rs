@@ -1,0 +1,77 @@
+//! The Rust side of the comparisons in this folder: sets something up, then runs it once for every line on the standard
+//! input and answers with the seconds it took. The script on the other side interleaves its own runs with these.
+//!
+//!     peer unet FOLDER SIZE DEVICE        one step of a model's UNet, one SIZE×SIZE image
+//!     peer conv CIN COUT SIZE DEVICE      one 3×3 convolution with padding
+use residua::graph::{ConvSpec, Graph, SectionId, StateId};
+use residua::kernels::StepRow;
+use residua::model::{Checkpoint, Config, Overrides, read};
+use residua::{Device, Error, Result, Shape, Tensor};
+use std::io::BufRead;
+use std::path::Path;
+use std::time::Instant;
+
+fn main() -> Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let (graph, device) = match words[..] {
+        ["unet", folder, size, device] => (unet(Path::new(folder), number(size)?)?, device),
+        ["conv", cin, cout, size, device] => (conv(number(cin)?, number(cout)?, number(size)?)?, device),
+        _ => return Err(Error::Invalid("unet FOLDER SIZE DEVICE, or conv CIN COUT SIZE DEVICE".into())),
+    };
+    serve(&graph, &pollster::block_on(Device::select(device))?)
+}
+
+fn number(text: &str) -> Result<usize> {
+    text.parse().map_err(|_| Error::Invalid(format!("`{text}` is not a number")))
+}
+
+/// Values without denormals, like the other side's.
+fn pattern(n: usize, scale: f32) -> Vec<f32> {
+    (0..n).map(|i| ((i * 7919 % 1000) as f32 / 500.0 - 1.0) * scale).collect()
+}
+
+fn unet(folder: &Path, size: usize) -> Result<Graph> {
+    let ck = Checkpoint::open(folder)?;
+    let spec = read(&ck, &Config::beside(ck.path())?, &Overrides::default())?;
+    let mut g = Graph::new();
+    let x = g.state("x", Shape::new(1, size, size, spec.in_channels()));
+    let t = g.state("t", Shape::new(1, 1, 1, 1));
+    g.section("step");
+    let (x, t) = (g.read(x), g.read(t));
+    let node = spec.build(&ck, &mut g, x, t, None)?;
+    let out = g.state("out", g.shape(node));
+    g.write(out, node)?;
+    Ok(g)
+}
+
+fn conv(cin: usize, cout: usize, size: usize) -> Result<Graph> {
+    let (weight, bias) = (pattern(cout * cin * 9, 0.05), pattern(cout, 1.0));
+    let mut g = Graph::new();
+    let x = g.state("x", Shape::new(1, size, size, cin));
+    g.section("conv");
+    let x = g.read(x);
+    let spec = ConvSpec { weight: &weight, shape: [cout, cin, 3, 3], bias: Some(&bias), stride: 1, pad: [1; 4] };
+    let node = g.conv("conv", x, &spec)?;
+    let out = g.state("out", g.shape(node));
+    g.write(out, node)?;
+    Ok(g)
+}
+
+fn serve(graph: &Graph, device: &Device) -> Result<()> {
+    let mut session = device.drive(device.session(graph, 1))?;
+    for (i, s) in graph.states.iter().enumerate() {
+        session.upload(StateId(i), &Tensor { shape: s.shape, data: pattern(s.shape.len(), 1.0) })?;
+    }
+    session.set_steps(&[StepRow::default()])?;
+    println!("{}", device.name());
+    for line in std::io::stdin().lock().lines() {
+        // How often to run it in one go.
+        let n = line.ok().and_then(|l| l.trim().parse().ok()).unwrap_or(1);
+        let schedule = vec![(SectionId(0), 0); n];
+        let start = Instant::now();
+        device.drive(session.run(&schedule, |_| true))?;
+        println!("{}", start.elapsed().as_secs_f64() / n as f64);
+    }
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! A golden folder: what it holds and which network it belongs to.
+use super::io::Io;
+use super::measure::{Deviation, deviation};
+use crate::model::{Checkpoint, Config, Overrides, UnetSpec, read};
+use crate::{Device, Error, Result, Tensor};
+use std::path::{Path, PathBuf};
+
+/// A folder with `config.json` and `io.safetensors`.
+pub(super) struct Golden {
+    pub folder: PathBuf,
+    pub config: Config,
+    pub io: Io,
+    pub tolerance: Option<f64>,
+}
+
+/// What is to be done with a golden.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// One call of a UNet.
+    Network,
+    /// Simplex noise for seeds and times.
+    SimplexFields,
+    /// AnoDDPM, noising and denoising.
+    AnoDdpm,
+    /// A chain by a diffusers scheduler.
+    Diffusers,
+    /// A chain by guided-diffusion's respaced sampler.
+    Guided,
+}
+
+/// NMSE of a network's output that passes.
+pub(super) const NETWORK_TOLERANCE: f64 = 1e-9;
+/// NMSE of a chain's output that passes.
+pub(super) const CHAIN_TOLERANCE: f64 = 1e-6;
+
+/// A network and what is known of it.
+pub(super) struct Network {
+    pub checkpoint: Checkpoint,
+    pub spec: UnetSpec,
+}
+
+impl Network {
+    fn open(path: &Path) -> Result<Self> {
+        let checkpoint = Checkpoint::open(path)?;
+        let config = Config::beside(checkpoint.path())?;
+        let spec = read(&checkpoint, &config, &Overrides::default())?;
+        Ok(Network { checkpoint, spec })
+    }
+}
+
+impl Golden {
+    /// Reads the two files.
+    pub fn open(folder: &Path, tolerance: Option<f64>) -> Result<Self> {
+        let config = Config::beside(&folder.join("io.safetensors"))?;
+        Ok(Golden { folder: folder.to_owned(), config, io: Io::read(folder)?, tolerance })
+    }
+    /// What it is, by its config; the name of what it is instead when that is nothing Residua computes.
+    pub fn kind(&self) -> Result<Result<Kind, String>> {
+        let c = &self.config;
+        if let Some(class) = c.text("_class_name")? {
+            let unet = ["UNet2DModel", "DiffusionModelUNet", "UNetModel"].iter().any(|n| class.ends_with(n));
+            let known = unet && !class.ends_with("EncoderUNetModel");
+            return Ok(if known { Ok(Kind::Network) } else { Err(class.to_owned()) });
+        }
+        if c.has("scheduler") {
+            return Ok(Ok(Kind::Diffusers));
+        }
+        if let Some(sampler) = c.text("sampler")? {
+            let known = sampler.starts_with("guided-diffusion");
+            return Ok(if known { Ok(Kind::Guided) } else { Err(sampler.to_owned()) });
+        }
+        if let Some(method) = c.text("method")? {
+            return Ok(if method == "anoddpm" { Ok(Kind::AnoDdpm) } else { Err(method.to_owned()) });
+        }
+        if c.has("seeds") && c.has("t") {
+            return Ok(Ok(Kind::SimplexFields));
+        }
+        let network = self.folder.join("model.safetensors").is_file();
+        Ok(if network { Ok(Kind::Network) } else { Err("of no known kind".to_owned()) })
+    }
+    /// Runs it.
+    pub fn run(&self, kind: Kind, device: &Device) -> Result<Vec<Deviation>> {
+        match kind {
+            Kind::Network => super::network::run(self, device),
+            Kind::SimplexFields => super::anoddpm::fields(self, device),
+            Kind::AnoDdpm => super::anoddpm::run(self, device),
+            Kind::Diffusers => super::chain::diffusers(self, device),
+            Kind::Guided => super::chain::guided(self, device),
+        }
+    }
+    /// The network in the golden's own folder.
+    pub fn own_network(&self) -> Result<Network> {
+        Network::open(&self.folder)
+    }
+    /// The network that `model` in the config names: beside the folder of chains, or beside or in the chain.
+    pub fn network(&self) -> Result<Network> {
+        let name = self.config.text("model")?;
+        let name = name.ok_or_else(|| Error::file(self.config.path(), "`model` is missing"))?;
+        let real = std::fs::canonicalize(&self.folder).map_err(|e| Error::io(&self.folder, e))?;
+        let places: Vec<PathBuf> = real.ancestors().skip(1).take(2).chain([&*real]).map(|p| p.join(name)).collect();
+        let found = [1, 0, 2].iter().filter_map(|&i| places.get(i)).find(|p| p.is_dir());
+        let Some(folder) = found else {
+            let fault =
+                format!("`model` is `{name}`, and there is no such folder beside the chain or beside its parent");
+            return Err(Error::file(self.config.path(), fault));
+        };
+        Network::open(folder)
+    }
+    /// A setting that must be there.
+    pub fn need<T>(&self, key: &str, value: Option<T>) -> Result<T> {
+        value.ok_or_else(|| Error::file(self.config.path(), format!("`{key}` is missing")))
+    }
+    /// A list of whole numbers.
+    pub fn integers(&self, key: &str) -> Result<Option<Vec<i64>>> {
+        let Some(value) = self.config.get(key) else { return Ok(None) };
+        let list = value.as_array().and_then(|a| a.iter().map(serde_json::Value::as_i64).collect());
+        let fault = || Error::file(self.config.path(), format!("`{key}` is {value}, not a list of whole numbers"));
+        list.map(Some).ok_or_else(fault)
+    }
+    /// A result against a tensor of the golden.
+    pub fn compare(&self, output: &str, found: &Tensor, tolerance: f64) -> Result<Deviation> {
+        let reference = self.io.get(output)?;
+        let Tensor { shape: s, data } = found;
+        let ones = |d: &[usize]| d.iter().copied().filter(|&n| n != 1).collect::<Vec<_>>();
+        if ones(&reference.dims) != ones(&[s.n, s.c, s.h, s.w]) {
+            let fault = format!("is {:?}, but the result is {:?}", reference.dims, [s.n, s.c, s.h, s.w]);
+            return Err(self.io.fault(output, fault));
+        }
+        Ok(deviation(output, data, &reference, self.tolerance.unwrap_or(tolerance)))
+    }
+}

@@ -1,0 +1,92 @@
+//! `io.safetensors`: what a golden was given and what the original made of it.
+use crate::{Error, Result, Shape, Tensor};
+use half::{bf16, f16};
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use std::path::{Path, PathBuf};
+
+/// The file, read whole.
+pub(super) struct Io {
+    path: PathBuf,
+    bytes: Vec<u8>,
+}
+
+/// One tensor as numbers, row-major.
+pub(super) struct Values {
+    pub dims: Vec<usize>,
+    pub data: Vec<f64>,
+}
+
+impl Io {
+    /// Reads a folder's `io.safetensors` and checks its header.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join("io.safetensors");
+        let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
+        SafeTensors::deserialize(&bytes).map_err(|e| Error::file(&path, format!("not a safetensors file: {e}")))?;
+        Ok(Io { path, bytes })
+    }
+    /// A tensor that may be absent.
+    pub fn find(&self, name: &str) -> Result<Option<Values>> {
+        let Ok(file) = SafeTensors::deserialize(&self.bytes) else { return Ok(None) };
+        let Ok(view) = file.tensor(name) else { return Ok(None) };
+        let data = decode(&view).ok_or_else(|| self.fault(name, format!("has dtype {}", view.dtype())))?;
+        Ok(Some(Values { dims: view.shape().to_vec(), data }))
+    }
+    /// A tensor that must be there.
+    pub fn get(&self, name: &str) -> Result<Values> {
+        let missing = || Error::MissingTensor { path: self.path.clone(), key: name.to_owned() };
+        self.find(name)?.ok_or_else(missing)
+    }
+    /// An image batch (N,C,H,W).
+    pub fn image(&self, name: &str) -> Result<Tensor> {
+        let v = self.get(name)?;
+        let &[n, c, h, w] = &v.dims[..] else {
+            return Err(self.fault(name, format!("is {:?}, not (N,C,H,W)", v.dims)));
+        };
+        self.tensor(name, Shape::new(n, h, w, c), &v.data)
+    }
+    /// One number a sample, as (N,1,1,1); a single one belongs to every sample.
+    pub fn numbers(&self, name: &str, n: usize) -> Result<Option<Tensor>> {
+        let Some(v) = self.find(name)? else { return Ok(None) };
+        let data = match v.data.len() {
+            1 => vec![v.data[0]; n],
+            len if len == n => v.data,
+            _ => return Err(self.fault(name, format!("is {:?}, not one number for each of {n} samples", v.dims))),
+        };
+        self.tensor(name, Shape::new(n, 1, 1, 1), &data).map(Some)
+    }
+    /// Draws of noise (D,N,C,H,W) for images of this shape, as (D·N,C,H,W), and D; at least `draws`, of which
+    /// those that are missing are zeros when no more than `idle` are.
+    pub fn draws(&self, name: &str, image: Shape, draws: usize, idle: usize) -> Result<Tensor> {
+        let mut v = self.get(name)?;
+        let each = [image.n, image.c, image.h, image.w];
+        let fits = v.dims.len() == 5 && v.dims[1..] == each && v.dims[0] + idle >= draws;
+        if !fits {
+            let fault = format!("is {:?}, but {draws} draws of (N,C,H,W) = {each:?} are needed", v.dims);
+            return Err(self.fault(name, fault));
+        }
+        v.data.resize(draws * image.len(), 0.0);
+        self.tensor(name, Shape { n: draws * image.n, ..image }, &v.data)
+    }
+    fn tensor(&self, name: &str, shape: Shape, data: &[f64]) -> Result<Tensor> {
+        Tensor::new(shape, data.iter().map(|&v| v as f32).collect()).map_err(|e| self.fault(name, e.to_string()))
+    }
+    /// An error about a tensor of this file.
+    pub fn fault(&self, name: &str, fault: String) -> Error {
+        Error::file(&self.path, format!("tensor `{name}` {fault}"))
+    }
+}
+
+/// Little-endian numbers; none for a dtype that no golden has.
+fn decode(view: &TensorView) -> Option<Vec<f64>> {
+    let b = view.data();
+    Some(match view.dtype() {
+        Dtype::F64 => b.as_chunks().0.iter().map(|&v| f64::from_le_bytes(v)).collect(),
+        Dtype::F32 => b.as_chunks().0.iter().map(|&v| f32::from_le_bytes(v).into()).collect(),
+        Dtype::F16 => b.as_chunks().0.iter().map(|&v| f16::from_le_bytes(v).into()).collect(),
+        Dtype::BF16 => b.as_chunks().0.iter().map(|&v| bf16::from_le_bytes(v).into()).collect(),
+        Dtype::I64 => b.as_chunks().0.iter().map(|&v| i64::from_le_bytes(v) as f64).collect(),
+        Dtype::I32 => b.as_chunks().0.iter().map(|&v| i32::from_le_bytes(v).into()).collect(),
+        Dtype::U8 => b.iter().map(|&v| v.into()).collect(),
+        _ => return None,
+    })
+}

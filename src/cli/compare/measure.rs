@@ -1,0 +1,55 @@
+//! How far a result is from its reference.
+use super::io::Values;
+use serde::Serialize;
+
+/// One output, compared.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Deviation {
+    /// The output's name in the golden.
+    pub output: String,
+    /// |out − ref|² / |ref|²; null in JSON when it is no number.
+    pub nmse: f64,
+    /// The largest |out − ref|; null in JSON when it is no number.
+    pub worst: f64,
+    /// The largest NMSE that passes.
+    pub tolerance: f64,
+    /// Within tolerance.
+    pub ok: bool,
+}
+
+/// Compares values in the reference's order. Another number of values, a NaN or an infinity on either side never passes.
+pub(super) fn deviation(output: &str, found: &[f32], reference: &Values, tolerance: f64) -> Deviation {
+    let (mut error, mut norm, mut worst) = (0.0f64, 0.0f64, 0.0f64);
+    let mut finite = found.len() == reference.data.len();
+    for (&a, &b) in found.iter().zip(&reference.data) {
+        let d = f64::from(a) - b;
+        finite &= d.is_finite();
+        error += d * d;
+        norm += b * b;
+        worst = worst.max(d.abs());
+    }
+    let nmse = match (finite, error == 0.0) {
+        (false, _) => f64::NAN,
+        (true, true) => 0.0,
+        (true, false) => error / norm.max(f64::MIN_POSITIVE),
+    };
+    let worst = if finite { worst } else { f64::NAN };
+    Deviation { output: output.to_owned(), nmse, worst, tolerance, ok: nmse <= tolerance }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_finite_and_close_passes() {
+        let reference = |data: &[f64]| Values { dims: vec![data.len()], data: data.to_vec() };
+        let of = |found: &[f32], data: &[f64]| deviation("out", found, &reference(data), 1e-3);
+        let d = of(&[3.0, 4.5], &[3.0, 4.0]);
+        assert_eq!((d.nmse, d.worst, d.ok), (0.01, 0.5, false));
+        assert!(of(&[0.0], &[0.0]).ok && !of(&[1e-9], &[0.0]).ok);
+        assert!(!of(&[f32::NAN], &[0.0]).ok && !of(&[1.0], &[f64::NAN]).ok);
+        assert!(!of(&[f32::INFINITY], &[f64::INFINITY]).ok && !of(&[1.0], &[1.0, 1.0]).ok);
+        assert!(!deviation("out", &[1.0], &reference(&[1.0]), f64::NAN).ok);
+    }
+}

@@ -1,0 +1,190 @@
+//! `residua detect`: images in; scores, maps, pictures and a report out.
+use super::{DeviceArgs, NetworkArgs};
+use crate::data::{check_writable, find_inputs};
+use crate::detect::ModelFolder;
+use crate::detect::config::SamplerConfig;
+use crate::report::{Results, Verdict, write_report};
+use crate::{Error, Result};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+mod items;
+mod outputs;
+mod run;
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Images, volumes, arrays, or folders of them; the model's own samples when none is given
+    #[arg(value_name = "IMAGE|FOLDER")]
+    inputs: Vec<PathBuf>,
+    /// Model folder or safetensors file [default: the shipped texture model]
+    #[arg(long, value_name = "FOLDER")]
+    model: Option<PathBuf>,
+    /// Where the results go
+    #[arg(long, default_value = "residua-out", value_name = "DIR")]
+    out: PathBuf,
+    #[command(flatten)]
+    device: DeviceArgs,
+    #[command(flatten)]
+    network: NetworkArgs,
+    /// Chooses all noise
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Noise level: how far the image is dissolved before it is healed
+    #[arg(long, value_name = "T")]
+    lambda: Option<usize>,
+    /// DDIM steps on the way back, instead of what the model folder says
+    #[arg(long, value_name = "N")]
+    steps: Option<usize>,
+    /// Reconstructions to average, instead of what the model folder says
+    #[arg(long, value_name = "N")]
+    runs: Option<usize>,
+    /// Images healed at once [default: 8 on a GPU, 4 on the processor]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    batch: Option<u16>,
+    /// Scores above it are anomalous, instead of what the model folder says
+    #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
+    threshold: Option<f64>,
+    /// Pixels of the map above it are in the mask, instead of what the model folder says
+    #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
+    pixel_threshold: Option<f64>,
+    /// Side of the network's input, for checkpoints that do not say
+    #[arg(long, value_name = "PIXELS")]
+    size: Option<usize>,
+    /// Axis of a volume that is cut into slices
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=2))]
+    axis: u8,
+    /// Write the raw map of each image as map.npy (float32)
+    #[arg(long)]
+    maps: bool,
+    /// Print results.json to the standard output
+    #[arg(long)]
+    json: bool,
+    /// End with exit code 1 when anything is anomalous
+    #[arg(long)]
+    gate: bool,
+    /// Keep the results that the output folder already holds for the same files, model and settings
+    #[arg(long)]
+    resume: bool,
+}
+
+pub(super) fn run(args: &Args) -> Result<ExitCode> {
+    let model = open_model(args)?;
+    let given = if args.inputs.is_empty() { samples(&model.path)? } else { args.inputs.clone() };
+    let inputs = find_inputs(&given)?;
+    check_writable(&args.out)?;
+    let device = args.device.open()?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = stop.clone();
+    // Only a second handler in the same process can make this fail; the first one then keeps its place.
+    let _ = ctrlc::set_handler(move || flag.store(true, Ordering::SeqCst));
+
+    let mut job = run::Job::new(args, &model, device, stop);
+    let (items, unreadable) = items::expand(&inputs, usize::from(args.axis));
+    job.results.failures.extend(unreadable);
+    let done = job.detect(items);
+    let results = job.finish();
+    results.write(&args.out)?;
+    write_report(&args.out, &results, &settings(args, &model))?;
+    done?;
+    if args.json {
+        let text = serde_json::to_string_pretty(&results).map_err(|e| Error::Invalid(e.to_string()))?;
+        println!("{text}");
+    } else {
+        summary(args, &results);
+    }
+    Ok(exit_code(args, &results))
+}
+
+fn exit_code(args: &Args, results: &Results) -> ExitCode {
+    for f in &results.failures {
+        // The error names the file itself where it can.
+        let path = f.path.display().to_string();
+        if f.error.starts_with(&path) {
+            eprintln!("error: {}", f.error)
+        } else {
+            eprintln!("error: {path}: {}", f.error)
+        }
+    }
+    if !results.failures.is_empty() {
+        return ExitCode::from(2);
+    }
+    ExitCode::from(u8::from(args.gate && results.count(Verdict::Anomalous) > 0))
+}
+
+fn summary(args: &Args, results: &Results) {
+    let width = results.records.iter().map(|r| r.name.chars().count()).max().unwrap_or(0);
+    for r in &results.records {
+        println!("{:width$}  {:10.6}  {}", r.name, r.score, r.verdict.as_str());
+    }
+    let anomalous = results.count(Verdict::Anomalous);
+    println!(
+        "{} images, {anomalous} anomalous, {} failed; pictures and report in {}",
+        results.records.len(),
+        results.failures.len(),
+        args.out.join("report.html").display()
+    );
+}
+
+fn open_model(args: &Args) -> Result<ModelFolder> {
+    let path = match &args.model {
+        Some(p) => p.clone(),
+        None => shipped_model()?,
+    };
+    let model = ModelFolder::open(
+        &path,
+        |base| args.network.overrides(base),
+        args.size,
+        |c| {
+            c.lambda = args.lambda.unwrap_or(c.lambda);
+            c.runs = args.runs.unwrap_or(c.runs);
+            c.threshold.image = args.threshold.or(c.threshold.image);
+            c.threshold.pixel = args.pixel_threshold.or(c.threshold.pixel);
+            if let Some(steps) = args.steps {
+                let eta = if let SamplerConfig::Ddim { eta, .. } = c.sampler { eta } else { 0.0 };
+                c.sampler = SamplerConfig::Ddim { steps, eta };
+            }
+            // A lower lambda leaves no room for as many steps.
+            if let (SamplerConfig::Ddim { steps, .. }, None) = (&mut c.sampler, args.steps) {
+                *steps = (*steps).min(c.lambda);
+            }
+            Ok(())
+        },
+    )?;
+    model.settle(args.network.strict)?;
+    Ok(model)
+}
+
+/// The model that comes with Residua: beside the current folder, beside the program, or where it was built.
+fn shipped_model() -> Result<PathBuf> {
+    let beside = std::env::current_exe().ok().and_then(|p| p.parent().map(Path::to_owned));
+    let places = [Some(PathBuf::from(".")), beside, Some(PathBuf::from(env!("CARGO_MANIFEST_DIR")))];
+    let folders = places.into_iter().flatten().map(|p| p.join("weights/texture"));
+    folders.into_iter().find(|p| p.join("detector.json").is_file()).ok_or_else(|| {
+        Error::Invalid("the shipped model weights/texture is not here; name a model folder with --model".into())
+    })
+}
+
+/// The sample images of a model folder: everything under `samples` but the masks.
+fn samples(model: &Path) -> Result<Vec<PathBuf>> {
+    let folder = model.join("samples");
+    let entries = std::fs::read_dir(&folder)
+        .map_err(|_| Error::Invalid(format!("name the images to inspect: {} has no samples", model.display())))?;
+    let mut folders: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
+    folders.retain(|p| p.is_dir() && p.file_name().is_some_and(|n| n != "masks"));
+    folders.sort();
+    Ok(folders)
+}
+
+/// What the report shows beside the settings that the records hold.
+fn settings(args: &Args, model: &ModelFolder) -> Vec<(String, String)> {
+    let c = &model.config;
+    vec![
+        ("model folder".into(), model.path.display().to_string()),
+        ("network input".into(), format!("{} × {} × {}", c.input.width, c.input.height, c.input.channels)),
+        ("parameters".into(), model.parameters().to_string()),
+        ("output".into(), args.out.display().to_string()),
+    ]
+}

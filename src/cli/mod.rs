@@ -1,0 +1,115 @@
+//! The command line: one file a command, each with its arguments and what it does.
+use crate::{Device, Result};
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+mod bench;
+mod compare;
+mod detect;
+mod devices;
+mod inspect;
+mod network;
+mod shaders;
+
+/// What every command that opens a checkpoint lets the user say about it.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct NetworkArgs {
+    /// Attention heads, where neither the weights nor a config say how many
+    #[arg(long, value_name = "N")]
+    heads: Option<usize>,
+    /// Channels of one attention head, instead of --heads
+    #[arg(long, value_name = "N", conflicts_with = "heads")]
+    head_channels: Option<usize>,
+    /// How a guided-diffusion checkpoint orders q, k and v: legacy or new
+    #[arg(long, value_name = "ORDER")]
+    attention_order: Option<crate::model::AttentionOrder>,
+    /// Refuse checkpoints with tensors that the network does not use
+    #[arg(long)]
+    strict: bool,
+}
+
+impl NetworkArgs {
+    /// The flags over `base` (what detector.json says).
+    pub(crate) fn overrides(&self, base: crate::model::Overrides) -> crate::model::Overrides {
+        crate::model::Overrides {
+            heads: self.heads.or(base.heads.filter(|_| self.head_channels.is_none())),
+            head_channels: self.head_channels.or(base.head_channels.filter(|_| self.heads.is_none())),
+            attention_order: self.attention_order.or(base.attention_order),
+            ..base
+        }
+    }
+}
+
+/// Where to compute.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct DeviceArgs {
+    /// auto (a hardware GPU if there is one, otherwise the processor), cpu, gpu, or part of an adapter's name
+    #[arg(long, default_value = "auto", value_name = "DEVICE")]
+    device: String,
+}
+
+impl DeviceArgs {
+    pub(crate) fn open(&self) -> Result<Device> {
+        pollster::block_on(Device::select(&self.device))
+    }
+}
+
+#[derive(Parser)]
+#[command(version, about = "Finds what does not belong in an image, by diffusion models that know only the normal")]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    detect: detect::Args,
+    /// Say more (-v: what is chosen and why, -vv: everything)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Subcommand)]
+#[allow(clippy::large_enum_variant)]
+enum Command {
+    /// Find anomalies in images (what `residua` alone does)
+    Detect(detect::Args),
+    /// Tell what a model folder or a safetensors file is
+    Inspect(inspect::Args),
+    /// List the adapters of this machine
+    Devices(devices::Args),
+    /// Run golden folders and hold the results to theirs
+    Compare(compare::Args),
+    /// Time the kernels of a model one by one
+    Bench(bench::Args),
+    /// Write out every specialised shader that a model would run
+    Shaders(shaders::Args),
+}
+
+/// Runs the command line of this process: 0 when all went well, 1 when `--gate` or `compare` found something, 2 on errors.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let level = match cli.verbose {
+        0 => tracing::Level::WARN,
+        1 => tracing::Level::INFO,
+        _ => tracing::Level::DEBUG,
+    };
+    // A second subscriber (a host's, a test's) may be there already; it then keeps its place.
+    let _ = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_target(false)
+        .without_time()
+        .with_writer(std::io::stderr)
+        .try_init();
+    let done = match cli.command {
+        None => detect::run(&cli.detect),
+        Some(Command::Detect(a)) => detect::run(&a),
+        Some(Command::Inspect(a)) => inspect::run(&a),
+        Some(Command::Devices(a)) => devices::run(&a),
+        Some(Command::Compare(a)) => compare::run(&a),
+        Some(Command::Bench(a)) => bench::run(&a),
+        Some(Command::Shaders(a)) => shaders::run(&a),
+    };
+    done.unwrap_or_else(|e| {
+        eprintln!("error: {e}");
+        ExitCode::from(2)
+    })
+}

@@ -1,0 +1,70 @@
+//! `residua shaders`: every specialised shader that a model would run, as files. Needs no GPU.
+use super::NetworkArgs;
+use super::network::{Network, Size};
+use crate::data::{check_writable, write_bytes};
+use crate::gpu::specialise;
+use crate::graph::{Fusion, Plan, fuse, lower};
+use crate::{Error, Result};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Model folder or safetensors file
+    #[arg(long, value_name = "FOLDER")]
+    model: PathBuf,
+    /// Where the .wgsl files go
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    #[command(flatten)]
+    network: NetworkArgs,
+    /// Input size, a side or HEIGHTxWIDTH, instead of what the folder says
+    #[arg(long, value_name = "SIZE")]
+    size: Option<Size>,
+}
+
+/// A shader's text and how often it is launched.
+struct Text {
+    wgsl: String,
+    file: &'static str,
+    launches: usize,
+}
+
+pub(super) fn run(args: &Args) -> Result<ExitCode> {
+    let network = Network::open(&args.model, &args.network, args.size)?;
+    let work = network.work(args.network.strict)?;
+    let plan = Plan::new(&lower(&fuse(&work.graph, Fusion::Full), true));
+    let mut texts: BTreeMap<String, Text> = BTreeMap::new();
+    for launch in plan.sections.iter().flatten() {
+        let Some(kernel) = launch.op.kernel() else { continue };
+        let shader = kernel.shader(&launch.io);
+        let wgsl = specialise(&shader, launch.io.inputs.len(), launch.weights.len())?;
+        let name = format!("{}-{}.wgsl", shader.label, short_hash(&wgsl));
+        texts.entry(name).or_insert(Text { wgsl, file: shader.file, launches: 0 }).launches += 1;
+    }
+    check_writable(&args.out)?;
+    for (name, text) in &texts {
+        write_bytes(&args.out.join(name), text.wgsl.as_bytes())?;
+        println!("{:4} launches  {name}", text.launches);
+    }
+    // After writing: a text that is refused is there to be looked at.
+    texts.values().try_for_each(validate)?;
+    println!("{} shaders, all valid, in {}", texts.len(), args.out.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn short_hash(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().take(4).map(|b| format!("{b:02x}")).collect()
+}
+
+/// Parses and validates as a WebGPU implementation without any extension would.
+fn validate(text: &Text) -> Result<()> {
+    let fault = |fault: String| Error::Shader { file: text.file.to_owned(), fault };
+    let module = naga::front::wgsl::parse_str(&text.wgsl).map_err(|e| fault(e.emit_to_string(&text.wgsl)))?;
+    let flags = naga::valid::ValidationFlags::all();
+    let mut validator = naga::valid::Validator::new(flags, naga::valid::Capabilities::empty());
+    validator.validate(&module).map_err(|e| fault(e.emit_to_string(&text.wgsl)))?;
+    Ok(())
+}

@@ -1,0 +1,64 @@
+//! The machine with no GPU: the same plans, run by the kernels' CPU halves on rayon's threads.
+use crate::gpu::Timing;
+use crate::graph::{Graph, Launch, Plan, SectionId, Slot, StateId};
+use crate::kernels::{Args, Real, StepRow};
+use std::time::Instant;
+
+/// A planned graph with its memory. `T` is f32 in use and f64 where tests want the truth.
+pub struct Session<T> {
+    plan: Plan,
+    arenas: Vec<Vec<T>>,
+    weights: Vec<Vec<T>>,
+}
+
+impl<T: Real> Session<T> {
+    /// Plans the graph and allocates its memory.
+    pub fn new(graph: &Graph) -> Self {
+        let plan = Plan::new(graph);
+        let arenas = plan.arenas.iter().map(|&n| vec![T::zero(); n]).collect();
+        let weights = graph.weights.iter().map(|w| w.data.iter().map(|&v| T::of(v.into())).collect()).collect();
+        Session { plan, arenas, weights }
+    }
+    /// Writes a state, in device layout; a shorter slice fills its beginning.
+    pub fn upload(&mut self, state: StateId, data: &[f32]) {
+        for (to, &from) in self.arenas[state.0].iter_mut().zip(data) {
+            *to = T::of(from.into());
+        }
+    }
+    /// A state's content, in device layout, possibly longer than its shape by the alignment.
+    pub fn state(&self, state: StateId) -> &[T] {
+        let len = self.plan.states_len(state);
+        &self.arenas[state.0][..len]
+    }
+    /// Runs a section once with a step's values.
+    pub fn run(&mut self, section: SectionId, step: &StepRow) {
+        self.run_watched(section, step, |_| {});
+    }
+    /// Runs a section once and tells how long each launch took.
+    pub fn profile(&mut self, section: SectionId, step: &StepRow) -> Vec<Timing> {
+        let mut timings = Vec::new();
+        let mut last = Instant::now();
+        self.run_watched(section, step, |launch| {
+            let nanoseconds = last.elapsed().as_secs_f64() * 1e9;
+            let kernel = launch.op.kernel().map_or_else(String::new, |k| k.shader(&launch.io).label);
+            timings.push(Timing { kernel, node: launch.name.clone(), nanoseconds });
+            last = Instant::now();
+        });
+        timings
+    }
+    /// `done` hears of each launch when it is finished.
+    fn run_watched(&mut self, section: SectionId, step: &StepRow, mut done: impl FnMut(&Launch)) {
+        for launch in &self.plan.sections[section.0] {
+            // No launch reads the arena it writes, so taking it out leaves the inputs borrowable.
+            let Slot { arena, offset, len } = launch.output;
+            let mut out = std::mem::take(&mut self.arenas[arena]);
+            let inputs: Vec<&[T]> =
+                launch.inputs.iter().map(|s| &self.arenas[s.arena][s.offset..s.offset + s.len]).collect();
+            let weights: Vec<&[T]> = launch.weights.iter().map(|w| &self.weights[w.0][..]).collect();
+            let output = &mut out[offset..offset + len];
+            launch.op.run_cpu(Args { inputs: &inputs, output, weights: &weights, io: &launch.io, step });
+            self.arenas[arena] = out;
+            done(launch);
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! NumPy's `.npy`: pictures in, maps out.
+use super::{Map, Picture, ValueRange, check_size, read_bytes, write_atomic};
+use crate::{Error, Result};
+use npyz::{DType, NpyFile, Order, TypeChar, WriterBuilder};
+use std::path::Path;
+
+/// Reads a `.npy` file; see [`decode_npy`].
+/// # Errors
+/// [`Error::Io`] when it cannot be read, [`Error::File`] when it is not an acceptable picture.
+pub fn read_npy(path: &Path, range: ValueRange) -> Result<Picture> {
+    decode_npy(&read_bytes(path)?, path, range)
+}
+
+/// Decodes a picture from the bytes of a `.npy` file; `source` names it in errors.
+///
+/// Shapes: (H,W); (H,W,1) or (H,W,3); (1,H,W) or (3,H,W) when the last axis is neither 1 nor 3. Booleans count as 0
+/// and 1, u8 is divided by 255, u16 by 65535; wider and signed integers must be 0..=255
+/// and are divided by 255. f32 and f64 go through [`ValueRange::normalise`] with the model's `range`.
+/// # Errors
+/// [`Error::File`]: a damaged header, another shape or type, no or more than [`super::MAX_PIXELS`] pixels, missing
+/// values, NaN, a contradicting value range.
+pub fn decode_npy(bytes: &[u8], source: &Path, range: ValueRange) -> Result<Picture> {
+    let fault = |text: String| Error::file(source, text);
+    check_header(bytes).map_err(|e| fault(e.into()))?;
+    let file = NpyFile::new(bytes).map_err(|e| fault(format!("damaged .npy header: {e}")))?;
+    let layout = layout(file.shape(), source)?;
+    let order = file.order();
+    let values = values(file, source, range)?;
+    let Layout { width, height, channels, planar } = layout;
+    let dims = if planar { [channels, height, width] } else { [height, width, channels] };
+    let strides = match order {
+        Order::C => [dims[1] * dims[2], dims[2], 1],
+        Order::Fortran => [1, dims[0], dims[0] * dims[1]],
+    };
+    let mut data = Vec::with_capacity(values.len());
+    for y in 0..height {
+        for x in 0..width {
+            for c in 0..channels {
+                let at = if planar { [c, y, x] } else { [y, x, c] };
+                data.push(values[at[0] * strides[0] + at[1] * strides[1] + at[2] * strides[2]]);
+            }
+        }
+    }
+    Picture::new(source, width, height, channels, data)
+}
+
+/// Refuses headers that the parser must not see: it allocates what the length field says, recurses as deep as the
+/// text nests, and multiplies the shape without checking.
+fn check_header(bytes: &[u8]) -> Result<(), &'static str> {
+    const DAMAGED: &str = "damaged .npy header";
+    let field = |at: usize| bytes.get(at).copied().map(usize::from).ok_or(DAMAGED);
+    if !bytes.starts_with(b"\x93NUMPY") {
+        return Err("is not a .npy file");
+    }
+    let (start, len) = match field(6)? {
+        1 => (10, field(8)? | field(9)? << 8),
+        _ => (12, field(8)? | field(9)? << 8 | field(10)? << 16 | field(11)? << 24),
+    };
+    let text = bytes.get(start..).and_then(|rest| rest.get(..len)).ok_or("the .npy header is truncated")?;
+    if len > 4096 || text.iter().filter(|c| b"([{".contains(c)).count() > 4 {
+        return Err(DAMAGED);
+    }
+    let digits = text.split(|c| !c.is_ascii_digit()).filter(|d| !d.is_empty());
+    let product = digits.into_iter().try_fold(1u64, |product, d| {
+        let number = std::str::from_utf8(d).ok()?.parse::<u64>().ok()?;
+        product.checked_mul(number.max(1))
+    });
+    product.map(|_| ()).ok_or("the header gives an absurd shape")
+}
+
+/// Where the pixels of an array lie.
+struct Layout {
+    width: usize,
+    height: usize,
+    channels: usize,
+    /// Channels come first.
+    planar: bool,
+}
+
+fn layout(shape: &[u64], source: &Path) -> Result<Layout> {
+    let (height, width, channels, planar) = match *shape {
+        [h, w] => (h, w, 1, false),
+        [h, w, c @ (1 | 3)] => (h, w, c, false),
+        [c @ (1 | 3), h, w] => (h, w, c, true),
+        _ => {
+            return Err(Error::file(source, format!("shape {shape:?} is not (H,W), (H,W,C) or (C,H,W) with C 1 or 3")));
+        }
+    };
+    check_size(source, width, height)?;
+    Ok(Layout { width: width as usize, height: height as usize, channels: channels as usize, planar })
+}
+
+/// The values in file order, in `[0,1]`.
+fn values(file: NpyFile<&[u8]>, source: &Path, range: ValueRange) -> Result<Vec<f32>> {
+    let DType::Plain(kind) = file.dtype() else {
+        return Err(Error::file(source, "structured arrays are not supported"));
+    };
+    let incomplete = |e: std::io::Error| Error::file(source, format!("its values cannot be read: {e}"));
+    let wide = |values: Vec<i64>| match values.iter().find(|v| !(0..=255).contains(*v)) {
+        Some(v) => Err(Error::file(source, format!("holds {v}; integers wider than 8 bits (but u16) must be 0..=255"))),
+        None => Ok(values.into_iter().map(|v| v as f32 / 255.0).collect()),
+    };
+    let floats = |mut values: Vec<f32>| range.normalise(source, &mut values).map(|()| values);
+    /// All values as `T`, each made a `U`.
+    fn all<T: npyz::Deserialize, U>(file: NpyFile<&[u8]>, f: impl Fn(T) -> U) -> std::io::Result<Vec<U>> {
+        Ok(file.into_vec::<T>()?.into_iter().map(f).collect())
+    }
+    match (kind.type_char(), kind.size_field()) {
+        (TypeChar::Bool, _) => all(file, |v: bool| f32::from(u8::from(v))).map_err(incomplete),
+        (TypeChar::Uint, 1) => all(file, |v: u8| f32::from(v) / 255.0).map_err(incomplete),
+        (TypeChar::Uint, 2) => all(file, |v: u16| f32::from(v) / 65535.0).map_err(incomplete),
+        (TypeChar::Uint, 4) => wide(all(file, |v: u32| v.into()).map_err(incomplete)?),
+        (TypeChar::Uint, 8) => wide(all(file, |v: u64| i64::try_from(v).unwrap_or(i64::MAX)).map_err(incomplete)?),
+        (TypeChar::Int, 1) => wide(all(file, |v: i8| v.into()).map_err(incomplete)?),
+        (TypeChar::Int, 2) => wide(all(file, |v: i16| v.into()).map_err(incomplete)?),
+        (TypeChar::Int, 4) => wide(all(file, |v: i32| v.into()).map_err(incomplete)?),
+        (TypeChar::Int, 8) => wide(all(file, |v: i64| v).map_err(incomplete)?),
+        (TypeChar::Float, 4) => floats(all(file, |v: f32| v).map_err(incomplete)?),
+        (TypeChar::Float, 8) => floats(all(file, |v: f64| v as f32).map_err(incomplete)?),
+        _ => Err(Error::file(source, format!("values of type {} are not supported", DType::Plain(kind).descr()))),
+    }
+}
+
+/// Writes a map as a float32 array of shape (H,W), whole or not at all.
+/// # Errors
+/// [`Error::Io`] when it cannot be written.
+pub fn write_npy(path: &Path, map: &Map) -> Result<()> {
+    write_atomic(path, |file| {
+        let shape = [map.height as u64, map.width as u64];
+        let mut writer = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(file).begin_nd()?;
+        writer.extend(map.data.iter().copied())?;
+        writer.finish()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn npy<T: npyz::Serialize + npyz::AutoSerialize>(shape: &[u64], order: Order, values: Vec<T>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut w =
+            npyz::WriteOptions::new().default_dtype().shape(shape).order(order).writer(&mut bytes).begin_nd().unwrap();
+        w.extend(values).unwrap();
+        w.finish().unwrap();
+        bytes
+    }
+    fn read(bytes: &[u8]) -> Result<Picture> {
+        decode_npy(bytes, Path::new("a.npy"), ValueRange::SIGNED)
+    }
+
+    #[test]
+    fn types_are_scaled() {
+        let one = |bytes: Vec<u8>| read(&bytes).unwrap().data[0];
+        assert_eq!(one(npy(&[1, 2], Order::C, vec![51u8, 0])), 0.2);
+        assert_eq!(one(npy(&[1, 2], Order::C, vec![13107u16, 0])), 0.2);
+        assert_eq!(one(npy(&[1, 2], Order::C, vec![51i64, 0])), 0.2);
+        assert_eq!(one(npy(&[1, 2], Order::C, vec![0.25f64, 0.0])), 0.25);
+        assert_eq!(one(npy(&[1, 2], Order::C, vec![-0.5f32, 1.0])), 0.25);
+        for bad in [npy(&[1, 1], Order::C, vec![256i32]), npy(&[1, 1], Order::C, vec![-1i8])] {
+            assert!(read(&bad).unwrap_err().to_string().contains("0..=255"));
+        }
+        assert!(read(&npy(&[1, 1], Order::C, vec![f64::NAN])).unwrap_err().to_string().contains("NaN"));
+        assert!(read(&npy(&[1, 1], Order::C, vec![3.5f32])).unwrap_err().to_string().contains("[3.5, 3.5]"));
+    }
+
+    #[test]
+    fn layouts_and_orders_agree() {
+        let hwc: Vec<u8> = (0..24).collect();
+        let want = read(&npy(&[2, 4, 3], Order::C, hwc.clone())).unwrap();
+        assert_eq!((want.height, want.width, want.channels), (2, 4, 3));
+        let chw: Vec<u8> = (0..3).flat_map(|c| (0..8).map(move |p| p * 3 + c)).collect();
+        assert_eq!(read(&npy(&[3, 2, 4], Order::C, chw)).unwrap(), want);
+        let fortran: Vec<u8> =
+            (0..3).flat_map(|c| (0..4).flat_map(move |x| (0..2).map(move |y| (y * 4 + x) * 3 + c))).collect();
+        assert_eq!(read(&npy(&[2, 4, 3], Order::Fortran, fortran)).unwrap(), want);
+        assert!(read(&npy(&[2, 4, 4], Order::C, vec![0u8; 32])).unwrap_err().to_string().contains("[2, 4, 4]"));
+        assert!(read(&npy(&[8], Order::C, vec![0u8; 8])).is_err());
+        assert!(read(&npy(&[0, 8], Order::C, Vec::<u8>::new())).is_err());
+    }
+
+    #[test]
+    fn hostile_headers_are_refused() {
+        let header = |text: &str| {
+            let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+            bytes.extend((text.len() as u16).to_le_bytes());
+            bytes.extend(text.as_bytes());
+            bytes
+        };
+        let shaped = |shape: &str| header(&format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}\n"));
+        for bad in ["(99999999999, 99999999999)", "(70000, 70000)", "((((((((2))))))))", "(2, 2)", "(-1, 5)"] {
+            assert!(read(&shaped(bad)).is_err(), "{bad}");
+        }
+        assert!(read(b"\x93NUMPY\x02\x00\xff\xff\xff\xffxx").is_err());
+        assert!(read(b"\x93NUMPY").is_err());
+    }
+
+    #[test]
+    fn maps_are_written_as_float32() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("map.npy");
+        write_npy(&path, &Map::new(3, 2, vec![0.0, 0.1, 0.2, 0.3, 0.4, 0.5]).unwrap()).unwrap();
+        let file = NpyFile::new(std::io::BufReader::new(std::fs::File::open(path).unwrap())).unwrap();
+        assert_eq!(file.shape(), [2, 3]);
+        assert_eq!(file.into_vec::<f32>().unwrap(), [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]);
+    }
+}

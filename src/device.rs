@@ -1,0 +1,160 @@
+//! Where a graph runs: a GPU through wgpu, or this machine's processor.
+use crate::graph::{Fusion, Graph, SectionId, StateId, fuse, lower};
+use crate::kernels::StepRow;
+use crate::{Error, Result, Shape, Tensor, cpu, gpu};
+use std::sync::Arc;
+
+/// A GPU, or the processor.
+#[derive(Clone)]
+pub enum Device {
+    /// The kernels' CPU halves on rayon's threads.
+    Cpu,
+    /// WGSL on a wgpu device.
+    Gpu(Arc<gpu::Gpu>),
+}
+
+impl Device {
+    /// Chooses by name: `auto` (a hardware GPU if there is one, otherwise the processor), `cpu`, `gpu` (a software
+    /// adapter too), or a part of an adapter's name.
+    /// # Errors
+    /// [`Error::NoDevice`] for `gpu` or a name that no adapter has; [`Error::Device`] when it cannot be opened.
+    pub async fn select(choice: &str) -> Result<Device> {
+        let options = gpu::Options::default();
+        match choice {
+            "cpu" => Ok(Device::Cpu),
+            "auto" => match gpu::Gpu::new(None, false, options).await {
+                Ok(g) => Ok(Device::Gpu(Arc::new(g))),
+                Err(e) => {
+                    tracing::debug!("using the processor: {e}");
+                    Ok(Device::Cpu)
+                }
+            },
+            "gpu" => Ok(Device::Gpu(Arc::new(gpu::Gpu::new(None, true, options).await?))),
+            name => Ok(Device::Gpu(Arc::new(gpu::Gpu::new(Some(name), true, options).await?))),
+        }
+    }
+    /// The adapter's name, or `cpu` with its threads.
+    pub fn name(&self) -> String {
+        match self {
+            Device::Cpu => format!("cpu ({} threads)", rayon::current_num_threads()),
+            Device::Gpu(g) => format!("{} ({:?})", g.info.name, g.info.backend),
+        }
+    }
+    /// The graph as this device runs it best.
+    pub fn optimise(&self, graph: &Graph) -> Graph {
+        lower(&fuse(graph, Fusion::Full), matches!(self, Device::Gpu(_)))
+    }
+    /// Optimises and plans a graph, allocates its memory and uploads its weights; `max_steps` rows fit the step table.
+    /// # Errors
+    /// [`Error::Device`], [`Error::Shader`].
+    pub async fn session(&self, graph: &Graph, max_steps: usize) -> Result<Session> {
+        let optimised = self.optimise(graph);
+        let shapes = graph.states.iter().map(|s| s.shape).collect();
+        let inner = match self {
+            Device::Cpu => Inner::Cpu(Box::new(cpu::Session::new(&optimised)), Vec::new()),
+            Device::Gpu(g) => Inner::Gpu(gpu::Session::new(g.clone(), &optimised, max_steps).await?),
+        };
+        Ok(Session { inner, shapes })
+    }
+    /// Runs a future to its end (see [`gpu::drive`]). For programs without an event loop; blocks.
+    pub fn drive<T>(&self, future: impl Future<Output = T>) -> T {
+        match self {
+            Device::Cpu => pollster::block_on(future),
+            Device::Gpu(g) => gpu::drive(g, future),
+        }
+    }
+}
+
+enum Inner {
+    Cpu(Box<cpu::Session<f32>>, Vec<StepRow>),
+    Gpu(gpu::Session),
+}
+
+/// A graph, ready to run.
+pub struct Session {
+    inner: Inner,
+    shapes: Vec<Shape>,
+}
+
+impl Session {
+    /// The GPU's side, for a host that encodes by itself.
+    pub fn gpu(&self) -> Option<&gpu::Session> {
+        match &self.inner {
+            Inner::Gpu(s) => Some(s),
+            Inner::Cpu(..) => None,
+        }
+    }
+    /// Fills a state.
+    /// # Errors
+    /// When the tensor has another shape.
+    pub fn upload(&mut self, state: StateId, tensor: &Tensor) -> Result<()> {
+        let want = self.shapes[state.0];
+        if tensor.shape != want {
+            return Err(Error::Invalid(format!(
+                "a state of shape {want} cannot take a tensor of shape {}",
+                tensor.shape
+            )));
+        }
+        let data = tensor.to_device_layout();
+        match &mut self.inner {
+            Inner::Cpu(s, _) => s.upload(state, &data),
+            Inner::Gpu(s) => s.upload(state, &data),
+        }
+        Ok(())
+    }
+    /// Fills the step table.
+    /// # Errors
+    /// When it does not fit.
+    pub fn set_steps(&mut self, rows: &[StepRow]) -> Result<()> {
+        match &mut self.inner {
+            Inner::Cpu(_, table) => *table = rows.to_vec(),
+            Inner::Gpu(s) => s.set_steps(rows)?,
+        }
+        Ok(())
+    }
+    /// Runs sections in order, each with its row of the step table; `progress` hears how many are done and answers
+    /// whether to go on. On the processor this computes where it is polled.
+    /// # Errors
+    /// [`Error::Device`] when the device is lost; [`Error::Interrupted`] when `progress` says stop.
+    pub async fn run(
+        &mut self,
+        schedule: &[(SectionId, usize)],
+        mut progress: impl FnMut(usize) -> bool,
+    ) -> Result<()> {
+        match &mut self.inner {
+            Inner::Cpu(s, rows) => {
+                for (i, &(section, row)) in schedule.iter().enumerate() {
+                    let step = rows.get(row).ok_or_else(|| Error::Invalid(format!("there is no step row {row}")))?;
+                    s.run(section, step);
+                    if !progress(i + 1) {
+                        return Err(Error::Interrupted);
+                    }
+                }
+                Ok(())
+            }
+            Inner::Gpu(s) => s.run(schedule, progress).await,
+        }
+    }
+    /// Runs a section once with a row of the step table, and tells how long each launch took, in the plan's order.
+    /// # Errors
+    /// [`Error::Device`] when a GPU has no timestamps inside encoders, or is lost.
+    pub async fn profile(&mut self, section: SectionId, row: usize) -> Result<Vec<gpu::Timing>> {
+        match &mut self.inner {
+            Inner::Cpu(s, rows) => {
+                let step = rows.get(row).ok_or_else(|| Error::Invalid(format!("there is no step row {row}")))?;
+                Ok(s.profile(section, step))
+            }
+            Inner::Gpu(s) => s.profile(section, row).await,
+        }
+    }
+    /// Reads a state back.
+    /// # Errors
+    /// [`Error::Device`] when the device is lost.
+    pub async fn read(&self, state: StateId) -> Result<Tensor> {
+        let shape = self.shapes[state.0];
+        match &self.inner {
+            Inner::Cpu(s, _) => Tensor::from_device_layout(shape, s.state(state)),
+            Inner::Gpu(s) => Tensor::from_device_layout(shape, &s.read(state).await?),
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! wgpu: devices, shader text, pipelines, memory, encoding, timestamps.
+mod device;
+mod pipeline;
+mod preprocess;
+mod session;
+mod signal;
+pub mod sources;
+
+pub use device::{Gpu, Options, adapters, drive, is_software, wanted_features, wanted_limits};
+pub use pipeline::specialise;
+pub use preprocess::{Consts, preprocess};
+pub use session::{Session, Timing};

@@ -1,0 +1,143 @@
+//! Shorthands for the nodes that networks are made of. Weights come as PyTorch stores them and are packed here.
+use super::{Graph, NodeId};
+use crate::Result;
+use crate::kernels::{
+    Op, WeightId, attention, concat,
+    conv::{self, Conv},
+    embedding, linear, norm,
+    pointwise::{self, Activation},
+    resample,
+};
+
+/// A convolution's weights and geometry.
+pub struct ConvSpec<'a> {
+    /// (Cout,Cin,kh,kw).
+    pub weight: &'a [f32],
+    /// Its four sizes.
+    pub shape: [usize; 4],
+    /// Cout values.
+    pub bias: Option<&'a [f32]>,
+    /// Step.
+    pub stride: usize,
+    /// Zero padding: top, left, bottom, right.
+    pub pad: [usize; 4],
+}
+
+impl Graph {
+    /// A vector, padded to a multiple of four by zeros.
+    pub fn vector(&mut self, name: &str, values: &[f32]) -> WeightId {
+        let mut v = values.to_vec();
+        v.resize(values.len().next_multiple_of(4), 0.0);
+        self.weight(name, v)
+    }
+    /// Convolution without anything fused.
+    pub fn conv(&mut self, name: &str, x: NodeId, spec: &ConvSpec) -> Result<NodeId> {
+        let [cout, cin, kh, kw] = spec.shape;
+        if spec.weight.len() != cout * cin * kh * kw || self.shape(x).c != cin {
+            let fault = format!("weights {:?} do not fit an input {}", spec.shape, self.shape(x));
+            return Err(crate::Error::graph(name, fault));
+        }
+        let weight = self.weight(&format!("{name}.weight"), conv::pack(spec.weight, spec.shape));
+        let bias = spec.bias.map(|b| self.vector(&format!("{name}.bias"), b));
+        let op = Conv {
+            kernel: [kh, kw],
+            stride: spec.stride,
+            pad: spec.pad,
+            cout,
+            weight,
+            bias,
+            affine: false,
+            act: Activation::Identity,
+            upsample: false,
+            per_sample: false,
+            residual: false,
+            scale: 1.0,
+            tile: conv::Tile::default(),
+        };
+        self.push(name, Op::Conv(op), &[x])
+    }
+    /// Linear layer (Cout,Cin) on (N,1,1,Cin), with activations before and after.
+    pub fn linear(
+        &mut self,
+        name: &str,
+        x: NodeId,
+        weight: &[f32],
+        bias: Option<&[f32]>,
+        pre: Activation,
+        post: Activation,
+    ) -> Result<NodeId> {
+        let cin = self.shape(x).c;
+        let cout = weight.len() / cin.max(1);
+        if cout * cin != weight.len() {
+            return Err(crate::Error::graph(name, format!("{} weights do not fit {cin} inputs", weight.len())));
+        }
+        let w = self.weight(&format!("{name}.weight"), conv::pack(weight, [cout, cin, 1, 1]));
+        let bias = bias.map(|b| self.vector(&format!("{name}.bias"), b));
+        self.push(name, Op::Linear(linear::Linear { cout, weight: w, bias, pre, post }), &[x])
+    }
+    /// GroupNorm, then an activation; with `scale_shift` (N,1,1,2C), `GN(x)·(1 + s) + h` in between.
+    #[allow(clippy::too_many_arguments)]
+    pub fn group_norm(
+        &mut self,
+        name: &str,
+        x: NodeId,
+        (gamma, beta): (&[f32], &[f32]),
+        groups: usize,
+        eps: f32,
+        scale_shift: Option<NodeId>,
+        act: Activation,
+    ) -> Result<NodeId> {
+        let (gamma, beta) = (self.vector(&format!("{name}.weight"), gamma), self.vector(&format!("{name}.bias"), beta));
+        let op = norm::GroupNormStats { groups, eps, gamma, beta, scale_shift: scale_shift.is_some() };
+        let inputs: Vec<_> = std::iter::once(x).chain(scale_shift).collect();
+        let stats = self.push(&format!("{name}.stats"), Op::GroupNormStats(op), &inputs)?;
+        self.push(name, Op::Affine(norm::Affine { act }), &[x, stats])
+    }
+    /// Self-attention on [q | k | v].
+    pub fn attention(&mut self, name: &str, qkv: NodeId, heads: usize) -> Result<NodeId> {
+        self.push(name, Op::Attention(attention::Attention { heads }), &[qkv])
+    }
+    /// a + b, b of a's shape or (N,1,1,C).
+    pub fn add(&mut self, name: &str, a: NodeId, b: NodeId) -> Result<NodeId> {
+        self.push(name, Op::Add(pointwise::Add), &[a, b])
+    }
+    /// scale·act(x) + shift.
+    pub fn map(&mut self, name: &str, x: NodeId, act: Activation, scale: f32, shift: f32) -> Result<NodeId> {
+        self.push(name, Op::Map(pointwise::Map { act, scale, shift }), &[x])
+    }
+    /// Nearest neighbour, twice the size.
+    pub fn upsample(&mut self, name: &str, x: NodeId) -> Result<NodeId> {
+        self.push(name, Op::Upsample(resample::Upsample), &[x])
+    }
+    /// Average pooling 2×2.
+    pub fn avg_pool(&mut self, name: &str, x: NodeId) -> Result<NodeId> {
+        let op = resample::Pool { kind: resample::PoolKind::Average, size: 2, stride: 2 };
+        self.push(name, Op::Pool(op), &[x])
+    }
+    /// [a, b] along the channels.
+    pub fn concat(&mut self, name: &str, a: NodeId, b: NodeId) -> Result<NodeId> {
+        self.push(name, Op::Concat(concat::Concat), &[a, b])
+    }
+    /// Sinusoids of the time.
+    pub fn time_embedding(
+        &mut self,
+        name: &str,
+        t: NodeId,
+        dim: usize,
+        cos_first: bool,
+        freq_shift: f32,
+    ) -> Result<NodeId> {
+        self.push(name, Op::TimeEmbedding(embedding::TimeEmbedding { dim, cos_first, freq_shift }), &[t])
+    }
+    /// Row y of a table (classes, dim).
+    pub fn embedding(&mut self, name: &str, y: NodeId, table: &[f32], dim: usize) -> Result<NodeId> {
+        let padded = dim.next_multiple_of(4);
+        let mut rows = vec![0.0; table.len() / dim.max(1) * padded];
+        for (to, from) in rows.chunks_mut(padded).zip(table.chunks(dim)) {
+            to[..dim].copy_from_slice(from);
+        }
+        let classes = rows.len() / padded;
+        let table = self.weight(&format!("{name}.weight"), rows);
+        self.push(name, Op::Embedding(embedding::Embedding { table, classes, dim }), &[y])
+    }
+}

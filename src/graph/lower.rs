@@ -1,0 +1,77 @@
+//! The last choices before planning: which kernel computes each convolution.
+use super::{Graph, Node, NodeId};
+use crate::kernels::{
+    Op,
+    conv::{Conv, Tile},
+    winograd,
+};
+use std::collections::HashMap;
+
+/// Chooses every convolution's tile and, with `winograd`, replaces 3×3 convolutions at stride 1 that are large enough by
+/// Winograd's three launches. Node ids change; states, sections and weights keep theirs (new weights are appended).
+pub fn lower(graph: &Graph, winograd: bool) -> Graph {
+    let mut out = Graph { nodes: Vec::new(), writes: Vec::new(), ..graph.clone() };
+    let mut ids: Vec<NodeId> = Vec::with_capacity(graph.nodes.len());
+    let mut transformed = HashMap::new();
+    for node in &graph.nodes {
+        let inputs: Vec<NodeId> = node.inputs.iter().map(|n| ids[n.0]).collect();
+        let id = match &node.op {
+            Op::Conv(conv) => {
+                let split = if winograd { split(&mut out, graph, node, conv, &inputs, &mut transformed) } else { None };
+                split.unwrap_or_else(|| {
+                    let tile = Tile::choose(&graph.io(node));
+                    add(&mut out, Node { op: Op::Conv(Conv { tile, ..conv.clone() }), inputs, ..node.clone() })
+                })
+            }
+            _ => add(&mut out, Node { inputs, ..node.clone() }),
+        };
+        ids.push(id);
+    }
+    out.writes = graph.writes.iter().map(|&(n, s)| (ids[n.0], s)).collect();
+    out
+}
+
+fn add(out: &mut Graph, node: Node) -> NodeId {
+    out.nodes.push(node);
+    NodeId(out.nodes.len() - 1)
+}
+
+/// Winograd's launches instead of one convolution, where they pay.
+fn split(
+    out: &mut Graph,
+    graph: &Graph,
+    node: &Node,
+    conv: &Conv,
+    inputs: &[NodeId],
+    transformed: &mut HashMap<usize, crate::kernels::WeightId>,
+) -> Option<NodeId> {
+    let io = graph.io(node);
+    if !pays(&io) {
+        return None;
+    }
+    let (input, mut gemm, output) = winograd::lower(conv, &io, conv.weight)?;
+    let cin = io.inputs[0].c_pad();
+    gemm.weight = *transformed.entry(conv.weight.0).or_insert_with(|| {
+        let packed = &graph.weights[conv.weight.0];
+        let data = winograd::transform(&packed.data, cin, conv.cout.next_multiple_of(4));
+        out.weights.push(super::Weight { name: format!("{} (Winograd)", packed.name), data: data.into() });
+        crate::kernels::WeightId(out.weights.len() - 1)
+    });
+    let (before, after) = inputs.split_at(1 + usize::from(conv.affine));
+    let mut push = |name: &str, op: Op, inputs: &[NodeId]| {
+        let shapes: Vec<_> = inputs.iter().map(|i| out.nodes[i.0].shape).collect();
+        let shape = op.kernel()?.output(&shapes).ok()?;
+        let name = format!("{}{name}", node.name);
+        out.nodes.push(Node { name, op, inputs: inputs.to_vec(), shape, section: node.section });
+        Some(NodeId(out.nodes.len() - 1))
+    };
+    let v = push(" (in)", Op::WinogradInput(input), before)?;
+    let m = push(" (product)", Op::WinogradGemm(gemm), &[v])?;
+    let rest: Vec<NodeId> = std::iter::once(m).chain(after.iter().copied()).collect();
+    push("", Op::WinogradOutput(output), &rest)
+}
+
+/// With few channels or small maps the two transforms cost more than the multiplications that they save.
+fn pays(io: &crate::kernels::Io) -> bool {
+    io.inputs[0].c >= 32 && io.output.c >= 32 && io.output.pixels() >= 256
+}

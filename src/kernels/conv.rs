@@ -1,0 +1,206 @@
+//! Convolution as an implicit matrix product, with what comes before and after it fused in.
+use super::{Io, Kernel, Shader, Value, WeightId, grid_1d, pointwise::Activation};
+use crate::{Result, Shape};
+
+mod cpu;
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub(crate) use cpu::finish;
+
+/// Convolution of any kernel size. Inputs, in order: x; the (N,1,2,Cin) affine when `affine`; a (N,1,1,Cout)
+/// vector when `per_sample`; a tensor of the output's shape when `residual`.
+///
+/// `y = scale·(conv(up(act(a·x + b))) + bias + per_sample + residual)`; zero padding is applied after the activation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conv {
+    /// Rows and columns of the kernel.
+    pub kernel: [usize; 2],
+    /// Step, 1 or more, the same in both directions.
+    pub stride: usize,
+    /// Zero padding: top, left, bottom, right.
+    pub pad: [usize; 4],
+    /// Output channels.
+    pub cout: usize,
+    /// Packed weights, see [`pack`].
+    pub weight: WeightId,
+    /// `cout` padded to a multiple of four.
+    pub bias: Option<WeightId>,
+    /// The input is first mapped to a·x + b with (a, b) of the second input.
+    pub affine: bool,
+    /// Activation on the (mapped) input.
+    pub act: Activation,
+    /// The input is first doubled by nearest neighbour.
+    pub upsample: bool,
+    /// A vector per sample is added.
+    pub per_sample: bool,
+    /// A tensor is added.
+    pub residual: bool,
+    /// Factor of the whole result.
+    pub scale: f32,
+    /// Which kernel computes it.
+    pub tile: Tile,
+}
+
+/// The output tile of one workgroup: pixels × channels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Tile {
+    /// 256×4, for the last layers' few channels.
+    T256x4,
+    /// 32×32, for small maps.
+    #[default]
+    T32,
+    /// 64×64.
+    T64,
+}
+
+/// A matrix product's sizes in vec4s: `batch` times [pixels × 4·k4] · [4·k4 × 4·out_c4].
+pub(crate) struct Product {
+    pub pixels: usize,
+    pub k4: usize,
+    pub in_c4: usize,
+    pub out_c4: usize,
+    pub batch: usize,
+}
+
+impl Tile {
+    /// The tile for these shapes. A big tile reads less of shared memory for each multiply-add, but only pays once
+    /// there is a workgroup for every core; 64 are a middling GPU's.
+    pub fn choose(io: &Io) -> Tile {
+        Tile::choose_for(io.output.pixels(), io.output.c_pad(), 1)
+    }
+    /// The same for `batch` products at once.
+    pub(crate) fn choose_for(pixels: usize, channels: usize, batch: usize) -> Tile {
+        if channels <= 8 {
+            Tile::T256x4
+        } else if channels > 32 && pixels.div_ceil(64) * channels.div_ceil(64) * batch >= 64 {
+            Tile::T64
+        } else {
+            Tile::T32
+        }
+    }
+    /// [TX, TY, TM, TN4, BK4] of `conv.wgsl`.
+    fn shape(self) -> [usize; 5] {
+        match self {
+            Tile::T256x4 => [1, 64, 4, 1, 2],
+            Tile::T32 => [8, 8, 4, 1, 4],
+            Tile::T64 => [8, 8, 8, 2, 4],
+        }
+    }
+    fn pixels(self) -> usize {
+        let [_, ty, tm, ..] = self.shape();
+        ty * tm
+    }
+    /// `conv.wgsl` for a product: the tile's constants and `more`.
+    pub(crate) fn shader(self, name: &str, p: &Product, more: Vec<(&'static str, Value)>) -> Shader {
+        let [tx, ty, tm, tn4, bk4] = self.shape();
+        let (bm, bn4) = (ty * tm, tx * tn4);
+        let tiles_n = p.out_c4.div_ceil(bn4);
+        let tiles = p.pixels.div_ceil(bm) * tiles_n;
+        let mut consts = vec![
+            ("M", p.pixels.into()),
+            ("K4", p.k4.into()),
+            ("IN_C4", p.in_c4.into()),
+            ("OUT_C4", p.out_c4.into()),
+            ("TILES", tiles.into()),
+            ("TILES_N", tiles_n.into()),
+            ("BM", bm.into()),
+            ("BN4", bn4.into()),
+            ("BK4", bk4.into()),
+            ("TX", tx.into()),
+            ("TY", ty.into()),
+            ("TM", tm.into()),
+            ("TN4", tn4.into()),
+            ("LOADS_X", (bm * bk4 / (tx * ty)).into()),
+            ("LOADS_W", (bk4 * 4 * bn4).div_ceil(tx * ty).into()),
+            ("BATCH", (p.batch > 1).into()),
+        ];
+        consts.extend(more);
+        let [x, y, _] = grid_1d(tiles);
+        let label = format!("{name}_gemm_{bm}x{}_f32", bn4 * 4);
+        Shader { label, file: "conv.wgsl", consts, grid: [x, y, p.batch as u32] }
+    }
+}
+
+/// (Cout,Cin,kh,kw) as PyTorch stores it to `[kh·kw·cin_pad][cout_pad]`, zeros in the padding.
+pub fn pack(oihw: &[f32], shape: [usize; 4]) -> Vec<f32> {
+    let [o, i, kh, kw] = shape;
+    let (op, ip) = (o.next_multiple_of(4), i.next_multiple_of(4));
+    let mut out = vec![0.0; kh * kw * ip * op];
+    for (k, &v) in oihw.iter().enumerate() {
+        let (co, ci, tap) = (k / (i * kh * kw), k / (kh * kw) % i, k % (kh * kw));
+        out[(tap * ip + ci) * op + co] = v;
+    }
+    out
+}
+
+impl Kernel for Conv {
+    fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
+        let wanted = 1 + usize::from(self.affine) + usize::from(self.per_sample) + usize::from(self.residual);
+        if inputs.len() != wanted {
+            return Err(format!("{wanted} inputs are needed, not {}", inputs.len()));
+        }
+        let x = inputs[0];
+        let up = if self.upsample { 2 } else { 1 };
+        let [top, left, bottom, right] = self.pad;
+        let side = |size: usize, pad: usize, k: usize| (size * up + pad).checked_sub(k).map(|s| s / self.stride + 1);
+        let (h, w) = side(x.h, top + bottom, self.kernel[0])
+            .zip(side(x.w, left + right, self.kernel[1]))
+            .ok_or_else(|| format!("a {:?} kernel does not fit into {x} with padding {:?}", self.kernel, self.pad))?;
+        let out = Shape::new(x.n, h, w, self.cout);
+        let mut rest = inputs[1..].iter();
+        let mut check = |on: bool, want: Shape, what: &str| match on.then(|| rest.next()).flatten() {
+            Some(s) if *s != want => Err(format!("{what} has shape {s}, but {want} is needed")),
+            _ => Ok(()),
+        };
+        check(self.affine, Shape::new(x.n, 1, 2, x.c), "the affine")?;
+        check(self.per_sample, Shape::new(x.n, 1, 1, self.cout), "the vector per sample")?;
+        check(self.residual, out, "the residual")?;
+        Ok(out)
+    }
+    fn shader(&self, io: &Io) -> Shader {
+        let (x, o) = (io.inputs[0], io.output);
+        let plain = self.kernel == [1, 1] && self.stride == 1 && self.pad == [0; 4] && !self.upsample;
+        // Inputs come one after the other; a flag's value is its input's number, 0 when absent.
+        let mut number = 0_u32;
+        let mut next = |on: bool| {
+            number += u32::from(on);
+            if on { number } else { 0 }
+        };
+        let product = Product {
+            pixels: o.pixels(),
+            k4: self.kernel[0] * self.kernel[1] * x.c_pad() / 4,
+            in_c4: x.c_pad() / 4,
+            out_c4: o.c_pad() / 4,
+            batch: 1,
+        };
+        let mut consts = vec![
+            ("IN_H", x.h.into()),
+            ("IN_W", x.w.into()),
+            ("OUT_HW", (o.h * o.w).into()),
+            ("OUT_W", o.w.into()),
+            ("KW", self.kernel[1].into()),
+            ("STRIDE", self.stride.into()),
+            ("PAD_TOP", self.pad[0].into()),
+            ("PAD_LEFT", self.pad[1].into()),
+            ("UP", u32::from(self.upsample).into()),
+            ("SCALE", self.scale.into()),
+            ("PLAIN", plain.into()),
+            ("ONE_SAMPLE", (o.n == 1 || (o.h * o.w) % self.tile.pixels() == 0).into()),
+            ("AFFINE", next(self.affine).into()),
+            ("PER_SAMPLE", next(self.per_sample).into()),
+            ("RESIDUAL", next(self.residual).into()),
+            ("BIAS", self.bias.is_some().into()),
+        ];
+        if self.act != Activation::Identity {
+            consts.push(self.act.constant());
+        }
+        self.tile.shader("conv", &product, consts)
+    }
+    fn weights(&self) -> Vec<WeightId> {
+        std::iter::once(self.weight).chain(self.bias).collect()
+    }
+    fn flops(&self, io: &Io) -> u64 {
+        2 * (io.output.len() * io.inputs[0].c * self.kernel[0] * self.kernel[1]) as u64
+    }
+}

@@ -1,0 +1,26 @@
+//! Residua finds what does not belong in an image: a diffusion model that has only seen normal data
+//! heals the image, and what the healing removed is the anomaly.
+//!
+//! Layers, arrows pointing down only: [`cli`] → [`detect`] → [`data`], [`report`] → [`diffusion`] →
+//! [`model`] → [`graph`] → [`kernels`] → [`gpu`]; the [`cpu`] module runs the same plans without a GPU.
+#![warn(missing_docs)]
+
+pub mod cli;
+pub mod cpu;
+pub mod data;
+pub mod detect;
+mod device;
+pub mod diffusion;
+mod error;
+pub mod gpu;
+pub mod graph;
+pub mod kernels;
+pub mod model;
+pub mod report;
+pub mod tensor;
+
+pub use device::{Device, Session};
+pub use error::{Error, Result};
+pub use tensor::{Shape, Tensor};
+/// The wgpu that Residua is built on, so that a host cannot end up with two versions.
+pub use wgpu;

@@ -1,0 +1,177 @@
+//! From a described UNet to nodes of a graph: plain ones, the fusion pass comes later.
+use super::unet::{
+    Attention, Conv, Downsample, Layer, Linear, Norm, ResBlock, Resample, TimeEmbed, UnetSpec, Upsample,
+};
+use super::{Checkpoint, qkv};
+use crate::graph::{ConvSpec, Graph, NodeId};
+use crate::kernels::pointwise::Activation::{Identity, Silu};
+use crate::{Error, Result, Shape};
+
+/// What is being built, and from what.
+struct Builder<'a> {
+    ck: &'a Checkpoint,
+    g: &'a mut Graph,
+}
+
+impl UnetSpec {
+    /// Adds the network to a graph: image `x` (N,H,W,in), times `t` (N,1,1,1) as the original's integers, and
+    /// classes `y` (N,1,1,1) where the network is conditional. Returns the output (N,H,W,out). Weights are read,
+    /// and thereby marked as used, here: call [`Checkpoint::settle`] afterwards.
+    /// # Errors
+    /// What [`Checkpoint::take`] says, [`Error::Invalid`] when `y` is missing or out of place or H and W cannot be
+    /// halved as often as the network does, [`Error::Graph`] when shapes do not fit.
+    pub fn build(&self, ck: &Checkpoint, g: &mut Graph, x: NodeId, t: NodeId, y: Option<NodeId>) -> Result<NodeId> {
+        self.accepts(g.shape(x), y.is_some())?;
+        let mut b = Builder { ck, g };
+        let emb = self.embedding(&mut b, t, y)?;
+        let x = if self.center_input { b.g.map("center_input", x, Identity, 2.0, -1.0)? } else { x };
+        let mut h = b.conv(&self.conv_in, x, 1, SYMMETRIC)?;
+        let mut kept = vec![h];
+        for stage in &self.encoder {
+            h = b.stage(stage, h, emb)?;
+            kept.push(h);
+        }
+        h = b.stage(&self.middle, h, emb)?;
+        for stage in &self.decoder {
+            let name = stage.first().map_or("skip", Layer::name);
+            let skip = kept.pop().ok_or_else(|| Error::graph(name, "no output of the encoder is left for it"))?;
+            h = b.g.concat(&format!("{name}.skip"), h, skip)?;
+            h = b.stage(stage, h, emb)?;
+        }
+        h = b.norm(&self.norm_out, h, None, true)?;
+        b.conv(&self.conv_out, h, 1, SYMMETRIC)
+    }
+
+    /// Checks an input's shape and whether classes come with it.
+    /// # Errors
+    /// [`Error::Invalid`] with the shape and what the network needs.
+    pub fn accepts(&self, x: Shape, classes: bool) -> Result<()> {
+        let side = 1usize.checked_shl(self.halvings()).unwrap_or(usize::MAX);
+        let fault = |text: String| Err(Error::Invalid(format!("the network ({}) {text}", self.layout)));
+        if x.c != self.in_channels() {
+            return fault(format!("takes {} channels, not {}", self.in_channels(), x.c));
+        }
+        if x.is_empty() || !x.h.is_multiple_of(side) || !x.w.is_multiple_of(side) {
+            return fault(format!(
+                "halves the image {} times; {}x{} is no multiple of {side}",
+                self.halvings(),
+                x.h,
+                x.w
+            ));
+        }
+        match (&self.class, classes) {
+            (Some(c), false) => fault(format!("is conditional: one of its {} classes must be given", c.classes)),
+            (None, true) => fault("knows no classes".into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Time and class, as one vector a sample.
+    fn embedding(&self, b: &mut Builder, t: NodeId, y: Option<NodeId>) -> Result<NodeId> {
+        let TimeEmbed { base, cos_first, freq_shift, linear1, linear2 } = &self.time;
+        let h = b.g.time_embedding("time_embedding", t, *base, *cos_first, *freq_shift)?;
+        let h = b.linear(linear1, h, false)?;
+        let h = b.linear(linear2, h, true)?;
+        let (Some(class), Some(y)) = (&self.class, y) else { return Ok(h) };
+        let table = b.ck.take(&class.key, &[class.classes, class.width])?;
+        let row = b.g.embedding(class.key.trim_end_matches(".weight"), y, &table, class.width)?;
+        b.g.add("time_and_class", h, row)
+    }
+}
+
+/// One pixel on every side, for 3x3 convolutions.
+const SYMMETRIC: [usize; 4] = [1; 4];
+/// One pixel to the right and below.
+const RIGHT_BOTTOM: [usize; 4] = [0, 0, 1, 1];
+
+impl Builder<'_> {
+    fn stage(&mut self, stage: &[Layer], x: NodeId, emb: NodeId) -> Result<NodeId> {
+        stage.iter().try_fold(x, |h, layer| match layer {
+            Layer::Res(r) => self.res(r, h, emb),
+            Layer::Attention(a) => self.attention(a, h),
+            Layer::Down(d) => self.down(d, h),
+            Layer::Up(u) => self.up(u, h),
+        })
+    }
+
+    fn res(&mut self, r: &ResBlock, x: NodeId, emb: NodeId) -> Result<NodeId> {
+        let h = self.norm(&r.norm1, x, None, true)?;
+        let (h, x) = match r.resample {
+            Resample::None => (h, x),
+            Resample::AvgPool => {
+                (self.g.avg_pool(&format!("{}.pool", r.name), h)?, self.g.avg_pool(&format!("{}.pool_x", r.name), x)?)
+            }
+            Resample::Nearest => {
+                (self.g.upsample(&format!("{}.up", r.name), h)?, self.g.upsample(&format!("{}.up_x", r.name), x)?)
+            }
+        };
+        let h = self.conv(&r.conv1, h, 1, SYMMETRIC)?;
+        let time = self.linear(&r.time, emb, true)?;
+        let h = if r.scale_shift {
+            self.norm(&r.norm2, h, Some(time), true)?
+        } else {
+            let h = self.g.add(&format!("{}.time", r.name), h, time)?;
+            self.norm(&r.norm2, h, None, true)?
+        };
+        let h = self.conv(&r.conv2, h, 1, SYMMETRIC)?;
+        let x = r.skip.as_ref().map_or(Ok(x), |skip| self.conv(skip, x, 1, SYMMETRIC))?;
+        self.sum(&r.name, h, x, r.divisor)
+    }
+
+    fn attention(&mut self, a: &Attention, x: NodeId) -> Result<NodeId> {
+        let h = a.norm.as_ref().map_or(Ok(x), |norm| self.norm(norm, x, None, false))?;
+        let (weight, bias) = qkv::load(self.ck, a)?;
+        let shape = [3 * a.channels, a.channels, 1, 1];
+        let spec = ConvSpec { weight: &weight, shape, bias: Some(&bias), stride: 1, pad: [0; 4] };
+        let h = self.g.conv(&format!("{}.qkv", a.name), h, &spec)?;
+        let h = self.g.attention(&a.name, h, a.heads)?;
+        let proj = |l: &Linear| Conv { key: l.key.clone(), cin: l.cin, cout: l.cout, kernel: 1 };
+        let h = a.proj.as_ref().map_or(Ok(h), |l| self.conv(&proj(l), h, 1, SYMMETRIC))?;
+        self.sum(&a.name, h, x, a.divisor)
+    }
+
+    fn down(&mut self, d: &Downsample, x: NodeId) -> Result<NodeId> {
+        let pad = if d.right_bottom { RIGHT_BOTTOM } else { SYMMETRIC };
+        match &d.conv {
+            Some(conv) => self.conv(conv, x, 2, pad),
+            None => self.g.avg_pool(&d.name, x),
+        }
+    }
+
+    fn up(&mut self, u: &Upsample, x: NodeId) -> Result<NodeId> {
+        let h = self.g.upsample(&u.name, x)?;
+        u.conv.as_ref().map_or(Ok(h), |conv| self.conv(conv, h, 1, SYMMETRIC))
+    }
+
+    /// (h + x)/divisor.
+    fn sum(&mut self, name: &str, h: NodeId, x: NodeId, divisor: f32) -> Result<NodeId> {
+        let sum = self.g.add(&format!("{name}.sum"), h, x)?;
+        if divisor == 1.0 { Ok(sum) } else { self.g.map(&format!("{name}.divide"), sum, Identity, 1.0 / divisor, 0.0) }
+    }
+
+    /// A convolution; `pad` is that of a 3x3 kernel, smaller ones have none.
+    fn conv(&mut self, c: &Conv, x: NodeId, stride: usize, pad: [usize; 4]) -> Result<NodeId> {
+        let shape = [c.cout, c.cin, c.kernel, c.kernel];
+        let weight = self.ck.take(&format!("{}.weight", c.key), &shape)?;
+        let bias = self.ck.take(&format!("{}.bias", c.key), &[c.cout])?;
+        let pad = if c.kernel == 1 { [0; 4] } else { pad };
+        self.g.conv(&c.key, x, &ConvSpec { weight: &weight, shape, bias: Some(&bias), stride, pad })
+    }
+
+    /// A linear layer, on SiLU of its input where `silu`.
+    fn linear(&mut self, l: &Linear, x: NodeId, silu: bool) -> Result<NodeId> {
+        let weight = self.ck.take(&format!("{}.weight", l.key), &[l.cout, l.cin])?;
+        let bias = self.ck.take(&format!("{}.bias", l.key), &[l.cout])?;
+        self.g.linear(&l.key, x, &weight, Some(&bias), if silu { Silu } else { Identity }, Identity)
+    }
+
+    fn norm(&mut self, n: &Norm, x: NodeId, scale_shift: Option<NodeId>, silu: bool) -> Result<NodeId> {
+        let gamma = self.ck.take(&format!("{}.weight", n.key), &[n.channels])?;
+        let beta = self.ck.take(&format!("{}.bias", n.key), &[n.channels])?;
+        let act = if silu { Silu } else { Identity };
+        self.g.group_norm(&n.key, x, (&gamma, &beta), n.groups, n.eps, scale_shift, act)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,237 @@
+//! What a checkpoint is, in a few lines or as JSON.
+use super::unet::{Attention, Layer, Norm, Qkv, Resample, UnetSpec};
+use super::{AttentionOrder, Checkpoint, Layout};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// A checkpoint and its network, summed up. Memory and compute of a step: [`UnetSpec::cost`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Summary {
+    /// The file.
+    pub path: String,
+    /// SHA-256 of the file.
+    pub sha256: String,
+    /// Bytes of the file.
+    pub bytes: usize,
+    /// How its keys are named.
+    pub layout: Layout,
+    /// Numbers that the network uses.
+    pub parameters: usize,
+    /// Tensors that it uses.
+    pub tensors: usize,
+    /// Tensors of each dtype that it uses.
+    pub dtypes: BTreeMap<String, usize>,
+    /// Tensors that it does not use.
+    pub surplus: Vec<String>,
+    /// Tensors that are schedules, counters, other networks or the other copy of the weights.
+    pub set_aside: usize,
+    /// The network's settings as inferred and as given.
+    pub config: Settings,
+}
+
+/// A UNet's settings.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Settings {
+    /// Channels in.
+    pub in_channels: usize,
+    /// Channels out.
+    pub out_channels: usize,
+    /// (height, width) of training, where a config says.
+    pub sample_size: Option<(usize, usize)>,
+    /// Width of each level, the widest image first.
+    pub widths: Vec<usize>,
+    /// Residual blocks of each level of the encoder.
+    pub blocks: Vec<usize>,
+    /// Levels of the encoder with attention.
+    pub attention: Vec<bool>,
+    /// Heads of each attention, in the order they run.
+    pub heads: Vec<usize>,
+    /// Order of fused qkv rows, where they are fused.
+    pub attention_order: Option<AttentionOrder>,
+    /// Groups of the GroupNorms.
+    pub groups: usize,
+    /// Epsilon of the GroupNorms.
+    pub norm_eps: f32,
+    /// The time scales and shifts, instead of being added.
+    pub scale_shift: bool,
+    /// How the image is halved.
+    pub downsampling: &'static str,
+    /// Width of the sinusoids.
+    pub time_base: usize,
+    /// [cos, sin] instead of [sin, cos].
+    pub cos_first: bool,
+    /// Subtracted from half the width in the exponent.
+    pub freq_shift: f32,
+    /// Classes of a conditional network.
+    pub classes: Option<usize>,
+}
+
+impl Summary {
+    /// Sums up a checkpoint and the network read from it. Hashes the file. Tensors count as surplus here
+    /// when the description does not name them, whether or not they were read.
+    pub fn new(ck: &Checkpoint, spec: &UnetSpec) -> Self {
+        let params = spec.params();
+        params.iter().for_each(|(key, _)| ck.ignore(key));
+        let mut dtypes = BTreeMap::new();
+        for dtype in params.iter().filter_map(|(key, _)| ck.dtype(key)) {
+            *dtypes.entry(dtype.to_string()).or_default() += 1;
+        }
+        Summary {
+            path: ck.path().display().to_string(),
+            sha256: ck.sha256(),
+            bytes: ck.file_len(),
+            layout: spec.layout,
+            parameters: params.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum(),
+            tensors: params.len(),
+            dtypes,
+            surplus: ck.surplus().into_iter().map(String::from).collect(),
+            set_aside: ck.set_aside().len(),
+            config: Settings::new(spec),
+        }
+    }
+}
+
+impl Settings {
+    /// Reads them off a description.
+    pub fn new(spec: &UnetSpec) -> Self {
+        let (widths, blocks, attention) = levels(spec);
+        let attentions = || spec.layers().filter_map(as_attention);
+        let Norm { groups, eps, .. } = spec.norm_out;
+        Settings {
+            in_channels: spec.in_channels(),
+            out_channels: spec.out_channels(),
+            sample_size: spec.sample_size,
+            widths,
+            blocks,
+            attention,
+            heads: attentions().map(|a| a.heads).collect(),
+            attention_order: attentions().find_map(|a| match a.qkv {
+                Qkv::Fused { order, .. } => Some(order),
+                Qkv::Separate { .. } => None,
+            }),
+            groups,
+            norm_eps: eps,
+            scale_shift: spec.layers().any(|l| matches!(l, Layer::Res(r) if r.scale_shift)),
+            downsampling: spec.encoder.iter().flatten().find_map(downsampling).unwrap_or("none"),
+            time_base: spec.time.base,
+            cos_first: spec.time.cos_first,
+            freq_shift: spec.time.freq_shift,
+            classes: spec.class.as_ref().map(|c| c.classes),
+        }
+    }
+}
+
+fn as_attention(layer: &Layer) -> Option<&Attention> {
+    if let Layer::Attention(a) = layer { Some(a) } else { None }
+}
+
+fn downsampling(layer: &Layer) -> Option<&'static str> {
+    match layer {
+        Layer::Down(d) if d.conv.is_none() => Some("average pool"),
+        Layer::Down(d) if d.right_bottom => Some("convolution, padded right and bottom"),
+        Layer::Down(_) => Some("convolution, padded on all sides"),
+        Layer::Res(r) if r.resample == Resample::AvgPool => Some("residual block with average pool"),
+        _ => None,
+    }
+}
+
+/// Width, residual blocks and attention of each level of the encoder.
+fn levels(spec: &UnetSpec) -> (Vec<usize>, Vec<usize>, Vec<bool>) {
+    let (mut widths, mut blocks, mut attention) = (vec![0], vec![0], vec![false]);
+    for layer in spec.encoder.iter().flatten() {
+        if layer.halves() {
+            widths.push(0);
+            blocks.push(0);
+            attention.push(false);
+            continue;
+        }
+        let last = widths.len() - 1;
+        match layer {
+            Layer::Res(r) => {
+                widths[last] = r.conv2.cout;
+                blocks[last] += 1;
+            }
+            Layer::Attention(_) => attention[last] = true,
+            Layer::Down(_) | Layer::Up(_) => {}
+        }
+    }
+    (widths, blocks, attention)
+}
+
+impl std::fmt::Display for Summary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let c = &self.config;
+        let dtypes: Vec<String> = self.dtypes.iter().map(|(d, n)| format!("{n} {d}")).collect();
+        let order =
+            c.attention_order.map_or("", |o| if o == AttentionOrder::New { ", new order" } else { ", legacy order" });
+        let time = if c.scale_shift { "scale and shift" } else { "added" };
+        let sinusoids = if c.cos_first { "[cos, sin]" } else { "[sin, cos]" };
+        writeln!(f, "{}", self.path)?;
+        writeln!(f, "  sha256       {}", self.sha256)?;
+        writeln!(f, "  layout       {}", self.layout)?;
+        writeln!(
+            f,
+            "  parameters   {} in {} tensors ({}), {} bytes",
+            self.parameters,
+            self.tensors,
+            dtypes.join(", "),
+            self.bytes
+        )?;
+        writeln!(f, "  channels     {} in, {} out", c.in_channels, c.out_channels)?;
+        if let Some((h, w)) = c.sample_size {
+            writeln!(f, "  size         {h} x {w}")?;
+        }
+        writeln!(f, "  widths       {:?}, blocks {:?}", c.widths, c.blocks)?;
+        writeln!(f, "  attention    {:?} and the middle; heads {:?}{order}", c.attention, c.heads)?;
+        writeln!(f, "  group norm   {} groups, epsilon {:e}", c.groups, c.norm_eps)?;
+        writeln!(f, "  time         {} wide, {sinusoids}, freq_shift {}; {time}", c.time_base, c.freq_shift)?;
+        if let Some(classes) = c.classes {
+            writeln!(f, "  classes      {classes}")?;
+        }
+        writeln!(f, "  halved by    {}", c.downsampling)?;
+        if self.set_aside > 0 {
+            writeln!(f, "  set aside    {} tensors (schedules, counters, other networks or copies)", self.set_aside)?;
+        }
+        if !self.surplus.is_empty() {
+            writeln!(f, "  surplus      {}", self.surplus.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::testing::{anoddpm, guided};
+    use crate::model::{Config, Overrides, read};
+
+    #[test]
+    fn a_summary_says_what_was_inferred() {
+        let over = Overrides { heads: Some(2), groups: Some(4), ..Overrides::default() };
+        let mut keys = anoddpm();
+        keys.pair("extra.thing", &[3]);
+        let ck = keys.open();
+        let summary = Summary::new(&ck, &read(&ck, &Config::default(), &over).unwrap());
+        assert_eq!((summary.config.widths.clone(), summary.config.blocks.clone()), (vec![8, 16], vec![1, 1]));
+        assert_eq!(summary.config.attention, [false, true]);
+        assert_eq!(summary.config.heads, [2; 4]);
+        assert_eq!(summary.surplus, ["extra.thing.bias", "extra.thing.weight"]);
+        assert_eq!(summary.dtypes["F32"], summary.tensors);
+        let counted: usize = anoddpm().0.values().map(|s| s.iter().product::<usize>()).sum();
+        assert_eq!(summary.parameters, counted);
+        let text = summary.to_string();
+        assert!(text.contains("AnoDDPM") && text.contains("legacy order") && text.contains("[sin, cos]"), "{text}");
+        assert!(serde_json::to_string(&summary).unwrap().contains("\"layout\":\"AnoDdpm\""));
+    }
+
+    #[test]
+    fn one_description_for_the_same_network_under_two_names() {
+        let over = Overrides { heads: Some(1), groups: Some(4), ..Overrides::default() };
+        let settings =
+            |keys: crate::model::testing::Keys| Settings::new(&read(&keys.open(), &Config::default(), &over).unwrap());
+        let (a, mut b) = (settings(guided()), settings(anoddpm()));
+        assert_ne!((a.cos_first, a.attention_order), (b.cos_first, b.attention_order));
+        (b.cos_first, b.attention_order) = (a.cos_first, a.attention_order);
+        assert_eq!(a, b);
+    }
+}

@@ -1,0 +1,25 @@
+//! Networks, written once as graph builders, and the layouts of foreign checkpoints that map onto them.
+mod build;
+mod checkpoint;
+mod config;
+mod cost;
+mod header;
+mod inspect;
+mod keys;
+mod layouts;
+mod locate;
+mod params;
+mod qkv;
+#[cfg(test)]
+mod testing;
+pub mod unet;
+
+pub use checkpoint::Checkpoint;
+pub use config::{AttentionOrder, Config, Overrides};
+pub use cost::Cost;
+pub use inspect::{Settings, Summary};
+pub use keys::WeightCopy;
+pub use layouts::{Layout, read};
+pub use locate::locate;
+pub use params::Param;
+pub use unet::UnetSpec;

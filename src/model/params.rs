@@ -1,0 +1,141 @@
+//! Which tensors a described UNet needs, in which shapes; and that its widths fit together.
+use super::Checkpoint;
+use super::unet::{Attention, Conv, Layer, Linear, Norm, Qkv, ResBlock, UnetSpec};
+use crate::{Error, Result};
+
+/// A tensor's key and shape.
+pub type Param = (String, Vec<usize>);
+
+fn pair(key: &str, weight: Vec<usize>, out: &mut Vec<Param>) {
+    let bias = weight.first().copied().unwrap_or(0);
+    out.push((format!("{key}.weight"), weight));
+    out.push((format!("{key}.bias"), vec![bias]));
+}
+fn conv(c: &Conv, out: &mut Vec<Param>) {
+    pair(&c.key, vec![c.cout, c.cin, c.kernel, c.kernel], out);
+}
+fn linear(l: &Linear, out: &mut Vec<Param>) {
+    pair(&l.key, vec![l.cout, l.cin], out);
+}
+fn norm(n: &Norm, out: &mut Vec<Param>) {
+    pair(&n.key, vec![n.channels], out);
+}
+fn res(r: &ResBlock, out: &mut Vec<Param>) {
+    norm(&r.norm1, out);
+    conv(&r.conv1, out);
+    linear(&r.time, out);
+    norm(&r.norm2, out);
+    conv(&r.conv2, out);
+    r.skip.iter().for_each(|c| conv(c, out));
+}
+fn attention(a: &Attention, out: &mut Vec<Param>) {
+    let c = a.channels;
+    a.norm.iter().for_each(|n| norm(n, out));
+    match &a.qkv {
+        Qkv::Fused { key, .. } => pair(key, vec![3 * c, c], out),
+        Qkv::Separate { keys } => keys.iter().for_each(|key| pair(key, vec![c, c], out)),
+    }
+    a.proj.iter().for_each(|l| linear(l, out));
+}
+fn layer(l: &Layer, out: &mut Vec<Param>) {
+    match l {
+        Layer::Res(r) => res(r, out),
+        Layer::Attention(a) => attention(a, out),
+        Layer::Down(d) => d.conv.iter().for_each(|c| conv(c, out)),
+        Layer::Up(u) => u.conv.iter().for_each(|c| conv(c, out)),
+    }
+}
+
+impl UnetSpec {
+    /// Every tensor that the network takes from its checkpoint.
+    pub fn params(&self) -> Vec<Param> {
+        let mut out = Vec::new();
+        linear(&self.time.linear1, &mut out);
+        linear(&self.time.linear2, &mut out);
+        out.extend(self.class.iter().map(|c| (c.key.clone(), vec![c.classes, c.width])));
+        conv(&self.conv_in, &mut out);
+        self.layers().for_each(|l| layer(l, &mut out));
+        norm(&self.norm_out, &mut out);
+        conv(&self.conv_out, &mut out);
+        out
+    }
+
+    /// Checks that every tensor is there in its shape, and that each block takes what the one before gives.
+    /// # Errors
+    /// The first tensor that is missing or misshapen, or the first block that does not fit.
+    pub fn check(&self, ck: &Checkpoint) -> Result<()> {
+        self.params().iter().try_for_each(|(key, shape)| ck.check(key, shape))?;
+        let fault = |text: String| Error::file(ck.path(), text);
+        let width = self.time.linear2.cout;
+        let mut walk = Walk { c: self.conv_in.cout, width };
+        fits("time embedding", self.time.base, self.time.linear1.cin).map_err(fault)?;
+        fits("time embedding", self.time.linear1.cout, self.time.linear2.cin).map_err(fault)?;
+        if let Some(class) = &self.class {
+            fits(&class.key, width, class.width).map_err(fault)?;
+        }
+        let mut kept = vec![walk.c];
+        for stage in &self.encoder {
+            stage.iter().try_for_each(|l| walk.layer(l)).map_err(fault)?;
+            kept.push(walk.c);
+        }
+        self.middle.iter().try_for_each(|l| walk.layer(l)).map_err(fault)?;
+        if kept.len() != self.decoder.len() {
+            let counts = format!("{} outputs of the encoder for {} decoder blocks", kept.len(), self.decoder.len());
+            return Err(fault(counts));
+        }
+        for stage in &self.decoder {
+            walk.c += kept.pop().unwrap_or(0);
+            stage.iter().try_for_each(|l| walk.layer(l)).map_err(fault)?;
+        }
+        fits(&self.norm_out.key, walk.c, self.norm_out.channels).map_err(fault)?;
+        fits(&self.conv_out.key, walk.c, self.conv_out.cin).map_err(fault)?;
+        let halved = self.layers().filter(|l| l.halves()).count();
+        let doubled = self.layers().filter(|l| l.doubles()).count();
+        if halved != doubled {
+            return Err(fault(format!("the image would be halved {halved} times, but doubled {doubled} times")));
+        }
+        Ok(())
+    }
+}
+
+/// The width at one point of the network, and that of the time embedding.
+struct Walk {
+    c: usize,
+    width: usize,
+}
+
+impl Walk {
+    fn layer(&mut self, layer: &Layer) -> Result<(), String> {
+        match layer {
+            Layer::Res(r) => self.res(r),
+            Layer::Attention(a) => fits(&a.name, self.c, a.channels),
+            Layer::Down(d) => self.conv(d.conv.as_ref()),
+            Layer::Up(u) => self.conv(u.conv.as_ref()),
+        }
+    }
+    fn conv(&mut self, conv: Option<&Conv>) -> Result<(), String> {
+        let Some(conv) = conv else { return Ok(()) };
+        fits(&conv.key, self.c, conv.cin)?;
+        self.c = conv.cout;
+        Ok(())
+    }
+    fn res(&mut self, r: &ResBlock) -> Result<(), String> {
+        fits(&r.norm1.key, self.c, r.norm1.channels)?;
+        fits(&r.conv1.key, self.c, r.conv1.cin)?;
+        fits(&r.time.key, self.width, r.time.cin)?;
+        let x = match &r.skip {
+            Some(skip) => fits(&skip.key, self.c, skip.cin).map(|()| skip.cout)?,
+            None => self.c,
+        };
+        self.c = r.conv1.cout;
+        fits(&r.norm2.key, self.c, r.norm2.channels)?;
+        fits(&r.conv2.key, self.c, r.conv2.cin)?;
+        fits(&r.name, r.conv2.cout, x)?;
+        fits(&r.name, r.conv2.cout, self.c)
+    }
+}
+
+fn fits(name: &str, comes: usize, needs: usize) -> Result<(), String> {
+    let fault = || format!("`{name}` is {needs} wide, but what comes in is {comes} wide");
+    if comes == needs { Ok(()) } else { Err(fault()) }
+}

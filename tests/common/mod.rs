@@ -1,0 +1,109 @@
+//! What the integration tests share: where the goldens are, the program, adapters, networks as graphs.
+#![allow(dead_code)]
+use residua::graph::{Graph, SectionId, StateId};
+use residua::model::{Checkpoint, Config, Overrides, read};
+use residua::{Shape, Tensor, gpu};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Arc;
+
+/// `tests/goldens`, or `RESIDUA_GOLDENS`.
+pub fn goldens() -> PathBuf {
+    let own = || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens");
+    std::env::var_os("RESIDUA_GOLDENS").map_or_else(own, PathBuf::from)
+}
+
+/// The UNet goldens of `tests/goldens`.
+pub const NETWORKS: [&str; 9] = [
+    "anoddpm",
+    "diffusers-ddpm-google-style",
+    "diffusers-default-style",
+    "guided-new-order-pddpm-style",
+    "guided-updown-scaleshift-legacy",
+    "guided-wolleb-style",
+    "ldm-unet-diffad-style",
+    "monai-generative-unet",
+    "monai-unet",
+];
+
+/// The chains of `tests/goldens`.
+pub const CHAINS: [&str; 8] = [
+    "anoddpm-gauss",
+    "anoddpm-simplex",
+    "diffusers-ddim",
+    "diffusers-ddim-eta1-trailing",
+    "diffusers-ddim-vpred",
+    "diffusers-ddpm",
+    "guided-ddim25",
+    "simplex-fields",
+];
+
+/// A golden network folder that is always there.
+pub fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens").join(name)
+}
+
+/// The program, as a user starts it.
+pub fn residua(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_residua")).args(args).output().expect("the program starts")
+}
+
+/// (exit code, standard output, standard error).
+pub fn run(args: &[&str]) -> (i32, String, String) {
+    let out = residua(args);
+    let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
+    (out.status.code().expect("it ends by itself"), text(&out.stdout), text(&out.stderr))
+}
+
+/// A GPU opened so; a visible skip where there is no adapter, and a failure with `RESIDUA_REQUIRE_GPU`.
+pub fn open_gpu(options: gpu::Options) -> Option<Arc<gpu::Gpu>> {
+    match pollster::block_on(gpu::Gpu::new(None, true, options)) {
+        Ok(g) => Some(Arc::new(g)),
+        Err(e) => {
+            let required = std::env::var_os("RESIDUA_REQUIRE_GPU").is_some();
+            assert!(!required, "RESIDUA_REQUIRE_GPU is set, but there is no adapter: {e}");
+            println!("SKIPPED on the GPU: {e}");
+            None
+        }
+    }
+}
+
+/// Values in −1..1, the same on every machine.
+pub fn random(shape: Shape, seed: u64) -> Tensor {
+    let mut s = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut next = || {
+        s ^= s << 13;
+        s ^= s >> 7;
+        s ^= s << 17;
+        (s >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    };
+    Tensor { shape, data: (0..shape.len()).map(|_| next()).collect() }
+}
+
+/// A graph of one section with its inputs and its output.
+pub struct Case {
+    pub graph: Graph,
+    pub section: SectionId,
+    pub inputs: Vec<(StateId, Tensor)>,
+    pub out: StateId,
+}
+
+/// One call of a golden network, for two small random images at its own size.
+pub fn network(folder: &Path) -> Case {
+    let ck = Checkpoint::open(folder).unwrap();
+    let spec = read(&ck, &Config::beside(ck.path()).unwrap(), &Overrides::default()).unwrap();
+    let (h, w) = spec.sample_size.unwrap_or((32, 32));
+    let mut g = Graph::new();
+    let image = random(Shape::new(1, h, w, spec.in_channels()), 1);
+    let one = |v: f32| Tensor { shape: Shape::new(1, 1, 1, 1), data: vec![v] };
+    let mut inputs = vec![(g.state("x", image.shape), image), (g.state("t", Shape::new(1, 1, 1, 1)), one(321.0))];
+    if spec.class.is_some() {
+        inputs.push((g.state("y", Shape::new(1, 1, 1, 1)), one(1.0)));
+    }
+    let section = g.section("network");
+    let nodes: Vec<_> = inputs.iter().map(|(s, _)| g.read(*s)).collect();
+    let node = spec.build(&ck, &mut g, nodes[0], nodes[1], nodes.get(2).copied()).unwrap();
+    let out = g.state("out", g.shape(node));
+    g.write(out, node).unwrap();
+    Case { graph: g, section, inputs, out }
+}

@@ -1,0 +1,72 @@
+//! `residua compare` on every golden, on the processor and on a GPU where there is one.
+mod common;
+mod tolerance;
+
+use residua::gpu;
+use serde_json::Value;
+use std::path::PathBuf;
+
+/// Every golden below these folders must be within the table's tolerance; those of `tests/goldens` must all be there.
+fn compare(device: &str, folders: &[PathBuf], expected: &[&str]) {
+    let folders = folders.iter().map(|f| f.to_str().unwrap());
+    let args: Vec<&str> = ["compare", "--json", "--device", device].into_iter().chain(folders).collect();
+    let (_, out, err) = common::run(&args);
+    let report: Value = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}\n{out}\n{err}"));
+    let text = |v: &Value, key: &str| v[key].as_str().unwrap_or_default().to_owned();
+    let mut seen = Vec::new();
+    for golden in report["goldens"].as_array().unwrap() {
+        let (name, status) = (text(golden, "name"), text(golden, "status"));
+        println!("{name:32} {status:12} {:>8.2} s {}", golden["seconds"], text(golden, "message"));
+        let chain = text(golden, "folder").contains("chains");
+        let bound = if chain { tolerance::CHAIN } else { tolerance::NETWORK };
+        for output in golden["outputs"].as_array().unwrap() {
+            let nmse = output["nmse"].as_f64().unwrap_or(f64::NAN);
+            println!("    {:28} NMSE {nmse:.2e}, worst {}", text(output, "output"), output["worst"]);
+            assert!(nmse <= bound, "{name} on {device}: {output}");
+        }
+        assert!(matches!(&status[..], "ok" | "unsupported"), "{name} on {device}: {golden}");
+        if status == "ok" {
+            seen.push(name);
+        }
+    }
+    let own = std::env::var_os("RESIDUA_GOLDENS").is_none();
+    for name in expected {
+        assert!(!own || seen.iter().any(|s| s == name), "{name} did not run: {err}");
+    }
+}
+
+/// All folders but `chains`.
+fn networks() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(common::goldens()).unwrap();
+    let folders = entries.map(|e| e.unwrap().path()).filter(|p| p.is_dir() && !p.ends_with("chains"));
+    folders.collect()
+}
+
+fn chains() -> Vec<PathBuf> {
+    vec![common::goldens().join("chains")]
+}
+
+#[test]
+fn networks_on_the_processor() {
+    compare("cpu", &networks(), &common::NETWORKS);
+}
+
+#[test]
+fn chains_on_the_processor() {
+    compare("cpu", &chains(), &common::CHAINS);
+}
+
+// A software driver compiles shaders on one thread, so these two go side by side.
+#[test]
+fn networks_on_a_gpu() {
+    if common::open_gpu(gpu::Options::default()).is_some() {
+        compare("gpu", &networks(), &common::NETWORKS);
+    }
+}
+
+#[test]
+fn chains_on_a_gpu() {
+    if common::open_gpu(gpu::Options::default()).is_some() {
+        compare("gpu", &chains(), &common::CHAINS);
+    }
+}

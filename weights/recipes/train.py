@@ -1,0 +1,194 @@
+"""Trains a denoiser on a folder of normal images and writes a model folder.
+
+    python train.py IMAGES MODEL --size 64 --gray --noise simplex --limit 300 --flip x --minutes 60
+
+The state is saved beside the model every few minutes; the same command goes on after an interruption.
+"""
+import argparse
+import glob
+import os
+import time
+
+import numpy as np
+import torch
+from PIL import Image
+
+import simplex
+import unet
+
+
+def arguments():
+    """The command line."""
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("images", help="folder of PNG or JPEG images, searched in depth")
+    p.add_argument("model", help="model folder to write")
+    p.add_argument("--name", help="name in detector.json; the folder's name when not given")
+    p.add_argument("--state", help="checkpoint file; MODEL.state.pt when not given")
+    p.add_argument("--size", type=int, default=64, help="side of the network's input")
+    p.add_argument("--crop", type=int, default=0, help="train on random crops of this side, resized to --size; 0: whole images")
+    p.add_argument("--gray", action="store_true", help="one channel; three when not given")
+    p.add_argument("--noise", choices=["simplex", "gaussian"], default="simplex")
+    p.add_argument("--limit", type=int, default=300, help="train steps t below this (at most 1000)")
+    p.add_argument("--base", type=int, default=32, help="width of the first level")
+    p.add_argument("--mults", type=int, nargs="+", default=[1, 2, 4, 6], help="widths of the levels over the first")
+    p.add_argument("--layers", type=int, default=1, help="resnets a level on the way down")
+    p.add_argument("--attention", type=int, nargs="*", default=[], help="levels with attention, from 0; the middle has it anyway")
+    p.add_argument("--groups", type=int, default=8, help="groups of the norms")
+    p.add_argument("--flip", default="", help="mirror at random: x, y, xy; t adds transposition")
+    p.add_argument("--brightness", type=float, default=0.0, help="scale the intensities by up to 1 +- this")
+    p.add_argument("--batch", type=int, default=16)
+    p.add_argument("--lr", type=float, default=5e-4, help="highest learning rate; it falls to nothing along a half cosine")
+    p.add_argument("--ema", type=float, default=0.999)
+    p.add_argument("--minutes", type=float, default=60, help="training time, over all interruptions")
+    p.add_argument("--steps", type=int, default=0, help="train this many steps instead of --minutes")
+    p.add_argument("--pool", type=int, default=4096, help="simplex fields made ahead")
+    p.add_argument("--save", type=float, default=4, help="minutes between checkpoints")
+    p.add_argument("--no-bf16", action="store_true", help="train in f32")
+    p.add_argument("--device", default="cpu")
+    p.add_argument("--seed", type=int, default=0)
+    return p.parse_args()
+
+
+def load_images(folder, channels, side):
+    """All images as float32 arrays (h, w, c) in 0..1; resized to (side, side) by the antialiased triangle filter if side."""
+    paths = sorted(p for e in ("png", "jpg", "jpeg", "PNG", "JPG", "JPEG")
+                   for p in glob.glob(os.path.join(folder, "**", "*." + e), recursive=True))
+    if not paths:
+        raise SystemExit(f"{folder}: no images")
+    return [resize(np.asarray(Image.open(p).convert("L" if channels == 1 else "RGB"), np.float32) / 255, side) for p in paths]
+
+
+def resize(image, side):
+    """A float image (h, w) or (h, w, c) to (side, side, c), antialiased triangle, channel by channel."""
+    image = image[:, :, None] if image.ndim == 2 else image
+    if not side or image.shape[:2] == (side, side):
+        return image
+    planes = [Image.fromarray(np.ascontiguousarray(image[:, :, c])).resize((side, side), Image.BILINEAR)
+              for c in range(image.shape[2])]
+    return np.stack([np.asarray(p, np.float32) for p in planes], 2)
+
+
+def sample(images, args, rng):
+    """A batch of images (n, c, size, size) in [-1, 1], augmented."""
+    out = []
+    for i in rng.integers(len(images), size=args.batch):
+        x = images[i]
+        if args.crop:
+            top, left = (rng.integers(n - args.crop + 1) for n in x.shape[:2])
+            x = resize(x[top:top + args.crop, left:left + args.crop], args.size)
+        x = x[:, ::-1] if "x" in args.flip and rng.random() < 0.5 else x
+        x = x[::-1] if "y" in args.flip and rng.random() < 0.5 else x
+        x = x.transpose(1, 0, 2) if "t" in args.flip and rng.random() < 0.5 else x
+        scale = 1 + args.brightness * rng.uniform(-1, 1)
+        out.append(np.clip(x * scale, 0, 1).transpose(2, 0, 1) * 2 - 1)
+    return torch.from_numpy(np.stack(out).astype(np.float32))
+
+
+def draw_noise(pool, args, channels, rng):
+    """Noise (n, c, size, size) and steps (n,)."""
+    if pool:
+        noise, t = pool.draw(args.batch, channels)
+        return torch.from_numpy(noise), torch.from_numpy(t)
+    t = torch.from_numpy(rng.integers(args.limit, size=args.batch))
+    return torch.from_numpy(rng.standard_normal((args.batch, channels, args.size, args.size), np.float32)), t
+
+
+def alpha_bars():
+    """The products of 1 - beta, linear from 1e-4 to 0.02 over 1000 steps."""
+    return torch.cumprod(1 - torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64), 0)
+
+
+def write_model(args, cfg, state):
+    """The model folder; an existing detector.json stays, for its choices were made with care."""
+    unet.save(args.model, cfg, state)
+    unet.write_json(os.path.join(args.model, "scheduler_config.json"), {
+        "_class_name": "DDPMScheduler", "_diffusers_version": "0.27.2", "num_train_timesteps": 1000, "beta_start": 0.0001,
+        "beta_end": 0.02, "beta_schedule": "linear", "trained_betas": None, "variance_type": "fixed_large",
+        "clip_sample": True, "clip_sample_range": 1.0, "prediction_type": "epsilon", "thresholding": False,
+        "timestep_spacing": "leading", "steps_offset": 0, "rescale_betas_zero_snr": False})
+    path = os.path.join(args.model, "detector.json")
+    if not os.path.exists(path):
+        noise = {"kind": "gaussian"} if args.noise == "gaussian" else {
+            "kind": "simplex", "octaves": 6, "persistence": 0.8, "frequency": 64}
+        unet.write_json(path, {
+            "format": 1, "method": "anoddpm", "name": args.name or os.path.basename(os.path.normpath(args.model)),
+            "network": unet.WEIGHTS,
+            "input": {"width": args.size, "height": args.size, "channels": cfg["in_channels"], "range": [-1, 1]},
+            "schedule": {"kind": "linear", "train_steps": 1000, "beta_start": 0.0001, "beta_end": 0.02,
+                         "prediction": "epsilon", "variance": "fixed_large"},
+            "noise": noise, "lambda": args.limit * 2 // 3, "sampler": {"kind": "ddim", "steps": 25, "eta": 0.0},
+            "clip": True, "runs": 1, "residual": "squared", "blur": {"kind": "gaussian", "sigma": 2.0},
+            "score": {"kind": "mean"}, "threshold": {"pixel": 0.1, "image": 0.05}})
+
+
+def main():
+    """Trains until the time or the steps are used up."""
+    args = arguments()
+    torch.manual_seed(args.seed)
+    channels = 1 if args.gray else 3
+    images = load_images(args.images, channels, 0 if args.crop else args.size)
+    cfg = unet.make_config(args.size, channels, [args.base * m for m in args.mults], args.attention, args.layers,
+                           groups=args.groups)
+    device = torch.device(args.device)
+    model = unet.UNet(cfg).to(device, memory_format=torch.channels_last)
+    ema = {k: v.detach().clone() for k, v in model.state_dict().items()}
+    optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=1e-4, betas=(0.9, 0.99))
+    step, elapsed = 0, 0.0
+    state_path = args.state or os.path.normpath(args.model) + ".state.pt"
+    if os.path.exists(state_path):
+        saved = torch.load(state_path, map_location=device)
+        model.load_state_dict(saved["model"])
+        optimizer.load_state_dict(saved["optimizer"])
+        ema, step, elapsed = saved["ema"], saved["step"], saved["elapsed"]
+    rng = np.random.default_rng([args.seed, step])
+    print(f"{len(images)} images, {unet.parameter_count(model):,} parameters, "
+          f"{unet.macs(cfg) / 1e9:.3f} GMAC an image, from step {step}", flush=True)
+    pool = simplex.Pool(args.pool, args.size, args.limit, rng) if args.noise == "simplex" else None
+    bars = alpha_bars()
+
+    def checkpoint():
+        torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "ema": ema, "step": step,
+                    "elapsed": elapsed}, state_path + ".part")
+        os.replace(state_path + ".part", state_path)
+        write_model(args, cfg, ema)
+
+    last, saved_at, shown_at, losses = time.time(), elapsed, elapsed, []
+    while (progress := step / args.steps if args.steps else elapsed / (60 * args.minutes)) < 1:
+        rate = float(args.lr * min(1, (step + 1) / 100) * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * progress))))
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        x = sample(images, args, rng)
+        noise, t = draw_noise(pool, args, channels, rng)
+        a = bars[t].float()[:, None, None, None]
+        noisy = (a.sqrt() * x + (1 - a).sqrt() * noise).to(device).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(device.type, torch.bfloat16, enabled=not args.no_bf16):
+            predicted = model(noisy, t.to(device))
+        loss = ((predicted.float() - noise.to(device)) ** 2).mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        step += 1
+        decay = min(args.ema, (1 + step) / (10 + step))
+        with torch.no_grad():
+            names = list(ema)
+            current = model.state_dict()
+            torch._foreach_lerp_([ema[k] for k in names], [current[k] for k in names], 1 - decay)
+        if pool and step % 8 == 0:
+            pool.refresh()
+        losses.append(loss.item())
+        now = time.time()
+        elapsed, last = elapsed + now - last, now
+        if elapsed - shown_at > 20:
+            left = (args.steps - step) * elapsed / step if args.steps else 60 * args.minutes - elapsed
+            print(f"step {step} loss {np.mean(losses):.5f} {elapsed / step:.3f} s/step, {left / 60:.1f} min left", flush=True)
+            shown_at, losses = elapsed, []
+        if elapsed - saved_at > 60 * args.save:
+            checkpoint()
+            saved_at, last = elapsed, time.time()
+    checkpoint()
+    print(f"done: step {step}, {elapsed / 60:.1f} min", flush=True)
+
+
+if __name__ == "__main__":
+    main()
