@@ -42,7 +42,10 @@ impl Bench {
     }
     fn run(&self, input: &Path, more: &[&str]) -> (i32, String, String) {
         let mut command = Command::cargo_bin("residua").unwrap();
-        command.arg("detect").arg(input).args(["--device", "cpu", "--model"]).arg(&self.model);
+        command.arg("detect").arg(input).arg("--model").arg(&self.model);
+        if !more.contains(&"--device") {
+            command.args(["--device", "cpu"]);
+        }
         let output = command.arg("--out").arg(self.path("out")).args(more).output().unwrap();
         let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
         (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))

@@ -108,7 +108,7 @@ impl Walk {
     fn layer(&mut self, layer: &Layer) -> Result<(), String> {
         match layer {
             Layer::Res(r) => self.res(r),
-            Layer::Attention(a) => fits(&a.name, self.c, a.channels),
+            Layer::Attention(a) => self.attention(a),
             Layer::Down(d) => self.conv(d.conv.as_ref()),
             Layer::Up(u) => self.conv(u.conv.as_ref()),
         }
@@ -118,6 +118,15 @@ impl Walk {
         fits(&conv.key, self.c, conv.cin)?;
         self.c = conv.cout;
         Ok(())
+    }
+    fn attention(&self, a: &Attention) -> Result<(), String> {
+        fits(&a.name, self.c, a.channels)?;
+        if let Some(norm) = &a.norm {
+            fits(&norm.key, self.c, norm.channels)?;
+        }
+        let Some(proj) = &a.proj else { return Ok(()) };
+        fits(&proj.key, self.c, proj.cin)?;
+        fits(&a.name, proj.cout, self.c)
     }
     fn res(&mut self, r: &ResBlock) -> Result<(), String> {
         fits(&r.norm1.key, self.c, r.norm1.channels)?;

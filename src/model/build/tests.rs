@@ -84,7 +84,7 @@ fn inputs_that_do_not_suit_are_refused_in_words() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     /// Keys lost, shapes changed, settings at random: an error or a network, never a panic.
     #[test]
