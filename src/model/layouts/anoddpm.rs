@@ -50,5 +50,10 @@ fn heads(src: &Source) -> Result<Heads> {
     if let Some(width) = given(["n_head_channels", "num_head_channels"])? {
         return Ok(Heads::Width(width));
     }
-    Ok(given(["n_heads", "num_heads"])?.map_or(Heads::Unknown { name: "n_heads" }, Heads::Count))
+    Ok(match given(["n_heads", "num_heads"])? {
+        Some(n) => Heads::Count(n),
+        // As in guided-diffusion: a config that names its class lists constructor arguments, whose default is 1.
+        None if src.cfg.get("_class_name").is_some() => Heads::Count(1),
+        None => Heads::Unknown { name: "n_heads" },
+    })
 }

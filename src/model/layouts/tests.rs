@@ -81,6 +81,7 @@ fn head_counts_follow_the_config() {
     assert_eq!(heads(&guided(), r#"{"num_heads":4,"num_head_channels":-1}"#), 4);
     assert_eq!(heads(&guided(), r#"{"num_heads":4,"num_head_channels":8}"#), 2);
     assert_eq!(heads(&anoddpm(), r#"{"n_heads":2}"#), 2);
+    assert_eq!(heads(&anoddpm(), r#"{"_class_name":"AnoDDPM.UNetModel"}"#), 1);
     assert_eq!(heads(&monai_core(), r#"{"num_head_channels":[0,4]}"#), 4);
     assert_eq!(heads(&monai_core(), r#"{"num_head_channels":16}"#), 1);
 }
