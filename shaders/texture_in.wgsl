@@ -3,12 +3,12 @@
 // source: a 2D texture of any size, read by textureLoad, so that no format needs a sampler. TEXEL says what it holds:
 //   grey   its red channel            rgb   three channels
 //   srgb   three channels that the load makes linear; this is undone, because files too are taken as stored
-// Values outside 0..1 are clamped; alpha is not read. One channel of three is 0.299 r + 0.587 g + 0.114 b (C = 1).
+// Values outside 0..1 are clamped; alpha is not read. C = 1 of three channels is 0.299 r + 0.587 g + 0.114 b.
 // out: (1,H,W,C), padded NHWC, one vec4 a pixel with zeros in its padding.
 //
 // Sizes: the triangle filter of PIL's BILINEAR, as data/resize.rs, both axes in one f32 sum. With s = from/to, centre
-// c = (x + 1/2) s and support r = max(s, 1), texel i weighs max(0, 1 - |i + 1/2 - c| / r), normalised. c is kept as a whole
-// number and a fraction of 2*to, exact in integers, so that equal sizes are copied and large ones lose no digits.
+// c = (x + 1/2) s and support r = max(s, 1), texel i weighs max(0, 1 - |i + 1/2 - c| / r), normalised. c is kept as a
+// whole number and a fraction of 2*to, exact in integers, so that equal sizes are copied and large ones lose no digits.
 // Grid: (ceil(W/16), ceil(H/16), 1), one thread a pixel.
 #const W
 #const H

@@ -1,11 +1,12 @@
 // picture[y, x] = colour(map[y, x] / scale), or the map's own value (FORMAT = r32float), at the picture's size
 //
-// map: (1,H,W,1), one vec4 a pixel with the value in its first lane. picture: a storage texture of FORMAT and any size.
-// heat: the value that the hottest colour stands for, and 256 colours, r in the lowest byte. A scale that is not positive
-// leaves everything at the first colour.
+// map: (1,H,W,1), one vec4 a pixel with the value in its first lane. picture: a storage texture of FORMAT, any size.
+// heat: the value that the hottest colour stands for, and 256 colours, r in the lowest byte. A scale that is not
+// positive leaves everything at the first colour.
 //
-// Sizes: half-pixel bilinear with clamped edges and no smoothing, as PyTorch's interpolate and data/resize.rs; the position
-// (x + 1/2) from/to - 1/2 is kept as a whole number and a fraction of 2*to, exact in integers, so that equal sizes are copied.
+// Sizes: half-pixel bilinear with clamped edges and no smoothing, as PyTorch's interpolate and data/resize.rs; the
+// position (x + 1/2) from/to - 1/2 is kept as a whole number and a fraction of 2*to, exact in integers, so that equal
+// sizes are copied.
 // Grid: (ceil(width/16), ceil(height/16), 1) of the picture, one thread a pixel.
 #const W
 #const H

@@ -11,22 +11,25 @@ use residua::report::{heat, heatmap};
 use residua::wgpu::{self, TextureFormat, TextureUsages};
 use residua::{Device, Error};
 use std::path::Path;
-use tolerance::{CHAIN, nmse};
+use tolerance::{TWO_WAYS, nmse};
 
 type Size = (u32, u32);
 
-/// A golden's random network on 32×32 or 24×32, in a chain short enough for a test.
-fn model(channels: usize, (width, height): Size) -> ModelFolder {
-    let name = if channels == 1 { "anoddpm" } else { "diffusers-ddpm-google-style" };
+const GAUSSIAN: NoiseConfig = NoiseConfig::Gaussian {};
+const SIMPLEX: NoiseConfig = NoiseConfig::Simplex { octaves: 2, persistence: 0.8, frequency: 16 };
+
+/// A small random network, in a chain short enough for a test.
+fn model(channels: usize, (width, height): Size, noise: NoiseConfig) -> ModelFolder {
+    let folder = tempfile::tempdir().unwrap();
+    common::small::write(folder.path(), channels);
     let open = ModelFolder::open(
-        &common::golden(name),
+        folder.path(),
         |o| o,
         Some(32),
         |c| {
             (c.input.width, c.input.height) = (width as usize, height as usize);
-            (c.lambda, c.runs) = (20, 2);
+            (c.lambda, c.runs, c.noise) = (200, 2, noise);
             c.sampler = SamplerConfig::Ddim { steps: 2, eta: 0.0 };
-            c.noise = NoiseConfig::Simplex { octaves: 2, persistence: 0.8, frequency: 16 };
             c.blur = Some(BlurConfig::Gaussian { sigma: 1.0 });
             Ok(())
         },
@@ -70,7 +73,7 @@ fn ordinary(model: &ModelFolder, picture: &Picture, seed: u64) -> Map {
 fn close(what: &str, found: &[f32], expected: &[f32]) {
     let e = nmse(found, expected);
     println!("{what}: NMSE {e:.1e}");
-    assert!(e <= CHAIN, "{what}: NMSE {e:e}");
+    assert!(e <= TWO_WAYS, "{what}: NMSE {e:e}");
 }
 
 /// The three scores against a map.
@@ -89,17 +92,16 @@ fn check_colours(found: &[u8], map: &Map, scale: f32) {
     let raster = heatmap(map, scale);
     let expected: Vec<[u8; 4]> = raster.bytes().chunks(3).map(|c| [c[0], c[1], c[2], 255]).collect();
     let found: Vec<[u8; 4]> = found.chunks(4).map(|c| [c[0], c[1], c[2], c[3]]).collect();
-    assert_eq!(found.len(), expected.len());
     let differing = found.iter().zip(&expected).filter(|(f, e)| f != e).count();
     assert!(differing <= expected.len() / 50, "{differing} of {} colours differ", expected.len());
     let near = |(f, e): (&[u8; 4], &[u8; 4])| f.iter().zip(e).all(|(a, b)| a.abs_diff(*b) <= 12);
-    assert!(found.iter().zip(&expected).all(near));
+    assert!(found.len() == expected.len() && found.iter().zip(&expected).all(near));
 }
 
 #[test]
 fn between_the_hosts_own_work_and_over_many_submissions() {
-    let Some(host) = Host::open() else { return };
-    let model = model(1, (32, 32));
+    let Some(host) = Host::open(false) else { return };
+    let model = model(1, (32, 32), SIMPLEX);
     let mut embedded = embedded(&host, &model);
     embedded.seed(5).unwrap();
     let size = (45, 27);
@@ -142,11 +144,11 @@ fn between_the_hosts_own_work_and_over_many_submissions() {
 
 #[test]
 fn colour_images_one_after_the_other_with_other_seeds() {
-    let Some(host) = Host::open() else { return };
-    let model = model(3, (24, 32));
+    let Some(host) = Host::open(true) else { return };
+    let model = model(3, (24, 32), GAUSSIAN);
     let mut embedded = embedded(&host, &model);
     let maps = [host.picture((24, 32), TextureFormat::R32Float), host.picture((24, 32), TextureFormat::R32Float)];
-    let images: Vec<_> = [0, 1].map(|i| pattern((60, 40), i)).into();
+    let images = [0, 1].map(|i| pattern((60, 40), i));
     for (i, (texels, map)) in images.iter().zip(&maps).enumerate() {
         embedded.seed(i as u64).unwrap();
         let image = host.image((60, 40), TextureFormat::Rgba8UnormSrgb, texels.as_flattened());
@@ -158,7 +160,7 @@ fn colour_images_one_after_the_other_with_other_seeds() {
         let expected = ordinary(&model, &file((60, 40), texels, 3), i as u64);
         close(&format!("image {i}"), &raw(&host, map), &expected.data);
         if i == 1 {
-            check_scores(&host, &embedded, &expected);
+            check_scores(&host, &embedded, &expected)
         }
     }
     assert!(nmse(&raw(&host, &maps[0]), &raw(&host, &maps[1])) > 1e-2, "both maps are alike");
@@ -182,11 +184,10 @@ fn bytes(format: TextureFormat, texels: &[[u8; 4]]) -> Vec<u8> {
 #[test]
 fn every_format_and_size_comes_in_as_a_file_does() {
     use TextureFormat::*;
-    let Some(host) = Host::open() else { return };
+    let Some(host) = Host::open(true) else { return };
     for channels in [1, 3] {
-        let model = model(channels, (32, 32));
+        let (model, out) = (model(channels, (32, 32), GAUSSIAN), host.picture((1, 1), R32Float));
         let embedded = embedded(&host, &model);
-        let out = host.picture((1, 1), R32Float);
         let formats = [R8Unorm, Rgba8Unorm, Rgba8UnormSrgb, Bgra8Unorm, R16Float, Rgba16Float, R32Float, Rgba32Float];
         for format in formats {
             for size in [(32, 32), (7, 5), (131, 67), (32, 80), (33, 31), (1, 1)] {
@@ -215,8 +216,8 @@ fn every_format_and_size_comes_in_as_a_file_does() {
 
 #[test]
 fn the_map_goes_out_at_any_size_raw_and_in_colours() {
-    let Some(host) = Host::open() else { return };
-    let embedded = embedded(&host, &model(1, (24, 32)));
+    let Some(host) = Host::open(true) else { return };
+    let embedded = embedded(&host, &model(1, (24, 32), GAUSSIAN));
     let image = host.image((1, 1), TextureFormat::R8Unorm, &[0]);
     let values: Vec<f32> = (0..24 * 32).map(|i| ((i * i + 5 * i) % 83) as f32 / 20.0 - 0.1).collect();
     let lanes: Vec<f32> = values.iter().flat_map(|&v| [v, 0.0, 0.0, 0.0]).collect();
@@ -250,8 +251,8 @@ fn the_map_goes_out_at_any_size_raw_and_in_colours() {
 #[test]
 fn textures_that_do_not_fit_are_refused_in_words() {
     use TextureFormat::*;
-    let Some(host) = Host::open() else { return };
-    let embedded = embedded(&host, &model(1, (32, 32)));
+    let Some(host) = Host::open(false) else { return };
+    let embedded = embedded(&host, &model(1, (32, 32), GAUSSIAN));
     let good = [host.image((4, 4), R8Unorm, &[0; 16]), host.picture((4, 4), R32Float)];
     let texture = |dimension, layers, samples, format, usage| {
         host.device.create_texture(&wgpu::TextureDescriptor {
@@ -294,6 +295,5 @@ fn textures_that_do_not_fit_are_refused_in_words() {
         refused(&good[0], &output, words);
     }
     let beyond = 0..embedded.steps() + 1;
-    let error = embedded.encode_part(&mut host.encoder(), &good[0], &good[1], beyond).unwrap_err().to_string();
-    assert!(error.contains("steps"), "{error}");
+    assert!(embedded.encode_part(&mut host.encoder(), &good[0], &good[1], beyond).is_err());
 }

@@ -7,21 +7,22 @@ use std::sync::Arc;
 
 /// A detector on a host's device, for one image at a time.
 ///
-/// Everything is allocated and compiled by [`Embedded::new`]. From then on the host encodes, submits and decides when;
-/// nothing here blocks, submits, reads back or allocates device memory (a bind group is made for each texture that a
-/// call touches). Frames share one set of buffers, which is safe as long as they are submitted one after the other.
+/// Everything is allocated by [`Embedded::new`]. From then on the host encodes, submits and decides when; nothing here
+/// blocks, submits, reads back or allocates device memory (a bind group is made for each texture that a call touches).
+/// Images share one set of buffers, so the steps of one must not run among those of another.
 ///
 /// # The input texture
-/// Any size; any format with one, three or four channels that shaders read as floats (unorm, float, filterable or not), in
-/// 0..1, clamped to it; 2D, one layer, level 0, usage `TEXTURE_BINDING`. It becomes what the command line makes of a file
-/// with the same values: one channel is repeated for an RGB model, three become grey by 0.299, 0.587 and 0.114, sizes
-/// change by PIL's antialiased triangle filter ([`crate::data::resize_triangle`], to f32 rounding; equal sizes exactly),
-/// and 0 and 1 become the ends of the model's range. An `-srgb` format counts with the values as stored, as a PNG does. Alpha
-/// is not read: a premultiplied texture is thereby over black.
+/// Any size; any format with one, three or four channels that shaders read as floats (unorm, float, filterable or
+/// not), clamped to 0..1; 2D, one layer, level 0, usage `TEXTURE_BINDING`. It becomes what the command line makes of a
+/// file with the same values: one channel is repeated for an RGB model, three become grey by 0.299, 0.587 and 0.114,
+/// sizes change by PIL's antialiased triangle filter ([`crate::data::resize_triangle`], to f32 rounding; equal sizes
+/// are copied), and 0 and 1 become the ends of the model's range. An `-srgb` format counts with the values as stored,
+/// as a PNG does. Alpha is not read: a premultiplied texture is thereby over black.
 ///
 /// # The output texture
-/// Any size (bilinear, [`crate::data::resize_bilinear`]), 2D, one layer, level 0, usage `STORAGE_BINDING`. `Rgba8Unorm` gets the
-/// colours of [`report::heatmap`] under [`Embedded::set_scale`], opaque, as sRGB values; `R32Float` gets the map itself.
+/// Any size (bilinear, [`crate::data::resize_bilinear`]), 2D, one layer, level 0, usage `STORAGE_BINDING`. `Rgba8Unorm`
+/// gets the colours of [`report::heatmap`] under [`Embedded::set_scale`], opaque, as sRGB values; `R32Float` gets the
+/// map itself.
 pub struct Embedded {
     detector: AnoDdpm,
     textures: Textures,
@@ -30,8 +31,9 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Builds the detector on the host's device, with seed 0. The scale of the colours is twice the model's pixel threshold,
-    /// as in the command line's pictures, or 1 where the model has none. Compiles shaders where it is polled.
+    /// Builds the detector on the host's device, with seed 0. The scale of the colours is twice the model's pixel
+    /// threshold, as in the command line's pictures, or 1 where the model has none. Compiles shaders where it is
+    /// polled; uploads go out with the host's next submission.
     /// # Errors
     /// As [`AnoDdpm::new`].
     pub async fn new(gpu: Arc<Gpu>, model: &ModelFolder) -> Result<Embedded> {
@@ -54,12 +56,13 @@ impl Embedded {
     pub fn seed(&mut self, seed: u64) -> Result<()> {
         self.detector.seed(seed)
     }
-    /// The value of the map that takes the hottest colour, for what is submitted from now on. A scale that is not positive
-    /// leaves everything black.
+    /// The value of the map that takes the hottest colour, for what is submitted from now on. A scale that is not
+    /// positive leaves everything black.
     pub fn set_scale(&self, scale: f32) {
         self.textures.set_scale(scale);
     }
-    /// Parts that the job can be cut into: the way in, each evaluation of the network and what lies between, the way out.
+    /// Parts that the job can be cut into: the way in, each evaluation of the network and what lies between, the way
+    /// out.
     pub fn steps(&self) -> usize {
         self.detector.steps() + 2
     }
@@ -75,8 +78,8 @@ impl Embedded {
     ) -> Result<()> {
         self.encode_part(encoder, input, output, 0..self.steps())
     }
-    /// Encodes some of the [`Embedded::steps`], so that a display stays alive between the submissions of one job. Parts must
-    /// run in order; `input` is read by the first step only, `output` is written by the last only.
+    /// Encodes some of the [`Embedded::steps`], so that a display stays alive between the submissions of one job. Parts
+    /// must run in order; `input` is read by the first step only, `output` is written by the last only.
     /// # Errors
     /// As [`Embedded::encode`], and for steps that there are not.
     pub fn encode_part(

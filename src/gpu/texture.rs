@@ -89,7 +89,7 @@ impl Textures {
             1 if float => Ok(0),
             3 | 4 if float => Ok(if format.is_srgb() { 2 } else { 1 }),
             _ => Err(Error::Invalid(format!(
-                "the input texture is {format:?}; a format with one, three or four channels that shaders read as floats is needed"
+                "the input texture is {format:?}; one, three or four channels that shaders read as floats are needed"
             ))),
         }
     }

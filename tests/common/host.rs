@@ -23,8 +23,9 @@ pub struct Host {
 }
 
 impl Host {
-    /// A device opened by the host; a visible skip where there is no adapter, a failure with `RESIDUA_REQUIRE_GPU`.
-    pub fn open() -> Option<Host> {
+    /// A device opened by the host, with what Residua likes or with WebGPU's defaults; a visible skip where there is no
+    /// adapter, a failure with `RESIDUA_REQUIRE_GPU`.
+    pub fn open(webgpu_floor: bool) -> Option<Host> {
         let adapters = pollster::block_on(gpu::adapters());
         let Some(adapter) = adapters.first() else {
             let required = std::env::var_os("RESIDUA_REQUIRE_GPU").is_some();
@@ -32,12 +33,11 @@ impl Host {
             println!("SKIPPED on the GPU: no adapter");
             return None;
         };
-        let desc = wgpu::DeviceDescriptor {
-            label: Some("host"),
-            required_features: gpu::wanted_features(adapter),
-            required_limits: gpu::wanted_limits(adapter),
-            ..Default::default()
-        };
+        let mut desc = wgpu::DeviceDescriptor { label: Some("host"), ..Default::default() };
+        if !webgpu_floor {
+            desc.required_features = gpu::wanted_features(adapter);
+            desc.required_limits = gpu::wanted_limits(adapter);
+        }
         let (device, queue) = pollster::block_on(adapter.request_device(&desc)).unwrap();
         let source = wgpu::ShaderSource::Wgsl(WORK.into());
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor { label: None, source });
