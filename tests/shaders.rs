@@ -5,7 +5,7 @@ mod common;
 use naga::{AddressSpace, ShaderStage, TypeInner, back, proc::Layouter, valid};
 use rayon::prelude::*;
 use residua::Shape;
-use residua::gpu::{preprocess, sources, specialise};
+use residua::gpu::{preprocess, sources, specialise, texture_shaders};
 use residua::graph::{Fusion, Graph, Plan, fuse, lower};
 use residua::kernels::{
     Io, MAX_GROUPS, Op, StepRow, WeightId, attention, concat, conv_transpose, embedding, linear, noise, norm,
@@ -167,6 +167,21 @@ fn the_benchmarks_shaders() {
     for file in ["bench_fma.wgsl", "bench_copy.wgsl"] {
         check(&preprocess(file, &consts).unwrap(), file, 2);
     }
+}
+
+#[test]
+fn the_ways_in_and_out_of_textures() {
+    let mut texts = Texts::new();
+    for (h, w, c) in [(1, 1, 1), (7, 13, 3), (64, 64, 1), (4096, 4096, 3)] {
+        for shader in texture_shaders(Shape::new(1, h, w, c), [-1.0, 1.0]) {
+            assert!(shader.grid.iter().all(|g| (1..=MAX_GROUPS).contains(g)), "{:?}", shader.grid);
+            let name = format!("{} at {h}x{w}x{c}", shader.label);
+            texts.insert(specialise(&shader, 0, 0).unwrap(), (name, 2));
+        }
+    }
+    // The way out does not depend on the channels, so no two of these are alike.
+    assert_eq!(texts.len(), 20);
+    check_all(&texts);
 }
 
 /// Every file is under `shaders/` and every file under `shaders/` is embedded.

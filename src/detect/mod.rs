@@ -1,10 +1,12 @@
 //! The published systems. Each takes a batch of images and gives maps, scores and reconstructions.
 pub mod anoddpm;
 pub mod config;
+mod embed;
 mod folder;
 mod score;
 
 pub use anoddpm::{AnoDdpm, Batch};
 pub use config::DetectorConfig;
+pub use embed::Embedded;
 pub use folder::ModelFolder;
 pub use score::score;

@@ -5,8 +5,11 @@ mod preprocess;
 mod session;
 mod signal;
 pub mod sources;
+mod texture;
 
 pub use device::{Gpu, Options, adapters, drive, is_software, wanted_features, wanted_limits};
 pub use pipeline::specialise;
 pub use preprocess::{Consts, preprocess};
 pub use session::{Session, Timing};
+pub(crate) use texture::Textures;
+pub use texture::texture_shaders;

@@ -20,22 +20,36 @@ pub fn specialise(shader: &Shader, inputs: usize, weights: usize) -> Result<Stri
     preprocess(shader.file, &consts)
 }
 
-/// What a session needs to know of one launch to get its pipeline.
+/// What a binding of group 0 holds; its number is its place in the list.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Binding {
+    /// A row of the step table.
+    Step,
+    /// A buffer that is read.
+    Read,
+    /// A buffer that is written.
+    Write,
+    /// A texture that is read texel by texel.
+    Texture,
+    /// A texture that is written.
+    Picture(wgpu::TextureFormat),
+}
+
+/// What is needed to get a pipeline.
 pub(super) struct Wanted {
     pub label: String,
     pub file: &'static str,
     pub text: String,
-    pub inputs: usize,
-    pub weights: usize,
+    pub bindings: Vec<Binding>,
 }
 
 type Layout = (wgpu::BindGroupLayout, wgpu::PipelineLayout);
 
-/// Pipelines by text, layouts by (inputs, weights).
+/// Pipelines by text, layouts by bindings.
 #[derive(Default)]
 pub(super) struct Pipelines {
     made: Mutex<HashMap<String, wgpu::ComputePipeline>>,
-    layouts: Mutex<HashMap<(usize, usize), Layout>>,
+    layouts: Mutex<HashMap<Vec<Binding>, Layout>>,
     cache: Option<(wgpu::PipelineCache, PathBuf)>,
 }
 
@@ -74,27 +88,33 @@ impl Pipelines {
         }
     }
 
-    /// The layout for so many inputs and weights.
-    pub fn layout(&self, device: &wgpu::Device, inputs: usize, weights: usize) -> Layout {
+    /// The layout of these bindings.
+    pub fn layout(&self, device: &wgpu::Device, bindings: &[Binding]) -> Layout {
         let make = || {
-            let storage = |read_only| wgpu::BindingType::Buffer {
-                ty: wgpu::BufferBindingType::Storage { read_only },
-                has_dynamic_offset: false,
-                min_binding_size: None,
+            let buffer =
+                |ty, has_dynamic_offset| wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None };
+            let kind = |binding: &Binding| match *binding {
+                Binding::Step => buffer(wgpu::BufferBindingType::Uniform, true),
+                Binding::Read => buffer(wgpu::BufferBindingType::Storage { read_only: true }, false),
+                Binding::Write => buffer(wgpu::BufferBindingType::Storage { read_only: false }, false),
+                Binding::Texture => wgpu::BindingType::Texture {
+                    sample_type: wgpu::TextureSampleType::Float { filterable: false },
+                    view_dimension: wgpu::TextureViewDimension::D2,
+                    multisampled: false,
+                },
+                Binding::Picture(format) => wgpu::BindingType::StorageTexture {
+                    access: wgpu::StorageTextureAccess::WriteOnly,
+                    format,
+                    view_dimension: wgpu::TextureViewDimension::D2,
+                },
             };
-            let uniform = wgpu::BindingType::Buffer {
-                ty: wgpu::BufferBindingType::Uniform,
-                has_dynamic_offset: true,
-                min_binding_size: None,
-            };
-            let entry = |binding: usize, ty| wgpu::BindGroupLayoutEntry {
-                binding: binding as u32,
+            let entry = |(i, binding)| wgpu::BindGroupLayoutEntry {
+                binding: i as u32,
                 visibility: wgpu::ShaderStages::COMPUTE,
-                ty,
+                ty: kind(binding),
                 count: None,
             };
-            let mut entries = vec![entry(0, uniform)];
-            entries.extend((1..2 + inputs + weights).map(|b| entry(b, storage(b != 1 + inputs))));
+            let entries: Vec<_> = bindings.iter().enumerate().map(entry).collect();
             let group = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
                 label: Some("launch"),
                 entries: &entries,
@@ -106,7 +126,7 @@ impl Pipelines {
             });
             (group, pipeline)
         };
-        lock(&self.layouts).entry((inputs, weights)).or_insert_with(make).clone()
+        lock(&self.layouts).entry(bindings.to_vec()).or_insert_with(make).clone()
     }
 }
 
@@ -151,7 +171,7 @@ impl Gpu {
         } else {
             self.device.create_shader_module(desc)
         };
-        let layout = self.pipelines.layout(&self.device, wanted.inputs, wanted.weights);
+        let layout = self.pipelines.layout(&self.device, &wanted.bindings);
         let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(&wanted.label),
             layout: Some(&layout.1),
@@ -185,5 +205,9 @@ pub(super) fn wanted(kernel: &dyn Kernel, io: &crate::kernels::Io) -> Result<(Wa
     let shader = kernel.shader(io);
     let (inputs, weights) = (io.inputs.len(), kernel.weights().len());
     let text = specialise(&shader, inputs, weights)?;
-    Ok((Wanted { label: shader.label, file: shader.file, text, inputs, weights }, shader.grid))
+    let mut bindings = vec![Binding::Step];
+    bindings.extend(std::iter::repeat_n(Binding::Read, inputs));
+    bindings.push(Binding::Write);
+    bindings.extend(std::iter::repeat_n(Binding::Read, weights));
+    Ok((Wanted { label: shader.label, file: shader.file, text, bindings }, shader.grid))
 }

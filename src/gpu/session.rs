@@ -102,7 +102,7 @@ impl Session {
             .enumerate()
             .map(|(i, b)| wgpu::BindGroupEntry { binding: i as u32, resource: wgpu::BindingResource::Buffer(b) })
             .collect();
-        let layout = self.gpu.pipelines.layout(&self.gpu.device, text.inputs, text.weights).0;
+        let layout = self.gpu.pipelines.layout(&self.gpu.device, &text.bindings).0;
         let desc = wgpu::BindGroupDescriptor { label: Some(&launch.name), layout: &layout, entries: &entries };
         self.gpu.device.create_bind_group(&desc)
     }

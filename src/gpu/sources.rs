@@ -31,6 +31,8 @@ pub const FILES: &[(&str, &str)] = &[
     ("residual.wgsl", include_str!("../../shaders/residual.wgsl")),
     ("sampler_step.wgsl", include_str!("../../shaders/sampler_step.wgsl")),
     ("simplex.wgsl", include_str!("../../shaders/simplex.wgsl")),
+    ("texture_in.wgsl", include_str!("../../shaders/texture_in.wgsl")),
+    ("texture_out.wgsl", include_str!("../../shaders/texture_out.wgsl")),
     ("winograd_input.wgsl", include_str!("../../shaders/winograd_input.wgsl")),
     ("winograd_output.wgsl", include_str!("../../shaders/winograd_output.wgsl")),
 ];

@@ -1,5 +1,8 @@
 //! What the integration tests share: where the goldens are, the program, adapters, networks as graphs.
 #![allow(dead_code)]
+pub mod host;
+pub mod small;
+
 use residua::graph::{Graph, SectionId, StateId};
 use residua::model::{Checkpoint, Config, Overrides, read};
 use residua::{Shape, Tensor, gpu};

@@ -1,0 +1,299 @@
+//! The detector inside a host: from one of the host's textures to another, on the host's device and in its encoders.
+mod common;
+mod tolerance;
+
+use common::host::Host;
+use half::f16;
+use residua::data::{Map, Picture};
+use residua::detect::config::{BlurConfig, NoiseConfig, SamplerConfig};
+use residua::detect::{AnoDdpm, Embedded, ModelFolder};
+use residua::report::{heat, heatmap};
+use residua::wgpu::{self, TextureFormat, TextureUsages};
+use residua::{Device, Error};
+use std::path::Path;
+use tolerance::{TWO_WAYS, nmse};
+
+type Size = (u32, u32);
+
+const GAUSSIAN: NoiseConfig = NoiseConfig::Gaussian {};
+const SIMPLEX: NoiseConfig = NoiseConfig::Simplex { octaves: 2, persistence: 0.8, frequency: 16 };
+
+/// A small random network, in a chain short enough for a test.
+fn model(channels: usize, (width, height): Size, noise: NoiseConfig) -> ModelFolder {
+    let folder = tempfile::tempdir().unwrap();
+    common::small::write(folder.path(), channels);
+    let open = ModelFolder::open(
+        folder.path(),
+        |o| o,
+        Some(32),
+        |c| {
+            (c.input.width, c.input.height) = (width as usize, height as usize);
+            (c.lambda, c.runs, c.noise) = (200, 2, noise);
+            c.sampler = SamplerConfig::Ddim { steps: 2, eta: 0.0 };
+            c.blur = Some(BlurConfig::Gaussian { sigma: 1.0 });
+            Ok(())
+        },
+    );
+    open.unwrap()
+}
+
+fn embedded(host: &Host, model: &ModelFolder) -> Embedded {
+    pollster::block_on(Embedded::new(host.gpu.clone(), model)).unwrap()
+}
+
+/// Bytes that vary from texel to texel and from channel to channel.
+fn pattern((width, height): Size, seed: u32) -> Vec<[u8; 4]> {
+    let texel = |i: u32| {
+        let (x, y) = (i % width, i / width);
+        [0, 1, 2, 3].map(|c: u32| (x * (7 + c) + y * (3 + seed) + (i * i * (1 + seed) + 91 * c) % 97) as u8)
+    };
+    (0..width * height).map(texel).collect()
+}
+
+/// What a file of these texels would be read as.
+fn file((width, height): Size, texels: &[[u8; 4]], channels: usize) -> Picture {
+    let data = texels.iter().flat_map(|t| t[..channels].to_vec()).map(|v| f32::from(v) / 255.0).collect();
+    Picture::new(Path::new("texture"), width as usize, height as usize, channels, data).unwrap()
+}
+
+/// The network's input as the command line makes it.
+fn prepared(picture: &Picture, model: &ModelFolder) -> Picture {
+    let input = &model.config.input;
+    picture.to_channels(input.channels).unwrap().resize(input.width, input.height).unwrap()
+}
+
+/// The map by the ordinary path, on the processor.
+fn ordinary(model: &ModelFolder, picture: &Picture, seed: u64) -> Map {
+    let image = prepared(picture, model).to_tensor(model.config.input.value_range());
+    let mut detector = pollster::block_on(AnoDdpm::new(&Device::Cpu, model, 1)).unwrap();
+    let batch = pollster::block_on(detector.run(&image, seed, |_| true)).unwrap();
+    Map::new(model.config.input.width, model.config.input.height, batch.map.data).unwrap()
+}
+
+fn close(what: &str, found: &[f32], expected: &[f32]) {
+    let e = nmse(found, expected);
+    println!("{what}: NMSE {e:.1e}");
+    assert!(e <= TWO_WAYS, "{what}: NMSE {e:e}");
+}
+
+/// The three scores against a map.
+fn check_scores(host: &Host, embedded: &Embedded, map: &Map) {
+    let mean = map.data.iter().sum::<f32>() / map.data.len() as f32;
+    let min = map.data.iter().copied().fold(f32::INFINITY, f32::min);
+    close("scores", &host.read_floats(embedded.scores())[..3], &[mean, map.max(), min]);
+}
+
+fn raw(host: &Host, texture: &wgpu::Texture) -> Vec<f32> {
+    bytemuck::pod_collect_to_vec(&host.read_texture(texture))
+}
+
+/// Colours may be neighbours where a value lies between two.
+fn check_colours(found: &[u8], map: &Map, scale: f32) {
+    let raster = heatmap(map, scale);
+    let expected: Vec<[u8; 4]> = raster.bytes().chunks(3).map(|c| [c[0], c[1], c[2], 255]).collect();
+    let found: Vec<[u8; 4]> = found.chunks(4).map(|c| [c[0], c[1], c[2], c[3]]).collect();
+    let differing = found.iter().zip(&expected).filter(|(f, e)| f != e).count();
+    assert!(differing <= expected.len() / 50, "{differing} of {} colours differ", expected.len());
+    let near = |(f, e): (&[u8; 4], &[u8; 4])| f.iter().zip(e).all(|(a, b)| a.abs_diff(*b) <= 12);
+    assert!(found.len() == expected.len() && found.iter().zip(&expected).all(near));
+}
+
+#[test]
+fn between_the_hosts_own_work_and_over_many_submissions() {
+    let Some(host) = Host::open(false) else { return };
+    let model = model(1, (32, 32), SIMPLEX);
+    let mut embedded = embedded(&host, &model);
+    embedded.seed(5).unwrap();
+    let size = (45, 27);
+    let texels = pattern(size, 0);
+    let image = host.image(size, TextureFormat::Rgba8Unorm, texels.as_flattened());
+    let out = host.picture((50, 20), TextureFormat::R32Float);
+
+    // An encoder that is thrown away leaves no trace.
+    let mut encoder = host.encoder();
+    embedded.encode(&mut encoder, &image, &out).unwrap();
+    drop(encoder);
+    assert!(raw(&host, &out).iter().all(|&v| v == 0.0));
+
+    let mut worked = 0;
+    for step in 0..embedded.steps() {
+        let mut encoder = host.encoder();
+        host.work(&mut encoder);
+        embedded.encode_part(&mut encoder, &image, &out, step..step + 1).unwrap();
+        host.work(&mut encoder);
+        host.queue.submit([encoder.finish()]);
+        worked += 2;
+    }
+    let map = ordinary(&model, &file(size, &texels, 3), 5);
+    close("in parts", &raw(&host, &out), &map.resize(50, 20).unwrap().data);
+    check_scores(&host, &embedded, &map);
+    host.check_work(worked);
+
+    // All in one encoder, into another size and into colours; the first result stays as it is.
+    let first = raw(&host, &out);
+    let colours = host.picture((32, 32), TextureFormat::Rgba8Unorm);
+    embedded.set_scale(map.max());
+    let mut encoder = host.encoder();
+    host.work(&mut encoder);
+    embedded.encode(&mut encoder, &image, &colours).unwrap();
+    host.queue.submit([encoder.finish()]);
+    check_colours(&host.read_texture(&colours), &map, map.max());
+    assert_eq!(raw(&host, &out), first);
+    host.check_work(worked + 1);
+}
+
+#[test]
+fn colour_images_one_after_the_other_with_other_seeds() {
+    let Some(host) = Host::open(true) else { return };
+    let model = model(3, (24, 32), GAUSSIAN);
+    let mut embedded = embedded(&host, &model);
+    let maps = [host.picture((24, 32), TextureFormat::R32Float), host.picture((24, 32), TextureFormat::R32Float)];
+    let images = [0, 1].map(|i| pattern((60, 40), i));
+    for (i, (texels, map)) in images.iter().zip(&maps).enumerate() {
+        embedded.seed(i as u64).unwrap();
+        let image = host.image((60, 40), TextureFormat::Rgba8UnormSrgb, texels.as_flattened());
+        let mut encoder = host.encoder();
+        embedded.encode(&mut encoder, &image, map).unwrap();
+        host.queue.submit([encoder.finish()]);
+    }
+    for (i, (texels, map)) in images.iter().zip(&maps).enumerate() {
+        let expected = ordinary(&model, &file((60, 40), texels, 3), i as u64);
+        close(&format!("image {i}"), &raw(&host, map), &expected.data);
+        if i == 1 {
+            check_scores(&host, &embedded, &expected)
+        }
+    }
+    assert!(nmse(&raw(&host, &maps[0]), &raw(&host, &maps[1])) > 1e-2, "both maps are alike");
+}
+
+/// A texture's bytes in a format, from 8-bit texels.
+fn bytes(format: TextureFormat, texels: &[[u8; 4]]) -> Vec<u8> {
+    let unit = |v: u8| f32::from(v) / 255.0;
+    let half = |v: u8| f16::from_f32(unit(v)).to_le_bytes();
+    match format {
+        TextureFormat::R8Unorm => texels.iter().map(|t| t[0]).collect(),
+        TextureFormat::Bgra8Unorm => texels.iter().flat_map(|&[r, g, b, a]| [b, g, r, a]).collect(),
+        TextureFormat::R16Float => texels.iter().flat_map(|t| half(t[0])).collect(),
+        TextureFormat::Rgba16Float => texels.iter().flatten().flat_map(|&v| half(v)).collect(),
+        TextureFormat::R32Float => texels.iter().flat_map(|t| unit(t[0]).to_le_bytes()).collect(),
+        TextureFormat::Rgba32Float => texels.iter().flatten().flat_map(|&v| unit(v).to_le_bytes()).collect(),
+        _ => texels.as_flattened().to_vec(),
+    }
+}
+
+#[test]
+fn every_format_and_size_comes_in_as_a_file_does() {
+    use TextureFormat::*;
+    let Some(host) = Host::open(true) else { return };
+    for channels in [1, 3] {
+        let (model, out) = (model(channels, (32, 32), GAUSSIAN), host.picture((1, 1), R32Float));
+        let embedded = embedded(&host, &model);
+        let formats = [R8Unorm, Rgba8Unorm, Rgba8UnormSrgb, Bgra8Unorm, R16Float, Rgba16Float, R32Float, Rgba32Float];
+        for format in formats {
+            for size in [(32, 32), (7, 5), (131, 67), (32, 80), (33, 31), (1, 1)] {
+                let texels = pattern(size, 2);
+                let image = host.image(size, format, &bytes(format, &texels));
+                let mut encoder = host.encoder();
+                embedded.encode_part(&mut encoder, &image, &out, 0..1).unwrap();
+                host.queue.submit([encoder.finish()]);
+                let mut picture = file(size, &texels, if format.components() == 1 { 1 } else { 3 });
+                if matches!(format, R16Float | Rgba16Float) {
+                    picture.data.iter_mut().for_each(|v| *v = f16::from_f32(*v).to_f32());
+                }
+                let expected = prepared(&picture, &model).to_tensor(model.config.input.value_range());
+                let found = host.read_floats(embedded.image());
+                let errors = found.iter().zip(expected.to_device_layout()).map(|(a, b)| (a - b).abs());
+                let worst = errors.fold(0.0, f32::max);
+                // 8-bit values may be divided by 255 in another way; everything else is exact at equal sizes.
+                let exact = size == (32, 32) && matches!(format, R16Float | Rgba16Float | R32Float | Rgba32Float);
+                let exact = exact && picture.channels == channels;
+                let bound = if exact { 0.0 } else { 4e-6 };
+                assert!(worst <= bound, "{format:?} {size:?} for {channels} channels: off by {worst:e}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_map_goes_out_at_any_size_raw_and_in_colours() {
+    let Some(host) = Host::open(true) else { return };
+    let embedded = embedded(&host, &model(1, (24, 32), GAUSSIAN));
+    let image = host.image((1, 1), TextureFormat::R8Unorm, &[0]);
+    let values: Vec<f32> = (0..24 * 32).map(|i| ((i * i + 5 * i) % 83) as f32 / 20.0 - 0.1).collect();
+    let lanes: Vec<f32> = values.iter().flat_map(|&v| [v, 0.0, 0.0, 0.0]).collect();
+    host.queue.write_buffer(embedded.map(), 0, bytemuck::cast_slice(&lanes));
+    let map = Map::new(24, 32, values).unwrap();
+    let way_out = embedded.steps() - 1..embedded.steps();
+    let draw = |size, format| {
+        let out = host.picture(size, format);
+        let mut encoder = host.encoder();
+        embedded.encode_part(&mut encoder, &image, &out, way_out.clone()).unwrap();
+        host.queue.submit([encoder.finish()]);
+        out
+    };
+    for size in [(24, 32), (100, 57), (5, 3), (24, 64), (1, 1), (25, 31)] {
+        let expected = map.resize(size.0 as usize, size.1 as usize).unwrap();
+        let found = raw(&host, &draw(size, TextureFormat::R32Float));
+        let worst = found.iter().zip(&expected.data).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let bound = if size == (24, 32) { 0.0 } else { 2e-5 };
+        assert!(worst <= bound, "{size:?}: off by {worst:e}");
+        embedded.set_scale(3.0);
+        check_colours(&host.read_texture(&draw(size, TextureFormat::Rgba8Unorm)), &expected, 3.0);
+    }
+    for scale in [0.0, -1.0, f32::NAN] {
+        embedded.set_scale(scale);
+        let black = host.read_texture(&draw((24, 32), TextureFormat::Rgba8Unorm));
+        let [r, g, b] = heat(0.0);
+        assert!(black.chunks(4).all(|c| c == [r, g, b, 255]), "a scale of {scale}");
+    }
+}
+
+#[test]
+fn textures_that_do_not_fit_are_refused_in_words() {
+    use TextureFormat::*;
+    let Some(host) = Host::open(false) else { return };
+    let embedded = embedded(&host, &model(1, (32, 32), GAUSSIAN));
+    let good = [host.image((4, 4), R8Unorm, &[0; 16]), host.picture((4, 4), R32Float)];
+    let texture = |dimension, layers, samples, format, usage| {
+        host.device.create_texture(&wgpu::TextureDescriptor {
+            label: None,
+            size: wgpu::Extent3d { width: 4, height: 4, depth_or_array_layers: layers },
+            mip_level_count: 1,
+            sample_count: samples,
+            dimension,
+            format,
+            usage,
+            view_formats: &[],
+        })
+    };
+    let (d2, d3) = (wgpu::TextureDimension::D2, wgpu::TextureDimension::D3);
+    let (read, write, draw) =
+        (TextureUsages::TEXTURE_BINDING, TextureUsages::STORAGE_BINDING, TextureUsages::RENDER_ATTACHMENT);
+    let refused = |input: &wgpu::Texture, output: &wgpu::Texture, words: &str| {
+        let mut encoder = host.encoder();
+        match embedded.encode(&mut encoder, input, output) {
+            Err(Error::Invalid(text)) => assert!(text.contains(words), "{text}"),
+            other => panic!("{words}: {other:?}"),
+        }
+    };
+    for (input, words) in [
+        (texture(d2, 1, 1, Rgba8Unorm, write), "input texture was made without the usage"),
+        (texture(d2, 3, 1, Rgba8Unorm, read), "3 layers"),
+        (texture(d2, 1, 4, Rgba8Unorm, read | draw), "4 samples"),
+        (texture(d3, 2, 1, Rgba8Unorm, read), "D3"),
+        (texture(d2, 1, 1, Rgba8Uint, read), "Rgba8Uint"),
+        (texture(d2, 1, 1, Rg8Unorm, read), "Rg8Unorm"),
+        (texture(d2, 1, 1, Depth32Float, read), "Depth32Float"),
+    ] {
+        refused(&input, &good[1], words);
+    }
+    for (output, words) in [
+        (texture(d2, 1, 1, Rgba8Unorm, read), "output texture was made without the usage"),
+        (texture(d2, 2, 1, Rgba8Unorm, write), "2 layers"),
+        (texture(d2, 1, 1, Rgba16Float, write), "Rgba16Float"),
+    ] {
+        refused(&good[0], &output, words);
+    }
+    let beyond = 0..embedded.steps() + 1;
+    assert!(embedded.encode_part(&mut host.encoder(), &good[0], &good[1], beyond).is_err());
+}
