@@ -40,6 +40,8 @@ if ! has_adapter; then
 fi
 
 export RESIDUA_REQUIRE_GPU=1
+# wgpu then allows nothing that a browser's WebGPU would not.
+export WGPU_STRICT_WEBGPU_COMPLIANCE=1
 if [ -n "$nextest" ]; then
     cargo nextest run "$@"
     # nextest runs no documentation tests.
