@@ -10,6 +10,7 @@ use super::{Io, Kernel, Shader, Value, WeightId, grid_1d, pointwise::Activation}
 use crate::{Result, Shape};
 
 mod cpu;
+pub(crate) use cpu::{Scratch, convolve};
 #[cfg(test)]
 mod tests;
 
