@@ -1,4 +1,4 @@
-"""What both comparisons share: the Rust peer as a process, two cores for everyone, interleaved timing, and the verdict."""
+"""What both comparisons share: the Rust peer as a process, two cores for everyone, timing in turn, and the verdict."""
 import os
 import statistics
 import subprocess
@@ -89,12 +89,13 @@ def clock(f):
 
 
 def verdict(rows, unit, show):
-    """Prints the table of (name, our times, their times, NMSE); 1 when one of ours is under the wanted part of their speed.
+    """Prints the table of (name, our times, their times, NMSE); 1 when we are under the wanted part of their speed.
 
-    Two ratios, and both count: the median over the rounds, in each of which the two ran one after the other, and that of
-    the fastest runs, which the machine's other work disturbs least.
+    Two ratios, and both count: the median over the rounds, in each of which the two ran one after the other, and that
+    of the fastest runs, which the machine's other work disturbs least.
     """
-    print(f"{'medians':34} {'ours':>9} {'theirs':>9} {unit:8} {'speed ratio (quartiles)':>24} {'of fastest':>11} {'NMSE':>8}")
+    head = f"{'medians':34} {'ours':>9} {'theirs':>9} {unit:8}"
+    print(f"{head} {'speed ratio (quartiles)':>24} {'of fastest':>11} {'NMSE':>8}")
     slow = False
     for name, ours, theirs, nmse in rows:
         low, ratio, high = statistics.quantiles([t / o for o, t in zip(ours, theirs)], n=4)
