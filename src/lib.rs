@@ -12,6 +12,7 @@ pub mod detect;
 mod device;
 pub mod diffusion;
 mod error;
+pub mod eval;
 pub mod gpu;
 pub mod graph;
 pub mod kernels;

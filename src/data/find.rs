@@ -143,7 +143,7 @@ fn has_known_ending(path: &Path) -> bool {
 }
 
 /// The file's name without its ending; of `.nii.gz` both parts go.
-pub(super) fn stem(path: &Path) -> String {
+pub(crate) fn stem(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let lower = name.to_ascii_lowercase();
     let cut = [".nii.gz", ".nii"].iter().find(|e| lower.ends_with(**e)).map(|e| name.len() - e.len());

@@ -2,6 +2,7 @@
 //! [`Volume`] of them, refuses absurd sizes from the header, and names the file and the fault in its error.
 mod find;
 mod image;
+mod mask;
 mod npy;
 mod picture;
 mod resize;
@@ -14,9 +15,11 @@ mod write;
 #[cfg(test)]
 mod hostile_tests;
 
+pub(crate) use find::stem;
 pub use find::{EXTENSIONS, Input, Kind, find_inputs};
 pub use image::{decode_image, read_image};
-pub use npy::{decode_npy, read_npy, write_npy};
+pub use mask::Mask;
+pub use npy::{decode_npy, read_map, read_npy, write_npy};
 pub use picture::{Map, Picture, ValueRange};
 pub use resize::{resize_bilinear, resize_triangle};
 pub use volume::Volume;

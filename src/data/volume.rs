@@ -35,14 +35,20 @@ fn plane(axis: usize) -> Option<(usize, usize)> {
     [(1, 2), (0, 2), (0, 1)].get(axis).copied()
 }
 
+/// A file and its length.
+pub(super) fn open(path: &Path) -> Result<(BufReader<File>, u64)> {
+    let file = File::open(path).map_err(|e| Error::io(path, e))?;
+    let len = file.metadata().map_err(|e| Error::io(path, e))?.len();
+    Ok((BufReader::new(file), len))
+}
+
 impl Volume {
     /// Reads `.nii` or `.nii.gz`, told apart by content.
     /// # Errors
     /// [`Error::Io`] when the file cannot be read, otherwise as [`Volume::from_reader`].
     pub fn read(path: &Path) -> Result<Volume> {
-        let file = File::open(path).map_err(|e| Error::io(path, e))?;
-        let len = file.metadata().map_err(|e| Error::io(path, e))?.len();
-        Volume::from_reader(BufReader::new(file), len, path)
+        let (file, len) = open(path)?;
+        Volume::from_reader(file, len, path)
     }
 
     /// How many slices there are along an axis (0, 1 or 2).

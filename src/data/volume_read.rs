@@ -18,13 +18,29 @@ impl Volume {
     /// [`Error::File`]: not single-file NIfTI-1, more than one channel or time, no or more than 2^28 voxels or more
     /// than the file can hold (refused from the header, before anything is allocated), a type that is neither integer
     /// nor float, missing data, NaN, no contrast.
-    pub fn from_reader(mut bytes: impl BufRead, len: u64, source: &Path) -> Result<Volume> {
-        let start = bytes.fill_buf().map_err(|e| Error::io(source, e))?;
-        match start {
-            [] => Err(Error::file(source, "the file is empty")),
-            [0x1f, 0x8b, ..] => parse(MultiGzDecoder::new(bytes), len.saturating_mul(GZIP_RATIO), source),
-            _ => parse(bytes, len, source),
-        }
+    pub fn from_reader(bytes: impl BufRead, len: u64, source: &Path) -> Result<Volume> {
+        let mut volume = stored(bytes, len, source)?;
+        volume.window = window(&volume.voxels).map_err(|fault| Error::file(source, fault))?;
+        Ok(volume)
+    }
+
+    /// Reads a volume of labels, such as a segmentation: no contrast is asked for, and slices of it are clamped to
+    /// `[0,1]` and not scaled.
+    /// # Errors
+    /// As [`Volume::read`], but for the contrast.
+    pub fn read_labels(path: &Path) -> Result<Volume> {
+        let (file, len) = super::volume::open(path)?;
+        stored(file, len, path)
+    }
+}
+
+/// The volume as it is stored, with the window 0 to 1.
+fn stored(mut bytes: impl BufRead, len: u64, source: &Path) -> Result<Volume> {
+    let start = bytes.fill_buf().map_err(|e| Error::io(source, e))?;
+    match start {
+        [] => Err(Error::file(source, "the file is empty")),
+        [0x1f, 0x8b, ..] => parse(MultiGzDecoder::new(bytes), len.saturating_mul(GZIP_RATIO), source),
+        _ => parse(bytes, len, source),
     }
 }
 
@@ -66,9 +82,8 @@ fn parse(mut stream: impl Read, available: u64, source: &Path) -> Result<Volume>
     if bad > 0 {
         return Err(fault(format!("{bad} of {} voxels are NaN or infinite", voxels.len())));
     }
-    let window = window(&voxels).map_err(fault)?;
     let name = super::find::stem(source);
-    Ok(Volume { dims, voxels, window, source: source.to_owned(), name, header: raw, big_endian })
+    Ok(Volume { dims, voxels, window: (0.0, 1.0), source: source.to_owned(), name, header: raw, big_endian })
 }
 
 fn first4(raw: &[u8; HEADER]) -> [u8; 4] {

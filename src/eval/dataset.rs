@@ -1,0 +1,118 @@
+//! Labelled datasets: which files there are, what is wrong with each, and where its mask lies.
+use crate::data::{Input, Kind, find_inputs};
+use crate::{Error, Result};
+use std::path::{Path, PathBuf};
+
+mod folders;
+mod manifest;
+mod pairs;
+
+/// Folders of images without a defect, in lower case.
+const NORMAL: [&str; 7] = ["good", "normal", "ok", "healthy", "negative", "nominal", "defect-free"];
+
+/// How a dataset is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Layout {
+    /// A folder for normal images and one for each defect, as MVTec's `test`, or plain `good` and `bad`.
+    Folders,
+    /// NIfTI volumes, each beside its segmentation.
+    Volumes,
+    /// A CSV file that lists images.
+    Manifest,
+}
+
+/// What is known about the pixels of a sample.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Truth {
+    /// None is defective.
+    Clean,
+    /// A file tells: a picture of the image's size, or a volume of labels for a volume.
+    Mask(PathBuf),
+    /// Nothing is known; the image has a label alone.
+    Unknown,
+}
+
+/// One image or volume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// The file and what it is.
+    pub input: Input,
+    /// What is wrong with it; [`super::GOOD`] if nothing is.
+    pub defect: String,
+    /// Its pixels. The slices of a volume with a mask are labelled by the mask.
+    pub truth: Truth,
+}
+
+/// A dataset, every file of which exists.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// How it is laid out.
+    pub layout: Layout,
+    /// The part of it that was taken, if it has parts.
+    pub split: Option<String>,
+    /// In order of path.
+    pub samples: Vec<Sample>,
+}
+
+/// What to take of a dataset.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// The part: a folder of that name, or the manifest's column; `test` where there is one and nothing else is said.
+    pub split: Option<String>,
+    /// Which of several volumes beside one segmentation, by the end of its name: `flair`.
+    pub sequence: Option<String>,
+}
+
+impl Dataset {
+    /// Finds the samples.
+    ///
+    /// - A CSV file with the columns `path` and any of `label`, `mask`, `defect`, `split`; paths are relative to it.
+    /// - A folder with `test/good`, `test/DEFECT` (or another split's name, or these folders directly), the normal one
+    ///   being called good, normal, ok, healthy, negative, nominal or defect-free; masks under `ground_truth` or `masks`
+    ///   in folders named alike, each with its image's name or that and `_mask`.
+    /// - A folder of NIfTI volumes, at any depth, each beside its segmentation: `X.nii.gz` or `X_flair.nii.gz` and
+    ///   `X_seg.nii.gz` (also `-seg`, `_mask`, `-mask`).
+    /// # Errors
+    /// [`Error::File`] with the file and the fault: no such layout, a missing image or mask, an unknown label, several
+    /// volumes for one segmentation.
+    pub fn find(path: &Path, selection: &Selection) -> Result<Dataset> {
+        if !path.exists() {
+            return Err(Error::file(path, "there is no such dataset"));
+        }
+        let mut dataset = if path.is_file() {
+            manifest::read(path, selection)?
+        } else if let Some(found) = folders::find(path, selection)? {
+            found
+        } else if let Some(found) = pairs::find(path, selection)? {
+            found
+        } else {
+            let fault = "is no dataset that is known: neither good/ (or test/good/) and folders of defects, nor NIfTI \
+                         volumes beside their segmentations (*_seg.nii.gz), nor a CSV manifest";
+            return Err(Error::file(path, fault));
+        };
+        let untold = |s: &&Sample| s.input.kind == Kind::Volume && s.truth == Truth::Unknown;
+        if let Some(volume) = dataset.samples.iter().find(untold) {
+            return Err(Error::file(
+                &volume.input.path,
+                "a volume with a defect needs a mask, which labels its slices",
+            ));
+        }
+        dataset.samples.sort_by(|a, b| a.input.path.cmp(&b.input.path));
+        Ok(dataset)
+    }
+}
+
+/// Whether a folder's or a label's name means that nothing is wrong.
+fn is_normal(name: &str) -> bool {
+    NORMAL.contains(&name.to_lowercase().as_str())
+}
+
+/// Inputs for files, named apart from each other.
+fn inputs(paths: &[PathBuf]) -> Result<Vec<Input>> {
+    let found = find_inputs(paths)?;
+    match found.len() == paths.len() {
+        true => Ok(found),
+        false => Err(Error::Invalid("the dataset names one file twice".into())),
+    }
+}

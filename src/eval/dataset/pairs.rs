@@ -1,0 +1,58 @@
+//! NIfTI volumes beside their segmentations, as BraTS has them.
+use super::{Dataset, Layout, Sample, Selection, Truth, inputs};
+use crate::data::{Kind, find_inputs, stem};
+use crate::{Error, Result};
+use std::path::{Path, PathBuf};
+
+/// What a segmentation's name ends in.
+const ENDS: [&str; 4] = ["seg", "mask", "segmentation", "label"];
+
+/// The pairs under `path`; `None` when there is no segmentation.
+pub(super) fn find(path: &Path, selection: &Selection) -> Result<Option<Dataset>> {
+    let split = selection.split.clone().or_else(|| path.join("test").is_dir().then(|| "test".to_owned()));
+    let root = split.as_ref().map_or(path.to_owned(), |s| path.join(s));
+    let Ok(files) = find_inputs(std::slice::from_ref(&root)) else { return Ok(None) };
+    let volumes = files.into_iter().filter(|f| f.kind == Kind::Volume).map(|f| f.path);
+    let (masks, images): (Vec<PathBuf>, Vec<PathBuf>) = volumes.partition(|p| base(&stem(p)).is_some());
+    if masks.is_empty() {
+        return Ok(None);
+    }
+    let (mut paths, mut truths) = (Vec::new(), Vec::new());
+    for mask in masks {
+        paths.push(partner(&mask, &images, selection.sequence.as_deref())?);
+        truths.push(Truth::Mask(mask));
+    }
+    let samples = inputs(&paths)?.into_iter().zip(truths);
+    let samples = samples.map(|(input, truth)| Sample { input, defect: "anomalous".into(), truth }).collect();
+    Ok(Some(Dataset { layout: Layout::Volumes, split, samples }))
+}
+
+/// A segmentation's name without what makes it one, `None` for other volumes.
+fn base(stem: &str) -> Option<String> {
+    let lower = stem.to_lowercase();
+    let end = ENDS.iter().find(|end| lower.ends_with(**end))?;
+    let rest = &stem[..stem.len() - end.len()];
+    match rest.strip_suffix(['_', '-', '.']) {
+        Some(name) => Some(name.to_owned()),
+        None => rest.is_empty().then(String::new),
+    }
+}
+
+/// The one volume that a segmentation belongs to.
+fn partner(mask: &Path, images: &[PathBuf], sequence: Option<&str>) -> Result<PathBuf> {
+    let name = base(&stem(mask)).unwrap_or_default();
+    let belongs = |image: &&PathBuf| {
+        let stem = stem(image);
+        let rest = stem.strip_prefix(&name).filter(|r| name.is_empty() || r.is_empty() || r.starts_with(['_', '-']));
+        let wanted = sequence.is_none_or(|s| stem.to_lowercase().ends_with(&s.to_lowercase()));
+        image.parent() == mask.parent() && rest.is_some() && wanted
+    };
+    match images.iter().filter(belongs).collect::<Vec<_>>()[..] {
+        [one] => Ok(one.clone()),
+        [] => Err(Error::file(mask, "there is no volume for this segmentation beside it")),
+        [a, b, ..] => {
+            let fault = format!("belongs to {} and {}; choose by --sequence, as in --sequence flair", stem(a), stem(b));
+            Err(Error::file(mask, fault))
+        }
+    }
+}

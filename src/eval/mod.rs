@@ -1,0 +1,20 @@
+//! Evaluation: how well scores and maps agree with a labelled dataset.
+//!
+//! [`measure`] takes the scores of images, [`Pixels`] a stream of maps and masks; both rank by falling score and let one
+//! [`Sweep`] compute every metric, as scikit-learn defines it, exactly.
+mod bootstrap;
+mod curve;
+mod dataset;
+mod images;
+mod pixels;
+mod regions;
+mod runs;
+mod sweep;
+
+pub use bootstrap::{Intervals, RESAMPLES};
+pub use curve::Curve;
+pub use dataset::{Dataset, Layout, Sample, Selection, Truth};
+pub use images::{measure, measure_intervals};
+pub use pixels::{GOOD, HELD, PixelMeasures, Pixels};
+pub use regions::regions;
+pub use sweep::{Measures, PRO_LIMIT, Sweep, Tally};
