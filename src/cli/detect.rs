@@ -1,5 +1,7 @@
 //! `residua detect`: images in; scores, maps, pictures and a report out.
-use super::{DeviceArgs, NetworkArgs};
+use super::NetworkArgs;
+use super::items::{self, Item};
+use super::scoring::{Scorer, ScoringArgs};
 use crate::data::{check_writable, find_inputs};
 use crate::detect::ModelFolder;
 use crate::detect::config::SamplerConfig;
@@ -7,10 +9,7 @@ use crate::report::{Results, Verdict, write_report};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-mod items;
 mod outputs;
 mod run;
 
@@ -26,12 +25,9 @@ pub(super) struct Args {
     #[arg(long, default_value = "residua-out", value_name = "DIR")]
     out: PathBuf,
     #[command(flatten)]
-    device: DeviceArgs,
+    scoring: ScoringArgs,
     #[command(flatten)]
     network: NetworkArgs,
-    /// Chooses all noise
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
     /// Noise level: how far the image is dissolved before it is healed
     #[arg(long, value_name = "T")]
     lambda: Option<usize>,
@@ -41,9 +37,6 @@ pub(super) struct Args {
     /// Reconstructions to average, instead of what the model folder says
     #[arg(long, value_name = "N")]
     runs: Option<usize>,
-    /// Images healed at once [default: 8 on a GPU, 4 on the processor]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    batch: Option<u16>,
     /// Scores above it are anomalous, instead of what the model folder says
     #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
     threshold: Option<f64>,
@@ -75,13 +68,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let given = if args.inputs.is_empty() { samples(&model.path)? } else { args.inputs.clone() };
     let inputs = find_inputs(&given)?;
     check_writable(&args.out)?;
-    let device = args.device.open()?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = stop.clone();
-    // Only a second handler in the same process can make this fail; the first one then keeps its place.
-    let _ = ctrlc::set_handler(move || flag.store(true, Ordering::SeqCst));
-
-    let mut job = run::Job::new(args, &model, device, stop);
+    let mut job = run::Job::new(args, Scorer::open(&model, &args.scoring)?);
     let (items, unreadable) = items::expand(&inputs, usize::from(args.axis));
     job.results.failures.extend(unreadable);
     let done = job.detect(items);

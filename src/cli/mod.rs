@@ -8,7 +8,9 @@ mod compare;
 mod detect;
 mod devices;
 mod inspect;
+mod items;
 mod network;
+mod scoring;
 mod shaders;
 
 /// What every command that opens a checkpoint lets the user say about it.

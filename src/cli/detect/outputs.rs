@@ -1,5 +1,5 @@
 //! The files that one image leaves behind.
-use super::items::Item;
+use super::Item;
 use crate::Result;
 use crate::data::{Map, Picture, create_folder, write_bytes, write_npy};
 use crate::report::{heatmap, mask_picture, overlay, picture};
