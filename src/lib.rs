@@ -1,7 +1,7 @@
 //! Residua finds what does not belong in an image: a diffusion model that has only seen normal data
 //! heals the image, and what the healing removed is the anomaly.
 //!
-//! Layers, arrows pointing down only: [`cli`] → [`detect`] → [`data`], [`report`] → [`diffusion`] →
+//! Layers, arrows pointing down only: [`cli`] → [`detect`], [`eval`] → [`data`], [`report`] → [`diffusion`] →
 //! [`model`] → [`graph`] → [`kernels`] → [`gpu`]; the [`cpu`] module runs the same plans without a GPU.
 #![warn(missing_docs)]
 

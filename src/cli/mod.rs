@@ -7,8 +7,10 @@ mod bench;
 mod compare;
 mod detect;
 mod devices;
+mod eval;
 mod inspect;
 mod items;
+mod model_args;
 mod network;
 mod scoring;
 mod shaders;
@@ -74,6 +76,8 @@ struct Cli {
 enum Command {
     /// Find anomalies in images (what `residua` alone does)
     Detect(detect::Args),
+    /// Measure a model, or the maps of a run, on a labelled dataset
+    Eval(eval::Args),
     /// Tell what a model folder or a safetensors file is
     Inspect(inspect::Args),
     /// List the adapters of this machine
@@ -104,6 +108,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         None => detect::run(&cli.detect),
         Some(Command::Detect(a)) => detect::run(&a),
+        Some(Command::Eval(a)) => eval::run(&a),
         Some(Command::Inspect(a)) => inspect::run(&a),
         Some(Command::Devices(a)) => devices::run(&a),
         Some(Command::Compare(a)) => compare::run(&a),

@@ -11,16 +11,22 @@ const BOTTOM: f64 = 40.0;
 const TOP: f64 = 24.0;
 const RIGHT: f64 = 16.0;
 
-/// Bars of all finite scores, the anomalous ones coloured and on top, and a line at the threshold if all records share
-/// one. Empty when there is no score.
+/// The scores of a run, by verdict, and a line at the threshold if all records share one.
 pub(super) fn histogram(records: &[Record]) -> String {
+    let points: Vec<(f64, bool)> = records.iter().map(|r| (r.score, r.verdict == Verdict::Anomalous)).collect();
+    score_histogram(&points, common_threshold(records))
+}
+
+/// Bars of all finite scores, the anomalous ones (true) coloured and on top, and a line at the threshold. Empty when there
+/// is no score.
+pub fn score_histogram(points: &[(f64, bool)], threshold: Option<f64>) -> String {
     // Within what sums and differences can bear.
     let within = |score: f64| score.clamp(-1e300, 1e300);
-    let scores: Vec<f64> = records.iter().map(|r| r.score).filter(|s| s.is_finite()).map(within).collect();
+    let scores: Vec<f64> = points.iter().map(|p| p.0).filter(|s| s.is_finite()).map(within).collect();
     if scores.is_empty() {
         return String::new();
     }
-    let threshold = common_threshold(records).map(within);
+    let threshold = threshold.map(within);
     let ends = scores.iter().copied().chain(threshold);
     let (low, high) = ends.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), s| (a.min(s), b.max(s)));
     // Scores that are all the same get a bar of their own in the middle.
@@ -34,16 +40,16 @@ pub(super) fn histogram(records: &[Record]) -> String {
     let fraction = |v: f64| ((within(v) - low) / span).clamp(0.0, 1.0);
 
     let mut counts = vec![[0usize; 2]; bins];
-    for r in records.iter().filter(|r| r.score.is_finite()) {
-        let bin = ((fraction(r.score) * bins as f64) as usize).min(bins - 1);
-        counts[bin][usize::from(r.verdict == Verdict::Anomalous)] += 1;
+    for &(score, anomalous) in points.iter().filter(|p| p.0.is_finite()) {
+        let bin = ((fraction(score) * bins as f64) as usize).min(bins - 1);
+        counts[bin][usize::from(anomalous)] += 1;
     }
     let most = counts.iter().map(|c| c[0] + c[1]).max().unwrap_or(1).max(1);
     let x = |f: f64| LEFT + f * (WIDTH - LEFT - RIGHT);
     let y = |count: f64| HEIGHT - BOTTOM - count / most as f64 * (HEIGHT - BOTTOM - TOP);
 
     let mut svg = format!(
-        r#"<svg class="histogram" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Histogram of the {} scores">"#,
+        r#"<svg class="plot histogram" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Histogram of the {} scores">"#,
         scores.len()
     );
     for (count, class) in [(0, "base"), (most, "grid")] {

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::Path;
 
-const STYLE: &str = include_str!("report.css");
+const STYLE: &str = concat!(include_str!("report.css"), include_str!("plot.css"));
 
 /// Writes `report.html` into the output folder from the results and the pictures that lie there, whole or not at all.
 /// `settings` are shown beside those that the records give, as name and value.
@@ -35,7 +35,7 @@ pub fn render(
 ) -> io::Result<()> {
     let mut records: Vec<&Record> = results.records.iter().collect();
     records.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.path.cmp(&b.path)));
-    write!(out, "{}{}", head(), summary(results))?;
+    write!(out, "{}{}", head("Residua report"), summary(results))?;
     write!(out, "{}{}", overview(results, settings), failures(results))?;
     write!(out, "{}", filters(results))?;
     let side = side(records.len());
@@ -45,10 +45,19 @@ pub fn render(
         let cards: Vec<String> = portion.par_iter().map(|r| card(r, &tiles(r), side, top)).collect();
         cards.iter().try_for_each(|card| out.write_all(card.as_bytes()))?;
     }
-    writeln!(out, "</section></main><footer>Residua {}</footer></body></html>", escape(&results.version))
+    writeln!(out, "</section></main>{}", foot(&results.version))
 }
 
-fn head() -> String {
+/// A whole page in the house style around what its body holds.
+pub(crate) fn page(title: &str, version: &str, body: &str) -> String {
+    format!("{}{body}{}\n", head(title), foot(version))
+}
+
+fn foot(version: &str) -> String {
+    format!("<footer>Residua {}</footer></body></html>", escape(version))
+}
+
+fn head(title: &str) -> String {
     let stripe: Vec<String> =
         (0..=8).map(|i| heat(i as f32 / 8.0)).map(|[r, g, b]| format!("rgb({r},{g},{b})")).collect();
     format!(
@@ -56,8 +65,9 @@ fn head() -> String {
             r#"<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"/>"#,
             r#"<meta name="viewport" content="width=device-width, initial-scale=1"/>"#,
             r#"<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'"/>"#,
-            "<title>Residua report</title><style>{}:root{{--stripe:linear-gradient(90deg,{})}}</style></head><body>",
+            "<title>{}</title><style>{}:root{{--stripe:linear-gradient(90deg,{})}}</style></head><body>",
         ),
+        escape(title),
         STYLE,
         stripe.join(",")
     )
@@ -193,7 +203,7 @@ fn settings_table(results: &Results, extra: &[(String, String)]) -> String {
 }
 
 /// Four significant digits.
-pub(super) fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     let size = value.abs();
     if !size.is_finite() {
         return value.to_string();
@@ -212,7 +222,7 @@ pub(super) fn number(value: f64) -> String {
 }
 
 /// Text for element content and quoted attributes; control characters, which HTML does not allow, become U+FFFD.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -1,5 +1,6 @@
 //! What a run leaves behind: pictures of the maps, `results.json`, `results.csv` and `report.html`.
 mod colormap;
+mod curves;
 mod histogram;
 mod html;
 mod pictures;
@@ -8,6 +9,9 @@ mod tiles;
 mod words;
 
 pub use colormap::heat;
+pub use curves::{curve_plot, standalone};
+pub use histogram::score_histogram;
+pub(crate) use html::{escape, number, page};
 pub use html::{render, write_report};
 pub use pictures::{Raster, heatmap, mask_picture, overlay, picture};
 pub use record::{Failure, ModelId, Record, Results, Verdict, utc_now};

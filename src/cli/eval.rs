@@ -1,0 +1,142 @@
+//! `residua eval`: a labelled dataset and a model in (or maps that a run left), metrics and a report out.
+use super::items::expand;
+use super::model_args::ModelArgs;
+use super::scoring::{Scorer, ScoringArgs};
+use crate::data::{Kind, check_writable};
+use crate::eval::{Dataset, Evaluation, EvaluationReport, Evaluator, ScoredImage, Selection, bootstrap_in_words};
+use crate::report::{Failure, utc_now};
+use crate::{Error, Result};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use truth::Group;
+
+mod maps;
+mod truth;
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// A folder (test/good and test/DEFECT; good and bad; volumes beside *_seg.nii.gz) or a CSV manifest
+    #[arg(value_name = "DATASET")]
+    dataset: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Where the results go
+    #[arg(long, default_value = "residua-eval", value_name = "DIR")]
+    out: PathBuf,
+    #[command(flatten)]
+    scoring: ScoringArgs,
+    /// Evaluate what `residua detect --maps` left in this folder, instead of running a model
+    #[arg(long, value_name = "DIR", conflicts_with = "model")]
+    maps: Option<PathBuf>,
+    /// The part of the dataset [default: test, where there is one]
+    #[arg(long, value_name = "NAME")]
+    split: Option<String>,
+    /// Which of several volumes beside one segmentation, by the end of its name
+    #[arg(long, value_name = "NAME")]
+    sequence: Option<String>,
+    /// Axis of a volume that is cut into slices
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=2))]
+    axis: u8,
+    /// Print eval.json to the standard output
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args) -> Result<ExitCode> {
+    let selection = Selection { split: args.split.clone(), sequence: args.sequence.clone() };
+    let dataset = Dataset::find(&args.dataset, &selection)?;
+    check_writable(&args.out)?;
+    let done = match &args.maps {
+        Some(folder) => maps::evaluate(args, &dataset, folder)?,
+        None => score(args, &dataset)?,
+    };
+    if done.evaluation.images.is_empty() {
+        let first = done.failures.first().map_or("the dataset is empty".into(), |f| f.error.clone());
+        return Err(Error::file(&args.dataset, format!("no image could be evaluated: {first}")));
+    }
+    let report = EvaluationReport {
+        version: env!("CARGO_PKG_VERSION").into(),
+        created: utc_now(),
+        dataset: args.dataset.clone(),
+        layout: dataset.layout,
+        split: dataset.split.clone(),
+        source: done.source,
+        bootstrap: bootstrap_in_words(),
+        evaluation: done.evaluation,
+        failures: done.failures,
+    };
+    report.write(&args.out)?;
+    if args.json {
+        print!("{}", report.json()?)
+    } else {
+        summary(args, &report)
+    }
+    for f in &report.failures {
+        eprintln!("error: {}: {}", f.path.display(), f.error);
+    }
+    Ok(ExitCode::from(if report.failures.is_empty() { 0 } else { 2 }))
+}
+
+/// The numbers, where they come from, and what is not in them.
+struct Done {
+    evaluation: Evaluation,
+    source: serde_json::Value,
+    failures: Vec<Failure>,
+}
+
+/// Runs the model over the dataset.
+fn score(args: &Args, dataset: &Dataset) -> Result<Done> {
+    let model = args.model.open()?;
+    let mut scorer = Scorer::open(&model, &args.scoring)?;
+    let mut evaluator = Evaluator::new(&args.out);
+    let mut failures = Vec::new();
+    for samples in dataset.samples.chunk_by(|a, b| a.input.kind != Kind::Volume && b.input.kind != Kind::Volume) {
+        let group = match Group::open(samples) {
+            Ok(group) => group,
+            Err(e) => {
+                failures.push(Failure { path: samples[0].input.path.clone(), error: e.to_string() });
+                continue;
+            }
+        };
+        let (items, unreadable) = expand(&group.inputs(), usize::from(args.axis));
+        failures.extend(unreadable);
+        let ran = scorer.run(&items, |scored| {
+            match group.truth(&scored.item, (scored.picture.width, scored.picture.height)) {
+                Ok((defect, mask)) => {
+                    let (path, name) = (scored.item.path, scored.item.name);
+                    let image = ScoredImage { path, name, defect, score: scored.score };
+                    evaluator.add(image, mask.as_ref().map(|m| (&scored.map, m)))
+                }
+                Err(e) => {
+                    failures.push(Failure { path: scored.item.path, error: e.to_string() });
+                    Ok(())
+                }
+            }
+        });
+        ran.map_err(|e| match e {
+            Error::Interrupted => Error::Invalid("interrupted; nothing was written".into()),
+            e => e,
+        })?;
+    }
+    failures.append(&mut scorer.failures);
+    let source = serde_json::json!({
+        "model": model.config.name, "sha256": model.sha256, "device": scorer.device.name(), "seed": scorer.seed,
+        "parameters": model.config,
+    });
+    Ok(Done { evaluation: evaluator.finish()?, source, failures })
+}
+
+fn summary(args: &Args, report: &EvaluationReport) {
+    let Evaluation { image, pixel, images, .. } = &report.evaluation;
+    for (what, level) in [("image", image), ("pixel", pixel)] {
+        if let Some(reason) = &level.reason {
+            println!("{what}  none: {reason}");
+        }
+        for metric in level.metrics.iter().filter(|_| level.reason.is_none()) {
+            let interval = metric.interval.map(|[low, high]| format!("[{low:.4}, {high:.4}]")).unwrap_or_default();
+            println!("{what}  {:16} {:.4}  {interval}", metric.title, metric.value.unwrap_or(f64::NAN));
+        }
+    }
+    let (all, failed) = (images.len(), report.failures.len());
+    println!("{all} images, {failed} failed; report in {}", args.out.join("eval.html").display());
+}
