@@ -2,6 +2,7 @@
 use super::items::{self, Item};
 use super::model_args::ModelArgs;
 use super::scoring::{Scorer, ScoringArgs};
+use super::threshold_args::ThresholdArgs;
 use crate::data::{check_writable, find_inputs};
 use crate::detect::ModelFolder;
 use crate::report::{Results, Verdict, write_report};
@@ -9,7 +10,7 @@ use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-mod outputs;
+pub(in crate::cli) mod outputs;
 mod run;
 
 #[derive(clap::Args)]
@@ -24,12 +25,8 @@ pub(super) struct Args {
     out: PathBuf,
     #[command(flatten)]
     scoring: ScoringArgs,
-    /// Scores above it are anomalous, instead of what the model folder says
-    #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
-    threshold: Option<f64>,
-    /// Pixels of the map above it are in the mask, instead of what the model folder says
-    #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
-    pixel_threshold: Option<f64>,
+    #[command(flatten)]
+    thresholds: ThresholdArgs,
     /// Axis of a volume that is cut into slices
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=2))]
     axis: u8,
@@ -49,14 +46,11 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let mut model = args.model.open()?;
-    let threshold = &mut model.config.threshold;
-    threshold.image = args.threshold.or(threshold.image);
-    threshold.pixel = args.pixel_threshold.or(threshold.pixel);
-    model.config.check()?;
+    let calibration = args.thresholds.apply(&mut model)?;
     let given = if args.inputs.is_empty() { samples(&model.path)? } else { args.inputs.clone() };
     let inputs = find_inputs(&given)?;
     check_writable(&args.out)?;
-    let mut job = run::Job::new(args, Scorer::open(&model, &args.scoring)?);
+    let mut job = run::Job::new(args, Scorer::open(&model, &args.scoring)?, calibration);
     let (items, unreadable) = items::expand(&inputs, usize::from(args.axis));
     job.results.failures.extend(unreadable);
     let done = job.detect(items);
@@ -68,7 +62,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         let text = serde_json::to_string_pretty(&results).map_err(|e| Error::Invalid(e.to_string()))?;
         println!("{text}");
     } else {
-        summary(args, &results);
+        super::print_results(&results);
+        println!("pictures and report in {}", args.out.join("report.html").display());
     }
     Ok(exit_code(args, &results))
 }
@@ -87,20 +82,6 @@ fn exit_code(args: &Args, results: &Results) -> ExitCode {
         return ExitCode::from(2);
     }
     ExitCode::from(u8::from(args.gate && results.count(Verdict::Anomalous) > 0))
-}
-
-fn summary(args: &Args, results: &Results) {
-    let width = results.records.iter().map(|r| r.name.chars().count()).max().unwrap_or(0);
-    for r in &results.records {
-        println!("{:width$}  {:10.6}  {}", r.name, r.score, r.verdict.as_str());
-    }
-    let anomalous = results.count(Verdict::Anomalous);
-    println!(
-        "{} images, {anomalous} anomalous, {} failed; pictures and report in {}",
-        results.records.len(),
-        results.failures.len(),
-        args.out.join("report.html").display()
-    );
 }
 
 /// The sample images of a model folder: everything under `samples` but the masks.

@@ -73,16 +73,23 @@ impl Calibration {
     /// # Errors
     /// When there is none, it cannot be read, or it was made with other weights or settings, which are named.
     pub fn read(model: &ModelFolder) -> Result<Self> {
-        let path = Self::path(&model.path);
+        Self::read_for(&model.path, &model.sha256, &settings(&model.config)?)
+    }
+    /// The same for results that are there: the weights' hash and the detector's settings as in
+    /// [`crate::report::Record`].
+    /// # Errors
+    /// As [`Calibration::read`].
+    pub fn read_for(model: &Path, sha256: &str, parameters: &serde_json::Value) -> Result<Self> {
+        let path = Self::path(model);
         if !path.is_file() {
             let fault = "is not there: make it with `residua calibrate` from normal images";
             return Err(Error::file(path, fault));
         }
         let found = Self::parse(&path)?;
-        let other = if found.model_sha256 != model.sha256 {
+        let now = without_names(parameters.clone());
+        let other = if found.model_sha256 != sha256 {
             Some("weights".to_owned())
         } else {
-            let now = settings(&model.config)?;
             let keys = now.as_object().into_iter().flat_map(|o| o.keys());
             keys.filter(|k| now[*k] != found.settings[*k]).map(|k| format!("`{k}`")).reduce(|a, b| a + ", " + &b)
         };
@@ -175,11 +182,15 @@ fn in_range(rate: f64) -> Result<()> {
 
 /// What the scores depend on.
 fn settings(config: &DetectorConfig) -> Result<serde_json::Value> {
-    let mut value = serde_json::to_value(config).map_err(|e| Error::Invalid(e.to_string()))?;
-    if let Some(object) = value.as_object_mut() {
+    serde_json::to_value(config).map(without_names).map_err(|e| Error::Invalid(e.to_string()))
+}
+
+/// Settings without the thresholds, and without the names of things.
+fn without_names(mut settings: serde_json::Value) -> serde_json::Value {
+    if let Some(object) = settings.as_object_mut() {
         ["name", "threshold", "network"].iter().for_each(|key| drop(object.remove(*key)));
     }
-    Ok(value)
+    settings
 }
 
 #[cfg(test)]

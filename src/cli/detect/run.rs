@@ -4,6 +4,7 @@ use super::{Args, Item};
 use crate::Result;
 use crate::cli::scoring::{Scored, Scorer};
 use crate::data::{Map, VolumeMap};
+use crate::detect::Calibration;
 use crate::detect::config::Thresholds;
 use crate::report::{ModelId, Record, Results, Verdict};
 use std::collections::HashMap;
@@ -16,25 +17,27 @@ const SECONDS_BETWEEN_WRITES: u64 = 5;
 pub(super) struct Job<'a> {
     args: &'a Args,
     scorer: Scorer<'a>,
+    calibration: Option<Calibration>,
     parameters: serde_json::Value,
     pub results: Results,
     volumes: HashMap<PathBuf, Vec<(Item, Map)>>,
 }
 
 impl<'a> Job<'a> {
-    pub fn new(args: &'a Args, scorer: Scorer<'a>) -> Self {
+    pub fn new(args: &'a Args, scorer: Scorer<'a>, calibration: Option<Calibration>) -> Self {
         let parameters = serde_json::to_value(&scorer.model.config).unwrap_or_default();
-        Job { args, scorer, parameters, results: Results::begin(), volumes: HashMap::new() }
+        Job { args, scorer, calibration, parameters, results: Results::begin(), volumes: HashMap::new() }
     }
 
     /// Goes through all items; what cannot be read is listed and the rest is done.
     pub fn detect(&mut self, items: Vec<Item>) -> Result<()> {
         let items = self.without_finished(items)?;
-        let Job { args, scorer, parameters, results, volumes } = self;
+        let Job { args, scorer, calibration, parameters, results, volumes } = self;
         let mut desk = Desk {
             args,
             model: ModelId { name: scorer.model.config.name.clone(), sha256: scorer.model.sha256.clone() },
             threshold: scorer.model.config.threshold,
+            calibration: calibration.as_ref(),
             device: scorer.device.name(),
             parameters,
             results,
@@ -85,6 +88,7 @@ struct Desk<'j> {
     args: &'j Args,
     model: ModelId,
     threshold: Thresholds,
+    calibration: Option<&'j Calibration>,
     device: String,
     parameters: &'j serde_json::Value,
     results: &'j mut Results,
@@ -109,6 +113,7 @@ impl Desk<'_> {
             folder: item.folder.clone(),
             score,
             threshold: self.threshold.image,
+            p_value: self.calibration.map(|c| c.p_value(score)),
             verdict: Verdict::of(score, self.threshold.image),
             seconds,
             seed: self.args.scoring.seed,
