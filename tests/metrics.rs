@@ -2,7 +2,7 @@
 //! out a second time.
 use proptest::prelude::*;
 use residua::data::{Map, Mask};
-use residua::eval::{GOOD, HELD, Measures, PRO_LIMIT, PixelMeasures, Pixels, measure, measure_intervals};
+use residua::eval::{DEFECTIVE, GOOD, HELD, Measures, PRO_LIMIT, PixelMeasures, Pixels, measure, measure_intervals};
 use serde_json::Value;
 
 const TOLERANCE: f64 = 1e-9;
@@ -37,7 +37,8 @@ fn pixels(scene: &[(String, Map, Mask)], limit: usize) -> PixelMeasures {
     for (defect, map, mask) in scene {
         pixels.add(defect, map, mask).unwrap();
     }
-    let seen: usize = scene.iter().map(|s| s.1.data.len()).sum();
+    let room = |defective: bool| if defective { DEFECTIVE } else { 1 };
+    let seen: usize = scene.iter().flat_map(|s| &s.2.data).map(|&d| room(d)).sum();
     assert_eq!(
         std::fs::read_dir(folder.path()).unwrap().count(),
         usize::from(seen >= limit),
@@ -210,4 +211,39 @@ fn maps_that_do_not_fit_are_refused() {
     let done = pixels.finish().unwrap();
     assert!(done.all.is_none() && done.defects.is_empty());
     assert_eq!((done.total.negatives, done.total.positives), (2, 0));
+}
+
+/// `RESIDUA_STREAM` images (100 by default) of a million pixels with distinct scores, by hand:
+/// `cargo test --release --test metrics -- --ignored --nocapture`.
+#[test]
+#[ignore = "writes gigabytes"]
+fn a_long_stream_stays_within_memory() {
+    let count = std::env::var("RESIDUA_STREAM").ok().and_then(|n| n.parse().ok()).unwrap_or(100u64);
+    let folder = tempfile::tempdir().unwrap();
+    let mut pixels = Pixels::new(folder.path(), HELD);
+    let side = 1000;
+    let begin = std::time::Instant::now();
+    let (mut state, mut most) = (1u64, 0);
+    for image in 0..count {
+        let mask = Mask {
+            width: side,
+            height: side,
+            data: (0..side * side).map(|p| image % 3 == 0 && p / side < 30 && p % side < 300).collect(),
+        };
+        let draw = |&defective: &bool| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as f32 / (1u64 << 24) as f32 + 0.2 * f32::from(u8::from(defective))
+        };
+        let map = Map::new(side, side, mask.data.iter().map(draw).collect()).unwrap();
+        pixels.add(if mask.any() { "scratch" } else { GOOD }, &map, &mask).unwrap();
+        let files = std::fs::read_dir(folder.path()).unwrap().flatten();
+        most = most.max(files.map(|f| f.metadata().map_or(0, |m| m.len())).sum::<u64>());
+    }
+    let got = pixels.finish().unwrap();
+    let auroc = got.all.unwrap().auroc;
+    // A score that is uniform on [0.2, 1.2] exceeds one on [0, 1] with probability 1 - 0.8^2 / 2.
+    assert!((auroc - 0.68).abs() < 1e-3, "{auroc}");
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find(|l| l.starts_with("VmHWM")).unwrap_or("VmHWM unknown").to_owned();
+    println!("{count} images in {:?}, {most} bytes on disk, {peak}", begin.elapsed());
 }

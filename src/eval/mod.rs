@@ -18,7 +18,7 @@ pub use curve::Curve;
 pub use dataset::{Dataset, Layout, Sample, Selection, Truth};
 pub use evaluation::{DefectRow, Evaluation, Evaluator, Level, Metric, ScoredImage};
 pub use images::{measure, measure_intervals};
-pub use pixels::{GOOD, HELD, PixelMeasures, Pixels};
+pub use pixels::{DEFECTIVE, GOOD, HELD, PixelMeasures, Pixels};
 pub use regions::regions;
 pub use report::{EvaluationReport, bootstrap_in_words};
 pub use sweep::{Measures, PRO_LIMIT, Sweep, Tally};

@@ -10,10 +10,13 @@ use std::path::Path;
 
 /// The name of the images without a defect.
 pub const GOOD: &str = "good";
-/// Pixels that are held in memory, at four bytes each and as much again while they are sorted and written.
+/// Pixels that are held in memory, at four bytes each and as much again while they are sorted and written. A defective
+/// pixel takes the room of [`DEFECTIVE`].
 pub const HELD: usize = 1 << 24;
-/// Bins of all images together that the intervals may take: 200 MB.
-const MOST_SHARES: usize = 1 << 23;
+/// A score with its weight, in scores without.
+pub const DEFECTIVE: usize = 8;
+/// Bins of all images together that the intervals may take: 400 MB.
+const MOST_SHARES: usize = 1 << 24;
 
 /// Takes maps and masks one by one and knows, at the end, the metrics over the pixels of all images and of each defect.
 ///
@@ -21,7 +24,7 @@ const MOST_SHARES: usize = 1 << 23;
 /// sorted, counted and written to a temporary file, three to five bytes a distinct score; at the end all runs are merged
 /// from the highest score down, straight into the metrics. Every sum on the way is one of integers, so the result does
 /// not depend on where the runs end. Memory does not depend on the number of images but for the intervals' bins, which
-/// are given up beyond 200 MB.
+/// are given up beyond 400 MB.
 pub struct Pixels {
     held: usize,
     limit: usize,
@@ -96,7 +99,7 @@ impl Pixels {
         group.total.negatives += labels.len() as u64 - defective;
         group.regions += sizes.len() as u64;
         self.bin(map, &labels, &sizes);
-        self.held += labels.len();
+        self.held += labels.len() + (DEFECTIVE - 1) * defective as usize;
         if self.held >= self.limit { self.spill() } else { Ok(()) }
     }
 

@@ -43,7 +43,7 @@ pub struct EvaluationReport {
 pub fn bootstrap_in_words() -> String {
     format!(
         "95 % percentile intervals from {RESAMPLES} resamples of the images with replacement, not stratified, by a fixed \
-         seed; those of pixel metrics from scores rounded to eight bits of mantissa"
+         seed; those of pixel metrics from scores rounded to eight bits of mantissa, and none when that takes over 400 MB"
     )
 }
 
