@@ -119,7 +119,8 @@ fn spread(mask: &Mask) -> Vec<Vec<usize>> {
 fn by_definition(scene: &[(String, Map, Mask)]) -> [f64; 6] {
     let all: Vec<(f32, bool)> =
         scene.iter().flat_map(|(_, map, mask)| map.data.iter().copied().zip(mask.data.iter().copied())).collect();
-    let (yes, no): (Vec<(f32, bool)>, Vec<(f32, bool)>) = all.iter().copied().partition(|p| p.1);
+    let of = |label: bool| all.iter().copied().filter(|p| p.1 == label).collect::<Vec<_>>();
+    let (yes, no) = (of(true), of(false));
     let pairs = yes.iter().flat_map(|a| no.iter().map(|b| (a.0, b.0)));
     let won: f64 = pairs
         .map(|(a, b)| {
