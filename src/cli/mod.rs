@@ -7,6 +7,7 @@ mod bench;
 mod compare;
 mod detect;
 mod devices;
+mod dte;
 mod inspect;
 mod network;
 mod shaders;
@@ -72,6 +73,8 @@ struct Cli {
 enum Command {
     /// Find anomalies in images (what `residua` alone does)
     Detect(detect::Args),
+    /// Find anomalous rows in tables: fit, score, evaluate
+    Dte(dte::Args),
     /// Tell what a model folder or a safetensors file is
     Inspect(inspect::Args),
     /// List the adapters of this machine
@@ -102,6 +105,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         None => detect::run(&cli.detect),
         Some(Command::Detect(a)) => detect::run(&a),
+        Some(Command::Dte(a)) => dte::run(&a),
         Some(Command::Inspect(a)) => inspect::run(&a),
         Some(Command::Devices(a)) => devices::run(&a),
         Some(Command::Compare(a)) => compare::run(&a),
