@@ -16,7 +16,13 @@ impl<T: Real> Session<T> {
     pub fn new(graph: &Graph) -> Self {
         let plan = Plan::new(graph);
         let arenas = plan.arenas.iter().map(|&n| vec![T::zero(); n]).collect();
-        let weights = graph.weights.iter().map(|w| w.data.iter().map(|&v| T::of(v.into())).collect()).collect();
+        // Weights that another form has replaced take no memory.
+        let mut weights = vec![Vec::new(); graph.weights.len()];
+        for id in plan.sections.iter().flatten().flat_map(|launch| &launch.weights) {
+            if weights[id.0].is_empty() {
+                weights[id.0] = graph.weights[id.0].data.iter().map(|&v| T::of(v.into())).collect();
+            }
+        }
         Session { plan, arenas, weights }
     }
     /// Writes a state, in device layout; a shorter slice fills its beginning.

@@ -1,5 +1,5 @@
 //! Where a graph runs: a GPU through wgpu, or this machine's processor.
-use crate::graph::{Fusion, Graph, SectionId, StateId, fuse, lower};
+use crate::graph::{Fusion, Graph, SectionId, StateId, fuse, lower, lower_cpu};
 use crate::kernels::StepRow;
 use crate::{Error, Result, Shape, Tensor, cpu, gpu};
 use std::sync::Arc;
@@ -42,7 +42,11 @@ impl Device {
     }
     /// The graph as this device runs it best.
     pub fn optimise(&self, graph: &Graph) -> Graph {
-        lower(&fuse(graph, Fusion::Full), matches!(self, Device::Gpu(_)))
+        let fused = fuse(graph, Fusion::Full);
+        match self {
+            Device::Cpu => lower_cpu(&fused),
+            Device::Gpu(_) => lower(&fused, true),
+        }
     }
     /// Optimises and plans a graph, allocates its memory and uploads its weights; `max_steps` rows fit the step table.
     /// # Errors

@@ -1,28 +1,10 @@
 //! `residua detect` as a user runs it, on a small network: what it writes, what it refuses, and how it ends.
 use assert_cmd::Command;
-use image::{GrayImage, Luma};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-/// A model folder around the AnoDDPM golden, with a chain short enough for a test.
-fn model(dir: &TempDir) -> PathBuf {
-    let goldens = std::env::var_os("RESIDUA_GOLDENS").map_or_else(|| PathBuf::from("tests/goldens"), PathBuf::from);
-    let folder = dir.path().join("model");
-    std::fs::create_dir_all(&folder).unwrap();
-    for file in ["model.safetensors", "config.json"] {
-        std::fs::copy(goldens.join("anoddpm").join(file), folder.join(file)).unwrap();
-    }
-    let settings = r#"{"format": 1, "method": "anoddpm", "name": "small", "network": "model.safetensors",
-        "input": {"width": 32, "height": 32, "channels": 1, "range": [-1, 1]}, "lambda": 20,
-        "sampler": {"kind": "ddim", "steps": 2}, "residual": "absolute", "blur": {"kind": "gaussian", "sigma": 1},
-        "threshold": {"pixel": 0.1, "image": 0.001}}"#;
-    std::fs::write(folder.join("detector.json"), settings).unwrap();
-    folder
-}
-
-fn picture(path: &Path, width: u32, height: u32) {
-    GrayImage::from_fn(width, height, |x, y| Luma([((x * 7 + y * 3) % 256) as u8])).save(path).unwrap();
-}
+mod common;
+use common::folder::{model, picture};
 
 /// Folders of images, a model, and the command on the processor.
 struct Bench {
@@ -58,8 +40,8 @@ impl Bench {
 #[test]
 fn a_folder_with_one_bad_file_is_done_but_for_that_file() {
     let b = Bench::new();
-    picture(&b.path("in/a.png"), 48, 40);
-    picture(&b.path("in/b.png"), 32, 32);
+    picture(&b.path("in/a.png"), 48, 40, 0);
+    picture(&b.path("in/b.png"), 32, 32, 0);
     let whole = std::fs::read(b.path("in/a.png")).unwrap();
     std::fs::write(b.path("in/broken.png"), &whole[..whole.len() / 2]).unwrap();
     let (code, out, err) = b.run(&b.path("in"), &["--maps", "--json"]);
@@ -93,7 +75,7 @@ fn a_folder_with_one_bad_file_is_done_but_for_that_file() {
 #[test]
 fn a_seed_repeats_a_run_and_resume_keeps_what_is_done() {
     let b = Bench::new();
-    picture(&b.path("in/a.png"), 32, 32);
+    picture(&b.path("in/a.png"), 32, 32, 0);
     let score = |b: &Bench| b.results()["records"][0]["score"].as_f64().unwrap();
     assert_eq!(b.run(&b.path("in"), &["--seed", "7"]).0, 0);
     let first = score(&b);
@@ -101,7 +83,7 @@ fn a_seed_repeats_a_run_and_resume_keeps_what_is_done() {
     assert_eq!(b.run(&b.path("in"), &["--seed", "7"]).0, 0);
     assert_eq!(score(&b), first);
     let written = std::fs::metadata(b.path("out/a/mask.png")).unwrap().modified().unwrap();
-    picture(&b.path("in/b.png"), 32, 32);
+    picture(&b.path("in/b.png"), 32, 32, 0);
     assert_eq!(b.run(&b.path("in"), &["--seed", "7", "--resume"]).0, 0);
     assert_eq!(
         std::fs::metadata(b.path("out/a/mask.png")).unwrap().modified().unwrap(),
@@ -116,7 +98,7 @@ fn a_seed_repeats_a_run_and_resume_keeps_what_is_done() {
 #[test]
 fn the_gate_closes_on_anomalies_only() {
     let b = Bench::new();
-    picture(&b.path("in/a.png"), 32, 32);
+    picture(&b.path("in/a.png"), 32, 32, 0);
     assert_eq!(b.run(&b.path("in"), &["--gate", "--threshold", "1e9"]).0, 0);
     assert_eq!(b.run(&b.path("in"), &["--gate", "--threshold", "0"]).0, 1);
     assert_eq!(b.results()["records"][0]["verdict"], "anomalous");
@@ -126,7 +108,7 @@ fn the_gate_closes_on_anomalies_only() {
 #[test]
 fn bad_arguments_and_files_are_named() {
     let b = Bench::new();
-    picture(&b.path("in/a.png"), 32, 32);
+    picture(&b.path("in/a.png"), 32, 32, 0);
     let (code, _, err) = b.run(&b.path("nowhere"), &[]);
     assert!(code == 2 && err.contains("nowhere"), "{err}");
     let (code, _, err) = b.run(&b.path("in"), &["--lambda", "2000"]);

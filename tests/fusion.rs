@@ -4,7 +4,7 @@ mod common;
 mod tolerance;
 
 use common::{Case, random};
-use residua::graph::{ConvSpec, Fusion, Graph, fuse, lower};
+use residua::graph::{ConvSpec, Fusion, Graph, fuse, lower, lower_cpu};
 use residua::kernels::{StepRow, pointwise::Activation};
 use residua::{Shape, cpu, gpu};
 use std::sync::Arc;
@@ -82,6 +82,8 @@ fn networks_on_the_processor() {
         close(&format!("{name}, tiled"), &on_cpu(&case, &tiled), &plain, TWO_WAYS);
         let winograd = lower(&fuse(&case.graph, Fusion::Full), true);
         close(&format!("{name}, Winograd"), &on_cpu(&case, &winograd), &plain, TWO_WAYS);
+        let processor = lower_cpu(&fuse(&case.graph, Fusion::Full));
+        close(&format!("{name}, Winograd in one launch"), &on_cpu(&case, &processor), &plain, TWO_WAYS);
     }
 }
 

@@ -70,6 +70,8 @@ impl Ready {
             session.upload(StateId(i), &random(s.shape, i as u64 + 1))?;
         }
         session.set_steps(&[row])?;
+        // Some drivers compile when a kernel first runs.
+        device.drive(session.run(&[(SECTION, 0)], |_| true))?;
         let plan = Plan::new(&device.optimise(graph));
         let mut names: Vec<String> = Vec::new();
         for launch in &plan.sections[SECTION.0] {

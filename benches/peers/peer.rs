@@ -1,5 +1,6 @@
 //! The Rust side of the comparisons in this folder: sets something up, then runs it once for every line on the standard
-//! input and answers with the seconds it took. The script on the other side interleaves its own runs with these.
+//! input and answers with the seconds it took. The script on the other side interleaves its own runs with these. The
+//! line `out FILE` writes what was computed, in NCHW, as little-endian f32.
 //!
 //!     peer unet FOLDER SIZE DEVICE        one step of a model's UNet, one SIZE×SIZE image
 //!     peer conv CIN COUT SIZE DEVICE      one 3×3 convolution with padding
@@ -65,9 +66,16 @@ fn serve(graph: &Graph, device: &Device) -> Result<()> {
     }
     session.set_steps(&[StepRow::default()])?;
     println!("{}", device.name());
-    for line in std::io::stdin().lock().lines() {
+    for line in std::io::stdin().lock().lines().map_while(std::result::Result::ok) {
+        if let Some(path) = line.strip_prefix("out ") {
+            let out = device.drive(session.read(StateId(graph.states.len() - 1)))?;
+            let bytes: Vec<u8> = out.data.iter().flat_map(|v| v.to_le_bytes()).collect();
+            std::fs::write(path, bytes).map_err(|e| Error::Invalid(format!("{path}: {e}")))?;
+            println!("written");
+            continue;
+        }
         // How often to run it in one go.
-        let n = line.ok().and_then(|l| l.trim().parse().ok()).unwrap_or(1);
+        let n = line.trim().parse().unwrap_or(1);
         let schedule = vec![(SectionId(0), 0); n];
         let start = Instant::now();
         device.drive(session.run(&schedule, |_| true))?;

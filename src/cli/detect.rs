@@ -1,17 +1,16 @@
 //! `residua detect`: images in; scores, maps, pictures and a report out.
-use super::{DeviceArgs, NetworkArgs};
+use super::items::{self, Item};
+use super::model_args::ModelArgs;
+use super::scoring::{Scorer, ScoringArgs};
+use super::threshold_args::ThresholdArgs;
 use crate::data::{check_writable, find_inputs};
 use crate::detect::ModelFolder;
-use crate::detect::config::SamplerConfig;
 use crate::report::{Results, Verdict, write_report};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-mod items;
-mod outputs;
+pub(in crate::cli) mod outputs;
 mod run;
 
 #[derive(clap::Args)]
@@ -19,40 +18,15 @@ pub(super) struct Args {
     /// Images, volumes, arrays, or folders of them; the model's own samples when none is given
     #[arg(value_name = "IMAGE|FOLDER")]
     inputs: Vec<PathBuf>,
-    /// Model folder or safetensors file [default: the shipped texture model]
-    #[arg(long, value_name = "FOLDER")]
-    model: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelArgs,
     /// Where the results go
     #[arg(long, default_value = "residua-out", value_name = "DIR")]
     out: PathBuf,
     #[command(flatten)]
-    device: DeviceArgs,
+    scoring: ScoringArgs,
     #[command(flatten)]
-    network: NetworkArgs,
-    /// Chooses all noise
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// Noise level: how far the image is dissolved before it is healed
-    #[arg(long, value_name = "T")]
-    lambda: Option<usize>,
-    /// DDIM steps on the way back, instead of what the model folder says
-    #[arg(long, value_name = "N")]
-    steps: Option<usize>,
-    /// Reconstructions to average, instead of what the model folder says
-    #[arg(long, value_name = "N")]
-    runs: Option<usize>,
-    /// Images healed at once [default: 8 on a GPU, 4 on the processor]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    batch: Option<u16>,
-    /// Scores above it are anomalous, instead of what the model folder says
-    #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
-    threshold: Option<f64>,
-    /// Pixels of the map above it are in the mask, instead of what the model folder says
-    #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
-    pixel_threshold: Option<f64>,
-    /// Side of the network's input, for checkpoints that do not say
-    #[arg(long, value_name = "PIXELS")]
-    size: Option<usize>,
+    thresholds: ThresholdArgs,
     /// Axis of a volume that is cut into slices
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=2))]
     axis: u8,
@@ -71,17 +45,12 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
-    let model = open_model(args)?;
+    let mut model = args.model.open()?;
+    let calibration = args.thresholds.apply(&mut model)?;
     let given = if args.inputs.is_empty() { samples(&model.path)? } else { args.inputs.clone() };
     let inputs = find_inputs(&given)?;
     check_writable(&args.out)?;
-    let device = args.device.open()?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = stop.clone();
-    // Only a second handler in the same process can make this fail; the first one then keeps its place.
-    let _ = ctrlc::set_handler(move || flag.store(true, Ordering::SeqCst));
-
-    let mut job = run::Job::new(args, &model, device, stop);
+    let mut job = run::Job::new(args, Scorer::open(&model, &args.scoring)?, calibration);
     let (items, unreadable) = items::expand(&inputs, usize::from(args.axis));
     job.results.failures.extend(unreadable);
     let done = job.detect(items);
@@ -93,7 +62,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         let text = serde_json::to_string_pretty(&results).map_err(|e| Error::Invalid(e.to_string()))?;
         println!("{text}");
     } else {
-        summary(args, &results);
+        super::print_results(&results);
+        println!("pictures and report in {}", args.out.join("report.html").display());
     }
     Ok(exit_code(args, &results))
 }
@@ -112,59 +82,6 @@ fn exit_code(args: &Args, results: &Results) -> ExitCode {
         return ExitCode::from(2);
     }
     ExitCode::from(u8::from(args.gate && results.count(Verdict::Anomalous) > 0))
-}
-
-fn summary(args: &Args, results: &Results) {
-    let width = results.records.iter().map(|r| r.name.chars().count()).max().unwrap_or(0);
-    for r in &results.records {
-        println!("{:width$}  {:10.6}  {}", r.name, r.score, r.verdict.as_str());
-    }
-    let anomalous = results.count(Verdict::Anomalous);
-    println!(
-        "{} images, {anomalous} anomalous, {} failed; pictures and report in {}",
-        results.records.len(),
-        results.failures.len(),
-        args.out.join("report.html").display()
-    );
-}
-
-fn open_model(args: &Args) -> Result<ModelFolder> {
-    let path = match &args.model {
-        Some(p) => p.clone(),
-        None => shipped_model()?,
-    };
-    let model = ModelFolder::open(
-        &path,
-        |base| args.network.overrides(base),
-        args.size,
-        |c| {
-            c.lambda = args.lambda.unwrap_or(c.lambda);
-            c.runs = args.runs.unwrap_or(c.runs);
-            c.threshold.image = args.threshold.or(c.threshold.image);
-            c.threshold.pixel = args.pixel_threshold.or(c.threshold.pixel);
-            if let Some(steps) = args.steps {
-                let eta = if let SamplerConfig::Ddim { eta, .. } = c.sampler { eta } else { 0.0 };
-                c.sampler = SamplerConfig::Ddim { steps, eta };
-            }
-            // A lower lambda leaves no room for as many steps.
-            if let (SamplerConfig::Ddim { steps, .. }, None) = (&mut c.sampler, args.steps) {
-                *steps = (*steps).min(c.lambda);
-            }
-            Ok(())
-        },
-    )?;
-    model.settle(args.network.strict)?;
-    Ok(model)
-}
-
-/// The model that comes with Residua: beside the current folder, beside the program, or where it was built.
-fn shipped_model() -> Result<PathBuf> {
-    let beside = std::env::current_exe().ok().and_then(|p| p.parent().map(Path::to_owned));
-    let places = [Some(PathBuf::from(".")), beside, Some(PathBuf::from(env!("CARGO_MANIFEST_DIR")))];
-    let folders = places.into_iter().flatten().map(|p| p.join("weights/texture"));
-    folders.into_iter().find(|p| p.join("detector.json").is_file()).ok_or_else(|| {
-        Error::Invalid("the shipped model weights/texture is not here; name a model folder with --model".into())
-    })
 }
 
 /// The sample images of a model folder: everything under `samples` but the masks.

@@ -3,6 +3,7 @@ use super::NetworkArgs;
 use super::network::{Network, Size};
 use crate::detect::DetectorConfig;
 use crate::model::{Cost, Summary};
+use crate::report::in_words;
 use crate::{Error, Result};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -55,11 +56,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     }
     if let Some(d) = detector {
         println!("  detector     {} ({}), lambda {}, {} run(s)", d.name, d.method, d.lambda, d.runs);
-        println!("  input        {} x {} x {}, {:?}", d.input.height, d.input.width, d.input.channels, d.input.range);
-        println!("  noise        {:?}", d.noise);
-        println!("  sampler      {:?}, schedule {:?}", d.sampler, d.schedule);
-        println!("  residual     {:?}, blur {:?}", d.residual, d.blur);
-        println!("  score        {:?}, threshold {:?}", d.score, d.threshold);
+        let settings = serde_json::to_value(d).map_err(|e| Error::Invalid(e.to_string()))?;
+        for key in ["input", "noise", "sampler", "schedule", "residual", "blur", "score", "threshold"] {
+            println!("  {key:12} {}", in_words(&settings[key]));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

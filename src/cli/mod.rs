@@ -1,16 +1,23 @@
 //! The command line: one file a command, each with its arguments and what it does.
+use crate::report::{Results, Verdict};
 use crate::{Device, Result};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
 mod bench;
+mod calibrate;
 mod compare;
 mod detect;
 mod devices;
 mod dte;
 mod inspect;
+mod items;
+mod model_args;
 mod network;
+mod rescore;
+mod scoring;
 mod shaders;
+mod threshold_args;
 
 /// What every command that opens a checkpoint lets the user say about it.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -55,6 +62,17 @@ impl DeviceArgs {
     }
 }
 
+/// Names, scores and verdicts on the standard output, and how many there are.
+fn print_results(results: &Results) {
+    let width = results.records.iter().map(|r| r.name.chars().count()).max().unwrap_or(0);
+    for r in &results.records {
+        let p = r.p_value.map(|p| format!("  p {p:.4}")).unwrap_or_default();
+        println!("{:width$}  {:10.6}{p}  {}", r.name, r.score, r.verdict.as_str());
+    }
+    let anomalous = results.count(Verdict::Anomalous);
+    println!("{} images, {anomalous} anomalous, {} failed", results.records.len(), results.failures.len());
+}
+
 #[derive(Parser)]
 #[command(version, about = "Finds what does not belong in an image, by diffusion models that know only the normal")]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -75,6 +93,10 @@ enum Command {
     Detect(detect::Args),
     /// Find anomalous rows in tables: fit, score, evaluate
     Dte(dte::Args),
+    /// Set the thresholds from normal images, at a stated false-positive rate
+    Calibrate(calibrate::Args),
+    /// Judge the results of a run again, under other thresholds, without running it
+    Rescore(rescore::Args),
     /// Tell what a model folder or a safetensors file is
     Inspect(inspect::Args),
     /// List the adapters of this machine
@@ -106,6 +128,8 @@ pub fn main() -> ExitCode {
         None => detect::run(&cli.detect),
         Some(Command::Detect(a)) => detect::run(&a),
         Some(Command::Dte(a)) => dte::run(&a),
+        Some(Command::Calibrate(a)) => calibrate::run(&a),
+        Some(Command::Rescore(a)) => rescore::run(&a),
         Some(Command::Inspect(a)) => inspect::run(&a),
         Some(Command::Devices(a)) => devices::run(&a),
         Some(Command::Compare(a)) => compare::run(&a),

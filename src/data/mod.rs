@@ -21,7 +21,7 @@ mod table_tests;
 
 pub use find::{EXTENSIONS, Input, Kind, find_inputs};
 pub use image::{decode_image, read_image};
-pub use npy::{decode_npy, read_npy, write_npy};
+pub use npy::{decode_npy, read_map, read_npy, write_npy};
 pub use picture::{Map, Picture, ValueRange};
 pub use resize::{resize_bilinear, resize_triangle};
 pub use table::{MAX_VALUES, Table, decode_table, read_table};

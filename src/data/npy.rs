@@ -44,6 +44,31 @@ pub fn decode_npy(bytes: &[u8], source: &Path, range: ValueRange) -> Result<Pict
     Picture::new(source, width, height, channels, data)
 }
 
+/// Reads an anomaly map as [`write_npy`] writes it, or any array of shape (H,W) of f32 or f64: values of any size, as
+/// they are.
+/// # Errors
+/// [`Error::Io`] when it cannot be read; [`Error::File`]: a damaged header, another shape or type, no or more than
+/// [`super::MAX_PIXELS`] pixels, missing values, NaN or infinite values.
+pub fn read_map(path: &Path) -> Result<Map> {
+    let fault = |text: String| Error::file(path, text);
+    let bytes = read_bytes(path)?;
+    check_header(&bytes).map_err(|e| fault(e.into()))?;
+    let file = NpyFile::new(&bytes[..]).map_err(|e| fault(format!("damaged .npy header: {e}")))?;
+    let (&[height, width], Order::C) = (file.shape(), file.order()) else {
+        return Err(fault(format!("shape {:?} is not a map's, (H,W) in C order", file.shape())));
+    };
+    check_size(path, width, height)?;
+    let incomplete = |e: std::io::Error| fault(format!("its values cannot be read: {e}"));
+    let data: Vec<f32> = match file.dtype().descr().trim_matches('\'') {
+        "<f8" => file.into_vec::<f64>().map_err(incomplete)?.into_iter().map(|v| v as f32).collect(),
+        _ => file.into_vec().map_err(incomplete)?,
+    };
+    match data.iter().filter(|v| !v.is_finite()).count() {
+        0 => Map::new(width as usize, height as usize, data),
+        bad => Err(fault(format!("{bad} of {} values are NaN or infinite", data.len()))),
+    }
+}
+
 /// Refuses headers that the parser must not see: it allocates what the length field says, recurses as deep as the
 /// text nests, and multiplies the shape without checking.
 pub(super) fn check_header(bytes: &[u8]) -> Result<(), &'static str> {
@@ -200,6 +225,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("map.npy");
         write_npy(&path, &Map::new(3, 2, vec![0.0, 0.1, 0.2, 0.3, 0.4, 0.5]).unwrap()).unwrap();
+        assert_eq!(read_map(&path).unwrap(), Map::new(3, 2, vec![0.0, 0.1, 0.2, 0.3, 0.4, 0.5]).unwrap());
+        for bad in [npy(&[2], Order::C, vec![0f32; 2]), npy(&[1, 2], Order::C, vec![1u8, 2])] {
+            std::fs::write(folder.path().join("bad.npy"), bad).unwrap();
+            assert!(read_map(&folder.path().join("bad.npy")).unwrap_err().to_string().contains("bad.npy"));
+        }
+        std::fs::write(folder.path().join("bad.npy"), npy(&[1, 2], Order::C, vec![3.5f64, f64::NAN])).unwrap();
+        assert!(read_map(&folder.path().join("bad.npy")).unwrap_err().to_string().contains("1 of 2 values are NaN"));
         let file = NpyFile::new(std::io::BufReader::new(std::fs::File::open(path).unwrap())).unwrap();
         assert_eq!(file.shape(), [2, 3]);
         assert_eq!(file.into_vec::<f32>().unwrap(), [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]);

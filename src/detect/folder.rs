@@ -20,9 +20,9 @@ pub struct ModelFolder {
 
 impl ModelFolder {
     /// Opens a model folder or a safetensors file. `adjust` may change the settings (command-line flags) before they
-    /// are checked against the weights; `size` is the side of the input where nothing else says it. Without a `detector.json` the settings are AnoDDPM's as published, on the input
-    /// size and channels that the checkpoint's own config names, and with the schedule of diffusers' scheduler file if there
-    /// is one.
+    /// are checked against the weights; `size` is the side of the input where nothing else says it. Without a
+    /// `detector.json` the settings are AnoDDPM's as published, on the input size and channels that the checkpoint's own
+    /// config names, and with the schedule of diffusers' scheduler file if there is one.
     /// # Errors
     /// Whatever is wrong with the files, by name; [`Error::MissingSetting`] for what they do not say.
     pub fn open(

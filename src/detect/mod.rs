@@ -1,11 +1,13 @@
 //! The published systems. Each takes a batch of images and gives maps, scores and reconstructions.
 pub mod anoddpm;
+mod calibration;
 pub mod config;
 mod embed;
 mod folder;
 mod score;
 
 pub use anoddpm::{AnoDdpm, Batch};
+pub use calibration::{Calibration, PixelHistogram};
 pub use config::DetectorConfig;
 pub use embed::Embedded;
 pub use folder::ModelFolder;

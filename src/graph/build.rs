@@ -53,6 +53,7 @@ impl Graph {
             residual: false,
             scale: 1.0,
             tile: conv::Tile::default(),
+            winograd: false,
         };
         self.push(name, Op::Conv(op), &[x])
     }

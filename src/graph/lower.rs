@@ -1,11 +1,39 @@
 //! The last choices before planning: which kernel computes each convolution.
 use super::{Graph, Node, NodeId};
 use crate::kernels::{
-    Op,
+    Io, Op, WeightId,
     conv::{Conv, Tile},
     winograd,
 };
 use std::collections::HashMap;
+
+/// [`lower`] for the processor: 3×3 convolutions at stride 1 that are large enough go through Winograd in their own launch.
+pub fn lower_cpu(graph: &Graph) -> Graph {
+    let mut out = graph.clone();
+    let mut transformed = HashMap::new();
+    for i in 0..out.nodes.len() {
+        let io = out.io(&out.nodes[i]);
+        let Op::Conv(conv) = &out.nodes[i].op else { continue };
+        if conv.kernel != [3, 3] || conv.stride != 1 || !pays(&io) {
+            continue;
+        }
+        let mut conv = Conv { winograd: true, ..conv.clone() };
+        conv.weight = transform(&mut out, &conv, &io, &mut transformed);
+        out.nodes[i].op = Op::Conv(conv);
+    }
+    out
+}
+
+/// The id of a convolution's transformed weights, which are made where they are not there yet.
+fn transform(out: &mut Graph, conv: &Conv, io: &Io, transformed: &mut HashMap<WeightId, WeightId>) -> WeightId {
+    *transformed.entry(conv.weight).or_insert_with(|| {
+        let packed = &out.weights[conv.weight.0];
+        let data = winograd::transform(&packed.data, io.inputs[0].c_pad(), conv.cout.next_multiple_of(4));
+        let name = format!("{} (Winograd)", packed.name);
+        out.weights.push(super::Weight { name, data: data.into() });
+        WeightId(out.weights.len() - 1)
+    })
+}
 
 /// Chooses every convolution's tile and, with `winograd`, replaces 3×3 convolutions at stride 1 that are large enough by
 /// Winograd's three launches. Node ids change; states, sections and weights keep theirs (new weights are appended).
@@ -43,20 +71,14 @@ fn split(
     node: &Node,
     conv: &Conv,
     inputs: &[NodeId],
-    transformed: &mut HashMap<usize, crate::kernels::WeightId>,
+    transformed: &mut HashMap<WeightId, WeightId>,
 ) -> Option<NodeId> {
     let io = graph.io(node);
     if !pays(&io) {
         return None;
     }
     let (input, mut gemm, output) = winograd::lower(conv, &io, conv.weight)?;
-    let cin = io.inputs[0].c_pad();
-    gemm.weight = *transformed.entry(conv.weight.0).or_insert_with(|| {
-        let packed = &graph.weights[conv.weight.0];
-        let data = winograd::transform(&packed.data, cin, conv.cout.next_multiple_of(4));
-        out.weights.push(super::Weight { name: format!("{} (Winograd)", packed.name), data: data.into() });
-        crate::kernels::WeightId(out.weights.len() - 1)
-    });
+    gemm.weight = transform(out, conv, &io, transformed);
     let (before, after) = inputs.split_at(1 + usize::from(conv.affine));
     let mut push = |name: &str, op: Op, inputs: &[NodeId]| {
         let shapes: Vec<_> = inputs.iter().map(|i| out.nodes[i.0].shape).collect();
@@ -71,7 +93,7 @@ fn split(
     push("", Op::WinogradOutput(output), &rest)
 }
 
-/// With few channels or small maps the two transforms cost more than the multiplications that they save.
-fn pays(io: &crate::kernels::Io) -> bool {
+/// With few channels or small maps the two transforms cost more than the multiplications that they save, on any device.
+fn pays(io: &Io) -> bool {
     io.inputs[0].c >= 32 && io.output.c >= 32 && io.output.pixels() >= 256
 }

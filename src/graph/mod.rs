@@ -8,7 +8,7 @@ mod plan;
 
 pub use build::ConvSpec;
 pub use fuse::{Fusion, fuse};
-pub use lower::lower;
+pub use lower::{lower, lower_cpu};
 pub use plan::{Launch, Plan, Slot};
 
 use crate::kernels::{Io, Op, WeightId};

@@ -2,6 +2,7 @@
 use super::{
     Args, Io, Kernel, Real, Shader,
     matmul::{Mat, matmul, matmul_transposed},
+    widest,
 };
 use crate::{Result, Shape};
 use rayon::prelude::*;
@@ -73,19 +74,29 @@ impl Kernel for Attention {
     }
 }
 
+/// Numbers that a loop keeps at once: two vectors, so that operations need not wait for each other.
+const LANES: usize = 16;
+
 /// Turns a row of products q·k into weights that are not yet divided by their sum, which it returns.
+#[inline(always)]
 fn exponentials<T: Real>(row: &mut [T], scale: T) -> T {
-    let top = row.iter().copied().fold(T::neg_infinity(), |a, b| if a > b { a } else { b });
-    // Eight sums, so that the additions need not wait for each other.
-    let mut sums = [T::zero(); 8];
-    let mut chunks = row.chunks_exact_mut(8);
-    for chunk in &mut chunks {
+    let larger = |a: T, b: T| if a > b { a } else { b };
+    let (chunks, rest) = row.as_chunks_mut::<LANES>();
+    let mut tops = [T::neg_infinity(); LANES];
+    for chunk in &*chunks {
+        for (t, &v) in tops.iter_mut().zip(chunk) {
+            *t = larger(*t, v);
+        }
+    }
+    let top = tops.iter().chain(&*rest).copied().fold(T::neg_infinity(), larger);
+    let mut sums = [T::zero(); LANES];
+    for chunk in chunks {
         for (v, s) in chunk.iter_mut().zip(&mut sums) {
             *v = ((*v - top) * scale).exp_fast();
             *s += *v;
         }
     }
-    for v in chunks.into_remainder() {
+    for v in rest {
         *v = ((*v - top) * scale).exp_fast();
         sums[0] += *v;
     }
@@ -112,7 +123,7 @@ impl Attention {
                         let [q, k, v] = [q, k, v].map(|data| Mat { data, stride: row });
                         matmul_transposed([m, l, d], q, k, scores, l);
                         let rows = scores.chunks_exact_mut(l).take(m);
-                        let sums: Vec<T> = rows.map(|row| exponentials(row, scale)).collect();
+                        let sums: Vec<T> = rows.map(|row| widest(|| exponentials(row, scale))).collect();
                         let weights = Mat { data: &scores[..], stride: l };
                         matmul([m, d, l], weights, v, &mut out[head * d..], out_row, false);
                         for (out, sum) in out.chunks_exact_mut(out_row).zip(sums) {

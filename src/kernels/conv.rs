@@ -22,7 +22,7 @@ pub struct Conv {
     pub pad: [usize; 4],
     /// Output channels.
     pub cout: usize,
-    /// Packed weights, see [`pack`].
+    /// Packed weights, see [`pack`]; with `winograd`, [`super::winograd::transform`]'s of them.
     pub weight: WeightId,
     /// `cout` padded to a multiple of four.
     pub bias: Option<WeightId>,
@@ -40,6 +40,8 @@ pub struct Conv {
     pub scale: f32,
     /// Which kernel computes it.
     pub tile: Tile,
+    /// The CPU half takes Winograd's way. Never in a graph for a GPU, which has three launches for that.
+    pub winograd: bool,
 }
 
 /// The output tile of one workgroup: pixels × channels.
@@ -195,7 +197,7 @@ impl Kernel for Conv {
         if self.act != Activation::Identity {
             consts.push(self.act.constant());
         }
-        self.tile.shader("conv", &product, consts)
+        self.tile.shader(if self.winograd { "conv_winograd" } else { "conv" }, &product, consts)
     }
     fn weights(&self) -> Vec<WeightId> {
         std::iter::once(self.weight).chain(self.bias).collect()

@@ -125,6 +125,13 @@ pub struct Args<'a, T> {
     pub step: &'a StepRow,
 }
 
+/// Runs `f` with the widest vector instructions that this processor has: loops in it, and in what is inlined into it, are
+/// compiled for those too, not only for what every processor of this architecture has.
+#[inline(always)]
+pub(crate) fn widest<R>(f: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(f)
+}
+
 /// The number type of a CPU half: f32 runs, f64 is the tests' oracle.
 pub trait Real:
     num_traits::Float

@@ -50,6 +50,7 @@ impl Activation {
         }
     }
     /// The function on a slice, in place. The choice is made outside the loop so that the common ones vectorise.
+    #[inline(always)]
     pub fn apply_all<T: Real>(self, x: &mut [T]) {
         match self {
             Activation::Identity => {}

@@ -4,12 +4,14 @@
 //! x → [`WinogradInput`] → V (16,1,T,Cin) → [`WinogradGemm`] → (16,1,T,Cout) → [`WinogradOutput`] → y
 //!
 //! with T the 2×2 tiles of the output, all samples after one another, row by row. What a [`Conv`] has fused
-//! before it goes into the first, what it has after it into the last; [`lower`] makes the three.
+//! before it goes into the first, what it has after it into the last; [`lower`] makes the three. On the processor they
+//! are one launch ([`Conv::winograd`]) that goes through V and the products piece by piece, in its cache.
 use super::conv::{Conv, Product, Tile};
 use super::{Io, Kernel, Shader, Value, WeightId, grid_1d, pointwise::Activation};
 use crate::{Result, Shape};
 
 mod cpu;
+pub(crate) use cpu::{Scratch, convolve};
 #[cfg(test)]
 mod tests;
 

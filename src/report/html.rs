@@ -178,11 +178,7 @@ fn settings_table(results: &Results, extra: &[(String, String)]) -> String {
     ];
     if let Some(first) = records.first().and_then(|r| r.parameters.as_object()) {
         for key in first.keys() {
-            let plain = |r: &Record| match &r.parameters[key] {
-                serde_json::Value::String(s) => s.clone(),
-                other => other.to_string(),
-            };
-            rows.push((key.clone(), several(&plain)));
+            rows.push((key.clone(), several(&|r| super::in_words(&r.parameters[key]))));
         }
     }
     if !records.is_empty() {

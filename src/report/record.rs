@@ -59,6 +59,9 @@ pub struct Record {
     pub score: f64,
     /// What the score was judged by.
     pub threshold: Option<f64>,
+    /// Share of normal images that would score as high, in (0, 1]: conformal, where the model is calibrated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p_value: Option<f64>,
     /// The judgement.
     pub verdict: Verdict,
     /// Wall-clock seconds that the image took.
@@ -151,6 +154,7 @@ impl Results {
             "folder",
             "score",
             "threshold",
+            "p_value",
             "verdict",
             "seconds",
             "seed",
@@ -168,6 +172,7 @@ impl Results {
                 &r.folder,
                 &r.score.to_string(),
                 &r.threshold.map(|t| t.to_string()).unwrap_or_default(),
+                &r.p_value.map(|p| p.to_string()).unwrap_or_default(),
                 r.verdict.as_str(),
                 &r.seconds.to_string(),
                 &r.seed.to_string(),
@@ -181,8 +186,8 @@ impl Results {
         }
         for f in &self.failures {
             let path = f.path.to_string_lossy();
-            let mut row = [""; 14];
-            (row[0], row[5], row[13]) = (&path, "failed", &f.error);
+            let mut row = [""; 15];
+            (row[0], row[6], row[14]) = (&path, "failed", &f.error);
             table.write_record(row)?;
         }
         table.flush()
@@ -219,6 +224,7 @@ pub(super) mod tests {
             folder: name.into(),
             score,
             threshold: Some(0.5),
+            p_value: None,
             verdict: Verdict::of(score, Some(0.5)),
             seconds: 1.25,
             seed: 7,
@@ -239,8 +245,8 @@ pub(super) mod tests {
         assert_eq!(Results::read(&folder.path().join("results.json")).unwrap(), run);
         let mut table = csv::Reader::from_path(folder.path().join("results.csv")).unwrap();
         let rows: Vec<csv::StringRecord> = table.records().map(|r| r.unwrap()).collect();
-        assert_eq!((&rows[0][1], &rows[0][3], &rows[0][5]), ("a, \"b\"\nc", "0.25", "normal"));
-        assert_eq!((&rows[1][5], &rows[2][5], &rows[2][13]), ("anomalous", "failed", "in/bad.png: the file is empty"));
+        assert_eq!((&rows[0][1], &rows[0][3], &rows[0][6]), ("a, \"b\"\nc", "0.25", "normal"));
+        assert_eq!((&rows[1][6], &rows[2][6], &rows[2][14]), ("anomalous", "failed", "in/bad.png: the file is empty"));
         let text = std::fs::read_to_string(folder.path().join("results.json")).unwrap();
         assert!(text.contains(r#""verdict": "anomalous""#));
     }

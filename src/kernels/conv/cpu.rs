@@ -12,7 +12,7 @@
 //! computed and dropped. On narrow maps those are too many, and at a stride most are: there the patches are copied,
 //! which wide layers hardly notice, and multiplied at once.
 use super::super::matmul::{Mat, matmul, matmul_threads};
-use super::super::{Args, Io, Real};
+use super::super::{Args, Io, Real, widest, winograd};
 use super::{Activation, Conv};
 use rayon::prelude::*;
 
@@ -37,6 +37,7 @@ struct Scratch<T> {
     slab: Vec<T>,
     patches: Vec<T>,
     product: Vec<T>,
+    winograd: winograd::Scratch<T>,
 }
 
 /// A chunk: output rows of sample `n` from `row` on, and where they go.
@@ -58,6 +59,8 @@ impl Conv {
         // Two chunks a thread, so that threads end together, within reason.
         let pixels = (out.pixels() / (2 * threads)).clamp(*CHUNK_PIXELS.start(), *CHUNK_PIXELS.end());
         let rows = pixels.div_ceil(out.w).min(out.h);
+        // Winograd's tiles are two rows high.
+        let rows = if self.winograd { rows.next_multiple_of(2) } else { rows };
         let mut chunks: Vec<_> = (a.output.chunks_mut(out.h * row).enumerate())
             .flat_map(|(n, sample)| {
                 sample.chunks_mut(rows * row).enumerate().map(move |(i, y)| Chunk { n, row: i * rows, y })
@@ -89,11 +92,19 @@ impl Conv {
         let op = out.c_pad();
         let first = (c.n * out.h + c.row) * out.w;
         let pixels = c.y.len() / op;
-        if self.kernel == [1, 1] && self.stride == 1 && self.pad == [0; 4] && !self.prologue() {
+        if self.winograd {
+            let (w, rows) = (out.w, pixels / out.w);
+            let wp = w.next_multiple_of(2) + 2;
+            self.fill_slab(io, x, extra.affine, c, [rows.next_multiple_of(2) + 2, wp], &mut s.slab);
+            winograd::convolve([&s.slab, weights[0]], [wp, cp], c.y, [w, op], &mut s.winograd, threads);
+        } else if self.kernel == [1, 1] && self.stride == 1 && self.pad == [0; 4] && !self.prologue() {
             let (from, w) = (Mat { data: &x[first * cp..], stride: cp }, Mat { data: weights[0], stride: op });
             matmul([pixels, op, cp], from, w, c.y, op, false);
         } else {
-            let wp = self.fill_slab(io, x, extra.affine, c, pixels / out.w, &mut s.slab);
+            let [_, left, _, right] = self.pad;
+            let wp = (io.inputs[0].w << usize::from(self.upsample)) + left + right;
+            let in_rows = (pixels / out.w - 1) * self.stride + self.kernel[0];
+            self.fill_slab(io, x, extra.affine, c, [in_rows, wp], &mut s.slab);
             if self.stride == 1 && (out.w > NARROW || self.kernel[1] == 1) {
                 self.overlapping(io, weights[0], wp, s, c.y, matmul);
             } else {
@@ -110,53 +121,52 @@ impl Conv {
         self.affine || self.upsample || self.act != Activation::Identity
     }
 
-    /// Writes the padded, activated input rows under a chunk; returns the padded width.
+    /// Writes the activated input rows under a chunk, padded to the width `wp`.
     fn fill_slab<T: Real>(
         &self,
         io: &Io,
         x: &[T],
         affine: Option<&[T]>,
         chunk: &Chunk<T>,
-        rows: usize,
+        [rows, wp]: [usize; 2],
         slab: &mut Vec<T>,
-    ) -> usize {
+    ) {
         let s = io.inputs[0];
         let (cp, up) = (s.c_pad(), usize::from(self.upsample));
         let (h, w) = (s.h << up, s.w << up);
-        let [top, left, _, right] = self.pad;
-        let wp = w + left + right;
-        let in_rows = (rows - 1) * self.stride + self.kernel[0];
-        slab.resize(in_rows * wp * cp, T::zero());
+        let [top, left, ..] = self.pad;
+        slab.resize(rows * wp * cp, T::zero());
         let ab = affine.map(|ab| ab[chunk.n * 2 * cp..][..2 * cp].split_at(cp));
-        for (r, line) in slab.chunks_exact_mut(wp * cp).enumerate() {
-            let y = chunk.row * self.stride + r;
-            if y < top || y >= top + h {
-                line.fill(T::zero());
-                continue;
-            }
-            let from = &x[(chunk.n * s.h + ((y - top) >> up)) * s.w * cp..][..s.w * cp];
-            let (before, line) = line.split_at_mut(left * cp);
-            let (line, after) = line.split_at_mut(w * cp);
-            before.fill(T::zero());
-            after.fill(T::zero());
-            if up == 0 {
-                line.copy_from_slice(from);
-            } else {
-                for (two, one) in line.chunks_exact_mut(2 * cp).zip(from.chunks_exact(cp)) {
-                    two[..cp].copy_from_slice(one);
-                    two[cp..].copy_from_slice(one);
+        widest(|| {
+            for (r, line) in slab.chunks_exact_mut(wp * cp).enumerate() {
+                let y = chunk.row * self.stride + r;
+                if y < top || y >= top + h {
+                    line.fill(T::zero());
+                    continue;
                 }
-            }
-            if let Some((a, b)) = ab {
-                for pixel in line.chunks_exact_mut(cp) {
-                    for ((v, &a), &b) in pixel.iter_mut().zip(a).zip(b) {
-                        *v = a * *v + b;
+                let from = &x[(chunk.n * s.h + ((y - top) >> up)) * s.w * cp..][..s.w * cp];
+                let (before, line) = line.split_at_mut(left * cp);
+                let (line, after) = line.split_at_mut(w * cp);
+                before.fill(T::zero());
+                after.fill(T::zero());
+                if up == 0 {
+                    line.copy_from_slice(from);
+                } else {
+                    for (two, one) in line.chunks_exact_mut(2 * cp).zip(from.chunks_exact(cp)) {
+                        two[..cp].copy_from_slice(one);
+                        two[cp..].copy_from_slice(one);
                     }
                 }
+                if let Some((a, b)) = ab {
+                    for pixel in line.chunks_exact_mut(cp) {
+                        for ((v, &a), &b) in pixel.iter_mut().zip(a).zip(b) {
+                            *v = a * *v + b;
+                        }
+                    }
+                }
+                self.act.apply_all(line);
             }
-            self.act.apply_all(line);
-        }
-        wp
+        });
     }
 
     /// The chunk's outputs at stride 1: a product for each kernel row, its patches read in place.
@@ -202,22 +212,24 @@ impl Conv {
 
 /// scale·(y + bias + per_sample + residual), in place.
 pub(crate) fn finish<T: Real>(y: &mut [T], op: usize, scale: f32, vectors: [Option<&[T]>; 2], residual: Option<&[T]>) {
-    for v in vectors.into_iter().flatten() {
-        for pixel in y.chunks_exact_mut(op) {
-            for (y, &v) in pixel.iter_mut().zip(v) {
-                *y += v;
+    widest(|| {
+        for v in vectors.into_iter().flatten() {
+            for pixel in y.chunks_exact_mut(op) {
+                for (y, &v) in pixel.iter_mut().zip(v) {
+                    *y += v;
+                }
             }
         }
-    }
-    if let Some(r) = residual {
-        for (y, &r) in y.iter_mut().zip(r) {
-            *y += r;
+        if let Some(r) = residual {
+            for (y, &r) in y.iter_mut().zip(r) {
+                *y += r;
+            }
         }
-    }
-    if scale != 1.0 {
-        let scale = T::of(scale.into());
-        for y in y {
-            *y = *y * scale;
+        if scale != 1.0 {
+            let scale = T::of(scale.into());
+            for y in y {
+                *y = *y * scale;
+            }
         }
-    }
+    });
 }

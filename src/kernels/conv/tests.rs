@@ -45,6 +45,7 @@ pub(crate) fn conv(kernel: usize, stride: usize, pad: [usize; 4], cout: usize) -
         residual: false,
         scale: 1.0,
         tile: Tile::T32,
+        winograd: false,
     }
 }
 

@@ -49,6 +49,24 @@ fn agrees_with_the_convolution_and_validates() {
 }
 
 #[test]
+fn in_one_launch_on_the_processor() {
+    let mut cases = cases();
+    cases.push((fused(conv(3, 1, [1; 4], 36)), Shape::new(1, 67, 300, 4)));
+    cases.push((conv(3, 1, [2, 0, 1, 3], 12), Shape::new(2, 31, 33, 20)));
+    for (c, x) in cases.into_iter().filter(|(c, _)| c.kernel == [3, 3] && c.stride == 1) {
+        let (io, x, mut w) = inputs(&c, x);
+        let want = run::<f64>(&io, &x, &w, |a| c.cpu(a));
+        let packed: Vec<f32> = w[0].iter().map(|&v| v as f32).collect();
+        w[0] = transform(&packed, io.inputs[0].c, io.output.c).into_iter().map(f64::from).collect();
+        let c = Conv { winograd: true, ..c };
+        let y64 = run::<f64>(&io, &x, &w, |a| c.cpu(a));
+        let y32 = run::<f32>(&io, &x, &w, |a| c.cpu(a));
+        assert!(nmse(&y64, &want) < 1e-13, "f64 {c:?}: {}", nmse(&y64, &want));
+        assert!(nmse(&y32, &want) < 1e-11, "f32 {c:?}: {}", nmse(&y32, &want));
+    }
+}
+
+#[test]
 fn devices_agree() {
     let step = StepRow::default();
     for (n, h, w, cin, cout) in [(1, 1, 1, 1, 1), (2, 7, 9, 5, 33), (1, 16, 16, 32, 64), (3, 11, 2, 65, 3)] {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 /// One image to inspect.
 #[derive(Clone)]
-pub(super) struct Item {
+pub(crate) struct Item {
     /// The file.
     pub path: PathBuf,
     /// Its folder of results, relative to the output folder.
@@ -20,7 +20,7 @@ pub(super) struct Item {
 
 /// A slice of a volume.
 #[derive(Clone)]
-pub(super) struct Slice {
+pub(crate) struct Slice {
     /// The volume, shared by its slices.
     pub volume: Arc<Volume>,
     /// The volume's folder of results.
@@ -42,7 +42,7 @@ impl Item {
 }
 
 /// Items in order, and the volumes that could not be read.
-pub(super) fn expand(inputs: &[Input], axis: usize) -> (Vec<Item>, Vec<Failure>) {
+pub(crate) fn expand(inputs: &[Input], axis: usize) -> (Vec<Item>, Vec<Failure>) {
     let (mut items, mut failures) = (Vec::new(), Vec::new());
     for input in inputs {
         if input.kind != Kind::Volume {

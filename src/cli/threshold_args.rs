@@ -1,0 +1,36 @@
+//! Where normal ends: what the user says over what the model folder says.
+use crate::Result;
+use crate::detect::{Calibration, ModelFolder};
+
+#[derive(clap::Args)]
+pub(crate) struct ThresholdArgs {
+    /// Scores above it are anomalous, instead of what the model folder says
+    #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
+    threshold: Option<f64>,
+    /// Pixels of the map above it are in the mask, instead of what the model folder says
+    #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
+    pixel_threshold: Option<f64>,
+    /// The false-positive rate of images and of pixels, by the calibration in the model folder (`residua calibrate`)
+    #[arg(long, value_name = "RATE", conflicts_with = "threshold")]
+    fpr: Option<f64>,
+}
+
+impl ThresholdArgs {
+    /// Sets the model's thresholds; the calibration is returned where one was asked for.
+    /// # Errors
+    /// With `--fpr`: no calibration, one of another model or of other settings, or a rate that it cannot promise.
+    pub fn apply(&self, model: &mut ModelFolder) -> Result<Option<Calibration>> {
+        let calibration = self.fpr.map(|_| Calibration::read(model)).transpose()?;
+        let limits = &mut model.config.threshold;
+        if let (Some(rate), Some(c)) = (self.fpr, &calibration) {
+            limits.image = Some(c.threshold(rate)?);
+            if self.pixel_threshold.is_none() {
+                limits.pixel = Some(c.pixel_threshold(rate)?.into());
+            }
+        }
+        limits.image = self.threshold.or(limits.image);
+        limits.pixel = self.pixel_threshold.or(limits.pixel);
+        model.config.check()?;
+        Ok(calibration)
+    }
+}

@@ -1,0 +1,197 @@
+//! From scores of normal images to a threshold that can be defended.
+//!
+//! Split conformal prediction (Vovk, Gammerman and Shafer 2005; as a test for anomalies: Laxhammar and Falkman 2010, Bates
+//! et al. 2023, *Testing for outliers with conformal p-values*): n normal images that the model was not trained on are
+//! scored once. The p-value of a new image with score s is (1 + #{sᵢ ≥ s}) / (n + 1); if the image is normal and
+//! exchangeable with the n, the p-value is at most α with probability at most α. Nothing is assumed of the scores'
+//! distribution, but slices of one volume, or frames of one part, are not n independent images.
+use super::{DetectorConfig, ModelFolder};
+use crate::data::write_atomic;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+mod beta;
+mod pixels;
+
+pub use pixels::PixelHistogram;
+
+/// What is kept in the model folder as `calibration.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// Version of this format: 1.
+    pub format: u32,
+    /// When it was made, RFC 3339 in UTC.
+    pub created: String,
+    /// SHA-256 over the images' contents in order of their names, in hexadecimal.
+    pub data_sha256: String,
+    /// SHA-256 of the weights.
+    pub model_sha256: String,
+    /// The detector's settings but for its name and thresholds: other settings make other scores.
+    pub settings: serde_json::Value,
+    /// Scores of the normal images, the highest first.
+    pub scores: Vec<f64>,
+    /// How many pixels of maps there were.
+    pub pixels: u64,
+    /// Rates from high to low, each with the value that at most this share of the normal pixels exceed.
+    pub pixel_quantiles: Vec<(f64, f32)>,
+}
+
+impl Calibration {
+    /// From the results of normal images. `scores` in any order.
+    /// # Errors
+    /// [`Error::Invalid`] when there is no image, or a score that is not finite.
+    pub fn new(
+        model: &ModelFolder,
+        mut scores: Vec<f64>,
+        pixels: &PixelHistogram,
+        data_sha256: String,
+    ) -> Result<Self> {
+        if scores.is_empty() || scores.iter().any(|s| !s.is_finite()) {
+            return Err(Error::Invalid("a calibration needs images, and a finite score of each".into()));
+        }
+        scores.sort_by(|a, b| b.total_cmp(a));
+        Ok(Calibration {
+            format: 1,
+            created: crate::report::utc_now(),
+            data_sha256,
+            model_sha256: model.sha256.clone(),
+            settings: settings(&model.config)?,
+            scores,
+            pixels: pixels.count(),
+            pixel_quantiles: pixels.quantiles(),
+        })
+    }
+    /// The file of a model folder or of a single checkpoint's folder.
+    pub fn path(model: &Path) -> PathBuf {
+        let folder = if model.is_dir() { model } else { model.parent().unwrap_or(Path::new("")) };
+        folder.join("calibration.json")
+    }
+    /// Reads a model's calibration and holds it against the model as it is run.
+    /// # Errors
+    /// When there is none, it cannot be read, or it was made with other weights or settings, which are named.
+    pub fn read(model: &ModelFolder) -> Result<Self> {
+        Self::read_for(&model.path, &model.sha256, &settings(&model.config)?)
+    }
+    /// The same for results that are there: the weights' hash and the detector's settings as in
+    /// [`crate::report::Record`].
+    /// # Errors
+    /// As [`Calibration::read`].
+    pub fn read_for(model: &Path, sha256: &str, parameters: &serde_json::Value) -> Result<Self> {
+        let path = Self::path(model);
+        if !path.is_file() {
+            let fault = "is not there: make it with `residua calibrate` from normal images";
+            return Err(Error::file(path, fault));
+        }
+        let found = Self::parse(&path)?;
+        let now = without_names(parameters.clone());
+        let other = if found.model_sha256 != sha256 {
+            Some("weights".to_owned())
+        } else {
+            let keys = now.as_object().into_iter().flat_map(|o| o.keys());
+            keys.filter(|k| now[*k] != found.settings[*k]).map(|k| format!("`{k}`")).reduce(|a, b| a + ", " + &b)
+        };
+        match other {
+            Some(what) => Err(Error::file(path, format!("was made with other {what}: calibrate again"))),
+            None => Ok(found),
+        }
+    }
+    fn parse(path: &Path) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+        let found: Self =
+            serde_json::from_slice(&bytes).map_err(|e| Error::file(path, format!("is not a calibration: {e}")))?;
+        let sorted = found.scores.is_sorted_by(|a, b| a >= b) && found.pixel_quantiles.is_sorted_by(|a, b| a.0 >= b.0);
+        if found.format != 1 || found.scores.is_empty() || !sorted {
+            return Err(Error::file(path, "is not a calibration of format 1 with its scores in order"));
+        }
+        Ok(found)
+    }
+    /// Writes it, whole or not at all.
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn write(&self, path: &Path) -> Result<()> {
+        write_atomic(path, |file| {
+            serde_json::to_writer_pretty(&mut *file, self)?;
+            writeln!(file)
+        })
+    }
+    /// Images.
+    pub fn images(&self) -> usize {
+        self.scores.len()
+    }
+    /// The smallest false-positive rate that so many images can promise: 1/(n + 1).
+    pub fn smallest_rate(&self) -> f64 {
+        1.0 / (self.scores.len() + 1) as f64
+    }
+    /// The p-value of a score, in (0, 1].
+    pub fn p_value(&self, score: f64) -> f64 {
+        let as_high = self.scores.partition_point(|&s| s >= score);
+        (1 + as_high) as f64 / (self.scores.len() + 1) as f64
+    }
+    /// The threshold of a false-positive rate: exactly the scores above it have a p-value of at most `rate`.
+    /// # Errors
+    /// [`Error::Invalid`] for a rate outside (0, 1) or below [`Calibration::smallest_rate`], with the number of images
+    /// that it would take.
+    pub fn threshold(&self, rate: f64) -> Result<f64> {
+        Ok(self.scores[self.rank(rate)? - 1])
+    }
+    /// What the false-positive rate over all future images stays within with this confidence (0..1), for this very
+    /// calibration: the rate of [`Calibration::threshold`] is an average over calibrations, of which each one has a rate
+    /// of its own, distributed as Beta(k, n + 1 − k) with k = ⌊rate·(n + 1)⌋.
+    /// # Errors
+    /// As [`Calibration::threshold`].
+    pub fn bound(&self, rate: f64, confidence: f64) -> Result<f64> {
+        Ok(beta::quantile(self.rank(rate)?, self.scores.len(), confidence))
+    }
+    /// The pixels' threshold: at most this share of the calibration's pixels lie above.
+    /// # Errors
+    /// [`Error::Invalid`] for a rate outside (0, 1) or below the smallest that is kept.
+    pub fn pixel_threshold(&self, rate: f64) -> Result<f32> {
+        in_range(rate)?;
+        let kept = self.pixel_quantiles.iter().find(|(r, _)| *r <= rate * (1.0 + 1e-12));
+        let least = || {
+            let smallest = self.pixel_quantiles.last().map_or(1.0, |q| q.0);
+            Error::Invalid(format!("the calibration holds pixel rates down to {smallest:.1e}, not {rate:.1e}"))
+        };
+        kept.map(|q| q.1).ok_or_else(least)
+    }
+    /// How many of the calibration's images may lie at or above the threshold.
+    fn rank(&self, rate: f64) -> Result<usize> {
+        in_range(rate)?;
+        let n = self.scores.len();
+        // A rate such as 0.05 is a little off in binary: 0.05·20 must be 1.
+        let rank = (rate * (n + 1) as f64 * (1.0 + 1e-12)).floor() as usize;
+        if rank == 0 {
+            let least = self.smallest_rate();
+            let needed = (1.0 / rate).ceil() as usize - 1;
+            let text = format!(
+                "{n} normal images can promise a false-positive rate of {least:.4} at the smallest; {rate} takes {needed}"
+            );
+            return Err(Error::Invalid(text));
+        }
+        Ok(rank.min(n))
+    }
+}
+
+fn in_range(rate: f64) -> Result<()> {
+    let fault = || Error::Invalid(format!("a false-positive rate lies between 0 and 1, not at {rate}"));
+    if rate > 0.0 && rate < 1.0 { Ok(()) } else { Err(fault()) }
+}
+
+/// What the scores depend on.
+fn settings(config: &DetectorConfig) -> Result<serde_json::Value> {
+    serde_json::to_value(config).map(without_names).map_err(|e| Error::Invalid(e.to_string()))
+}
+
+/// Settings without the thresholds, and without the names of things.
+fn without_names(mut settings: serde_json::Value) -> serde_json::Value {
+    if let Some(object) = settings.as_object_mut() {
+        ["name", "threshold", "network"].iter().for_each(|key| drop(object.remove(*key)));
+    }
+    settings
+}
+
+#[cfg(test)]
+mod tests;
