@@ -24,15 +24,18 @@
 var<workgroup> tile: array<vec4<f32>, 512>;
 var<workgroup> lists: array<f32, $LISTS>;
 
-// Lets v sink to its place in a sorted list; what falls off the end is lost.
-fn insert(best: ptr<function, array<f32, K>>, value: f32) {
-    if (value >= (*best)[K - 1u]) { return; }
-    var v = value;
-    for (var i = 0u; i < K; i++) {
-        let here = (*best)[i];
-        (*best)[i] = min(here, v);
-        v = max(here, v);
+// Puts v, smaller than the last, into its place in a sorted list; the last is lost. Returns the new last. Rows that get
+// here are few, so the list need not lie in registers.
+fn insert(best: ptr<function, array<f32, K>>, v: f32) -> f32 {
+    var i = K - 1u;
+    while (i > 0u) {
+        let before = (*best)[i - 1u];
+        if (before <= v) { break; }
+        (*best)[i] = before;
+        i--;
     }
+    (*best)[i] = v;
+    return (*best)[K - 1u];
 }
 
 @compute @workgroup_size(64, 4)
@@ -46,7 +49,8 @@ fn main(
     // Threads past the last query repeat it and write nothing.
     let n = min(first + id.x, QUERIES - 1u);
     var best: array<f32, K>;
-    for (var i = 0u; i < K; i++) { best[i] = 3.4028235e38; }
+    var worst = 3.4028235e38;
+    for (var i = 0u; i < K; i++) { best[i] = worst; }
     for (var m = 0u; m < ROWS; m += 32u) {
         var d: array<f32, 8>;
 #unroll i 0..8
@@ -71,7 +75,9 @@ fn main(
             }
         }
         let here = min(ROWS - m, (id.y + 1u) * 8u);
-        for (var i = id.y * 8u; i < here; i++) { insert(&best, d[i % 8u]); }
+        for (var i = id.y * 8u; i < here; i++) {
+            if (d[i % 8u] < worst) { worst = insert(&best, d[i % 8u]); }
+        }
     }
     for (var slice = 1u; slice < 4u; slice++) {
         workgroupBarrier();
@@ -80,7 +86,10 @@ fn main(
         }
         workgroupBarrier();
         if (id.y == 0u) {
-            for (var i = 0u; i < K; i++) { insert(&best, lists[id.x * K + i]); }
+            for (var i = 0u; i < K; i++) {
+                let v = lists[id.x * K + i];
+                if (v < worst) { worst = insert(&best, v); }
+            }
         }
     }
     if (id.y == 0u && first + id.x < QUERIES) {

@@ -51,6 +51,9 @@ struct Fit {
     /// Train on at most this many rows, drawn at random
     #[arg(long, value_name = "N", default_value_t = crate::dte::MAX_ROWS)]
     max_rows: usize,
+    /// Neighbours whose squared distances are averaged
+    #[arg(long, value_name = "K", default_value_t = crate::dte::NEIGHBOURS)]
+    neighbours: usize,
     /// Decides the draw
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u32,
@@ -115,7 +118,7 @@ fn fit(args: &Fit) -> Result<()> {
     } else {
         normal
     };
-    let model = Model::fit(Method::Np, &table.select(&rows))?;
+    let model = Model::fit(Method::Np, &table.select(&rows), args.neighbours)?;
     model.write(&args.out)?;
     println!("{}: fitted to {} of {} rows, {} columns", args.out.display(), rows.len(), table.rows(), table.columns);
     Ok(())

@@ -31,7 +31,7 @@ impl Table {
         names: Option<Vec<String>>,
     ) -> Result<Self> {
         let fault = |text: String| Err(Error::file(source, text));
-        if columns == 0 || values.is_empty() || values.len() % columns != 0 {
+        if columns == 0 || values.is_empty() || !values.len().is_multiple_of(columns) {
             return fault(format!("{} values do not make rows of {columns} columns", values.len()));
         }
         if values.len() as u64 > MAX_VALUES {

@@ -41,7 +41,7 @@ pub(super) fn decode_npz(bytes: &[u8], source: &Path, label: Option<&str>) -> Re
     };
     let (shape, values) = member(&features)?;
     let columns = columns(&shape, source, &format!("array `{features}`"))?;
-    let labels = labels.map(|l| member(l)).transpose()?;
+    let labels = labels.map(&mut member).transpose()?;
     let labels = labels.map(|(_, y)| y.into_iter().map(|v| flag(v, source)).collect()).transpose()?;
     Table::new(source, columns, values, labels, None)
 }

@@ -37,13 +37,13 @@ pub fn evaluate(
     (dataset, table): (&str, &Table),
     protocol: Protocol,
     setting: Setting,
-    estimate: Estimate,
+    (estimate, neighbours): (Estimate, usize),
     seeds: u32,
 ) -> Result<Evaluation> {
     let mut results = Vec::new();
     for seed in 0..seeds.max(1) {
         let s = Split::new(table, protocol, setting, seed)?;
-        let np = NonParametric::new(device.clone(), s.columns, &s.train)?;
+        let np = NonParametric::new(device.clone(), s.columns, &s.train, neighbours)?;
         let scores = device.drive(np.score(&s.test, estimate))?;
         let measures = roc_auc(&scores, &s.labels).zip(average_precision(&scores, &s.labels));
         let Some(((auroc, ap), f1)) = measures.zip(f1_at_anomalies(&scores, &s.labels)) else {
@@ -112,10 +112,10 @@ mod tests {
         }
         let table = Table::new(Path::new("t"), 3, values, Some(labels), None).unwrap();
         for (protocol, setting) in [(Protocol::Sane, Setting::Semi), (Protocol::Paper, Setting::Semi)] {
-            let e = evaluate(&Device::Cpu, ("t", &table), protocol, setting, Estimate::Distance, 2).unwrap();
+            let e = evaluate(&Device::Cpu, ("t", &table), protocol, setting, (Estimate::Distance, 5), 2).unwrap();
             assert!(e.auroc > 99.9 && e.ap > 99.0 && e.f1 > 95.0 && e.seeds == 2, "{e:?}");
         }
-        let e = evaluate(&Device::Cpu, ("t", &table), Protocol::Sane, Setting::Unsupervised, Estimate::Mode, 1);
+        let e = evaluate(&Device::Cpu, ("t", &table), Protocol::Sane, Setting::Unsupervised, (Estimate::Mode, 20), 1);
         assert!(e.unwrap().std == 0.0);
     }
 

@@ -11,7 +11,7 @@ mod scaler;
 pub use eval::{Evaluation, dataset_name, evaluate, read_published};
 pub use metrics::{average_precision, f1_at_anomalies, roc_auc};
 pub use model::{Method, Model};
-pub use np::{Estimate, NEIGHBOURS, NonParametric, STEPS, variances};
+pub use np::{Estimate, NEIGHBOURS, NEIGHBOURS_UNSUPERVISED, NonParametric, STEPS, variances};
 pub use protocol::{MAX_ROWS, Protocol, Setting, Split};
 pub use random_state::RandomState;
 pub use scaler::Scaler;

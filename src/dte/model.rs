@@ -1,4 +1,5 @@
 //! A fitted estimator as a folder: `config.json` and `model.safetensors`.
+use super::np::check_neighbours;
 use super::{Estimate, NonParametric, Scaler};
 use crate::data::{Table, create_folder, write_bytes};
 use crate::model::Checkpoint;
@@ -21,6 +22,7 @@ pub enum Method {
 struct Config {
     method: Method,
     columns: usize,
+    neighbours: usize,
     mean: Vec<f64>,
     std: Vec<f64>,
 }
@@ -32,6 +34,8 @@ pub struct Model {
     pub method: Method,
     /// Features of a row.
     pub columns: usize,
+    /// How many neighbours are averaged.
+    pub neighbours: usize,
     /// The standardisation of the training rows.
     pub scaler: Scaler,
     /// Training rows, standardised.
@@ -42,16 +46,17 @@ pub struct Model {
 const ROWS: &str = "rows";
 
 impl Model {
-    /// Fits to a table, on the rows that are not labelled anomalous.
+    /// Fits to all rows of a table.
     /// # Errors
-    /// [`Error::Invalid`] when no normal row is there.
-    pub fn fit(method: Method, table: &Table) -> Result<Self> {
+    /// [`Error::Invalid`] when no row is there, or for a number of neighbours that is not possible.
+    pub fn fit(method: Method, table: &Table, neighbours: usize) -> Result<Self> {
+        check_neighbours(neighbours)?;
         let scaler = Scaler::fit(table);
         let rows = scaler.apply(table);
         if rows.is_empty() {
-            return Err(Error::Invalid("the table has no normal row to fit to".into()));
+            return Err(Error::Invalid("the table has no row to fit to".into()));
         }
-        Ok(Model { method, columns: table.columns, scaler, rows })
+        Ok(Model { method, columns: table.columns, neighbours, scaler, rows })
     }
 
     /// Scores a table's rows on a device; higher is more anomalous.
@@ -63,7 +68,8 @@ impl Model {
             return Err(Error::Invalid(format!("the table has {found} columns, the model was fitted to {want}")));
         }
         let Method::Np = self.method;
-        NonParametric::new(device, self.columns, &self.rows)?.score(&self.scaler.apply(table), estimate).await
+        let np = NonParametric::new(device, self.columns, &self.rows, self.neighbours)?;
+        np.score(&self.scaler.apply(table), estimate).await
     }
 
     /// Writes the folder.
@@ -77,7 +83,7 @@ impl Model {
         let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape, bytes).map_err(failed)?;
         write_bytes(&path, &safetensors::serialize([(ROWS, view)], None).map_err(failed)?)?;
         let Scaler { mean, std } = self.scaler.clone();
-        let config = Config { method: self.method, columns: self.columns, mean, std };
+        let config = Config { method: self.method, columns: self.columns, neighbours: self.neighbours, mean, std };
         let text = serde_json::to_vec_pretty(&config).map_err(|e| Error::Invalid(e.to_string()))?;
         write_bytes(&folder.join("config.json"), &text)
     }
@@ -89,7 +95,7 @@ impl Model {
         let path = folder.join("config.json");
         let text = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
         let config: Config = serde_json::from_slice(&text).map_err(|e| Error::file(&path, e.to_string()))?;
-        let Config { method, columns, mean, std } = config;
+        let Config { method, columns, neighbours, mean, std } = config;
         let finite = mean.iter().all(|m| m.is_finite()) && std.iter().all(|s| s.is_finite() && *s > 0.0);
         if columns == 0 || mean.len() != columns || std.len() != columns || !finite {
             let fault = format!("`mean` and `std` must hold {columns} numbers each, those of `std` positive");
@@ -101,7 +107,7 @@ impl Model {
         if rows.is_empty() {
             return Err(Error::file(checkpoint.path(), "tensor `rows` holds no row"));
         }
-        Ok(Model { method, columns, scaler: Scaler { mean, std }, rows })
+        Ok(Model { method, columns, neighbours, scaler: Scaler { mean, std }, rows })
     }
 }
 
@@ -113,7 +119,7 @@ mod tests {
     fn a_folder_gives_back_what_was_fitted() {
         let values = (0..30).map(|i| f64::from(i * i % 17)).collect();
         let table = Table::new(Path::new("t"), 3, values, None, None).unwrap();
-        let model = Model::fit(Method::Np, &table).unwrap();
+        let model = Model::fit(Method::Np, &table, 4).unwrap();
         let folder = tempfile::tempdir().unwrap();
         model.write(folder.path()).unwrap();
         let opened = Model::open(folder.path()).unwrap();
@@ -123,7 +129,7 @@ mod tests {
         let narrow = Table::new(Path::new("t"), 2, vec![0.0; 4], None, None).unwrap();
         let e = pollster::block_on(opened.score(Device::Cpu, &narrow, Estimate::Distance)).unwrap_err();
         assert!(e.to_string().contains("2 columns"), "{e}");
-        for bad in ["{}", "{\"method\":\"np\",\"columns\":3,\"mean\":[0,0,0],\"std\":[1,0,1]}", "["] {
+        for bad in ["{}", "{\"method\":\"np\",\"columns\":3,\"neighbours\":5,\"mean\":[0,0,0],\"std\":[1,0,1]}", "["] {
             std::fs::write(folder.path().join("config.json"), bad).unwrap();
             assert!(Model::open(folder.path()).unwrap_err().to_string().contains("config.json"));
         }

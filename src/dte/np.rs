@@ -1,6 +1,9 @@
 //! The non-parametric estimator: the time at which the training rows, diffused, would give this row.
 use crate::graph::{Graph, SectionId, StateId};
-use crate::kernels::{Op, StepRow, neighbours::Neighbours};
+use crate::kernels::{
+    Op, StepRow,
+    neighbours::{MAX_K, Neighbours},
+};
 use crate::{Device, Error, Result, Session, Shape, Tensor};
 
 /// What a row's score is.
@@ -13,8 +16,11 @@ pub enum Estimate {
     Mode,
 }
 
-/// The neighbours whose squared distances are averaged, as published.
+/// The neighbours whose squared distances are averaged, as published for training on normal rows.
 pub const NEIGHBOURS: usize = 5;
+/// The same for training on rows as they come. The public code says 5 here too, but only about 20 give the published numbers:
+/// a cluster of anomalies is its own neighbourhood until k is as large as it is.
+pub const NEIGHBOURS_UNSUPERVISED: usize = 20;
 /// Steps of the schedule: β linear from 1e-4 to 1e-2, both included.
 pub const STEPS: usize = 300;
 /// Queries and rows of one launch: a value of 128 columns stays within WebGPU's default binding.
@@ -30,24 +36,25 @@ pub struct NonParametric {
 }
 
 impl NonParametric {
-    /// Takes the training rows, standardised, `columns` values each.
+    /// Takes the training rows, standardised, `columns` values each, and the number of neighbours, 1 to [`MAX_K`].
     /// # Errors
-    /// [`Error::Invalid`] without a whole row.
-    pub fn new(device: Device, columns: usize, rows: &[f32]) -> Result<Self> {
-        if columns == 0 || rows.is_empty() || rows.len() % columns != 0 {
+    /// [`Error::Invalid`] without a whole row, or for another number of neighbours.
+    pub fn new(device: Device, columns: usize, rows: &[f32], neighbours: usize) -> Result<Self> {
+        check_neighbours(neighbours)?;
+        if columns == 0 || rows.is_empty() || !rows.len().is_multiple_of(columns) {
             return Err(Error::Invalid(format!("{} values do not make rows of {columns} columns", rows.len())));
         }
         let part = (ELEMENTS / columns.next_multiple_of(4)).max(1) * columns;
         let tensor = |data: &[f32]| Tensor::new(Shape::new(data.len() / columns, 1, 1, columns), data.to_vec());
         let parts = rows.chunks(part).map(tensor).collect::<Result<_>>()?;
-        Ok(NonParametric { device, columns, parts, k: NEIGHBOURS.min(rows.len() / columns) })
+        Ok(NonParametric { device, columns, parts, k: neighbours.min(rows.len() / columns) })
     }
 
     /// The scores of rows, standardised as the training rows were.
     /// # Errors
     /// [`Error::Device`], [`Error::Shader`]; [`Error::Invalid`] when the rows have another width.
     pub async fn score(&self, rows: &[f32], estimate: Estimate) -> Result<Vec<f64>> {
-        if rows.len() % self.columns != 0 {
+        if !rows.len().is_multiple_of(self.columns) {
             return Err(Error::Invalid(format!("{} values do not make rows of {} columns", rows.len(), self.columns)));
         }
         let n = rows.len() / self.columns;
@@ -75,6 +82,12 @@ impl NonParametric {
             }
         })
     }
+}
+
+/// The kernel's range.
+pub(super) fn check_neighbours(neighbours: usize) -> Result<()> {
+    let fault = || Error::Invalid(format!("{neighbours} neighbours are asked for; 1 to {MAX_K} are possible"));
+    (1..=MAX_K).contains(&neighbours).then_some(()).ok_or_else(fault)
 }
 
 /// The graph of one part of the rows.
@@ -143,7 +156,7 @@ mod tests {
     use crate::kernels::testing::gpus;
 
     fn scores(device: &Device, columns: usize, train: &[f32], test: &[f32], e: Estimate) -> Vec<f64> {
-        let np = NonParametric::new(device.clone(), columns, train).unwrap();
+        let np = NonParametric::new(device.clone(), columns, train, NEIGHBOURS).unwrap();
         device.drive(np.score(test, e)).unwrap()
     }
 
@@ -162,7 +175,8 @@ mod tests {
             // Fewer rows than neighbours.
             assert!((scores(&d, 2, &train[..4], &[0.0, 0.1], Estimate::Distance)[0] - 0.04).abs() < 1e-7);
         }
-        assert!(NonParametric::new(Device::Cpu, 3, &train).is_err());
+        assert!(NonParametric::new(Device::Cpu, 3, &train, 5).is_err());
+        assert!(NonParametric::new(Device::Cpu, 2, &train, 33).is_err());
     }
 
     #[test]

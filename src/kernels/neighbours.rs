@@ -1,9 +1,9 @@
 //! Nearest neighbours: the smallest squared distances from each query to the rows of a table, exactly.
-use super::{Args, Io, Kernel, Real, Shader, Value, grid_1d};
+use super::{Args, Io, Kernel, Real, Shader, Value, grid_1d, widest};
 use crate::{Result, Shape};
 use rayon::prelude::*;
 
-/// The `k` smallest ‖x − r‖² over all rows r, ascending: queries (N,1,1,D), rows (M,1,1,D) → (N,1,1,k), 1 ≤ k ≤ 8, M ≥ k.
+/// The `k` smallest ‖x − r‖² over all rows r, ascending: queries (N,1,1,D), rows (M,1,1,D) → (N,1,1,k), 1 ≤ k ≤ 32, M ≥ k.
 /// By direct differences: the expansion ‖x‖² + ‖r‖² − 2x·r loses what is left of it where rows repeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Neighbours {
@@ -11,8 +11,8 @@ pub struct Neighbours {
     pub k: usize,
 }
 
-/// The most neighbours; the shader keeps their lists in registers and in workgroup memory.
-pub const MAX_K: usize = 8;
+/// The most neighbours; the shader keeps their lists in workgroup memory.
+pub const MAX_K: usize = 32;
 
 /// Rows side by side in a panel: two vectors of AVX2 in f32.
 const LANES: usize = 16;
@@ -55,13 +55,12 @@ impl Neighbours {
         let (x, r) = (a.io.inputs[0], a.io.inputs[1]);
         let (cp, kp) = (x.c_pad(), a.io.output.c_pad());
         let panels = pack::<T, LANES>(a.inputs[1], r, T::infinity());
-        let arch = pulp::Arch::new();
         let tasks = a.output.par_chunks_mut(TASK * kp).zip(a.inputs[0].par_chunks(TASK * cp));
         tasks.for_each(|(out, queries)| {
             let shape = Shape { n: queries.len() / cp, ..x };
             let groups = pack::<T, GROUP>(queries, shape, T::zero());
             let mut best = vec![T::infinity(); shape.n.next_multiple_of(GROUP) * self.k];
-            arch.dispatch(
+            widest(
                 #[inline(always)]
                 || search(&groups, &panels, x.c, self.k, &mut best),
             );
@@ -137,7 +136,7 @@ mod tests {
     #[test]
     fn agrees_with_the_definition_on_every_device() {
         let sizes = [(1, 1, 1, 1), (3, 5, 2, 5), (4, 7, 3, 2), (63, 31, 5, 4), (64, 32, 64, 5), (65, 33, 65, 5)];
-        let wide = [(67, 97, 131, 8), (130, 257, 10, 3)];
+        let wide = [(67, 97, 131, 32), (130, 257, 10, 3)];
         for (n, m, c, k) in sizes.into_iter().chain(wide) {
             let shapes = [Shape::new(n, 1, 1, c), Shape::new(m, 1, 1, c)];
             let case = Case::new(Op::Neighbours(Neighbours { k }), &shapes, vec![]);
@@ -169,7 +168,7 @@ mod tests {
     fn shapes_that_do_not_fit_are_refused() {
         let s = |n, c| Shape::new(n, 1, 1, c);
         for (k, shapes) in
-            [(0, [s(2, 3), s(9, 3)]), (9, [s(2, 3), s(99, 3)]), (5, [s(2, 3), s(4, 3)]), (1, [s(2, 3), s(4, 4)])]
+            [(0, [s(2, 3), s(9, 3)]), (33, [s(2, 3), s(99, 3)]), (5, [s(2, 3), s(4, 3)]), (1, [s(2, 3), s(4, 4)])]
         {
             assert!(Neighbours { k }.output(&shapes).is_err());
         }

@@ -2,7 +2,9 @@
 use super::super::DeviceArgs;
 use super::{EstimateArgs, tables};
 use crate::data::read_table;
-use crate::dte::{Evaluation, Method, Protocol, Setting, dataset_name, evaluate, read_published};
+use crate::dte::{
+    Evaluation, Method, NEIGHBOURS, NEIGHBOURS_UNSUPERVISED, Protocol, Setting, dataset_name, evaluate, read_published,
+};
 use crate::{Error, Result};
 use clap::ValueEnum;
 use std::path::PathBuf;
@@ -26,6 +28,9 @@ pub(super) struct Args {
     setting: SettingName,
     #[command(flatten)]
     estimate: EstimateArgs,
+    /// Neighbours whose squared distances are averaged (5 for semi, 20 for unsup)
+    #[arg(long, value_name = "K")]
+    neighbours: Option<usize>,
     /// Seeds for each table of up to 10 000 rows
     #[arg(long, value_name = "N", default_value_t = 5)]
     seeds: u32,
@@ -67,10 +72,11 @@ pub(super) fn run(args: &Args) -> Result<()> {
         ProtocolName::Sane => Protocol::Sane,
         ProtocolName::Paper => Protocol::Paper,
     };
-    let setting = match args.setting {
-        SettingName::Semi => Setting::Semi,
-        SettingName::Unsup => Setting::Unsupervised,
+    let (setting, neighbours) = match args.setting {
+        SettingName::Semi => (Setting::Semi, NEIGHBOURS),
+        SettingName::Unsup => (Setting::Unsupervised, NEIGHBOURS_UNSUPERVISED),
     };
+    let how = (args.estimate.get(), args.neighbours.unwrap_or(neighbours));
     let (MethodName::Np, method) = (args.method, Method::Np);
     let column = match method {
         Method::Np => "DTE-NP",
@@ -85,7 +91,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
     for path in tables(&args.folder)? {
         let (name, table) = (dataset_name(&path), read_table(&path, args.label.as_deref())?);
         let seeds = if table.rows() <= SMALL { args.seeds } else { args.large_seeds };
-        let result = evaluate(&device, (&name, &table), protocol, setting, args.estimate.get(), seeds);
+        let result = evaluate(&device, (&name, &table), protocol, setting, how, seeds);
         let mut e = result.map_err(|e| match e {
             Error::Invalid(fault) => Error::file(&path, fault),
             other => other,
