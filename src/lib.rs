@@ -11,6 +11,7 @@ pub mod data;
 pub mod detect;
 mod device;
 pub mod diffusion;
+pub mod dte;
 mod error;
 pub mod eval;
 pub mod gpu;

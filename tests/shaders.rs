@@ -8,7 +8,8 @@ use residua::Shape;
 use residua::gpu::{preprocess, sources, specialise, texture_shaders};
 use residua::graph::{Fusion, Graph, Plan, fuse, lower};
 use residua::kernels::{
-    Io, MAX_GROUPS, Op, StepRow, WeightId, attention, concat, conv_transpose, embedding, linear, noise, norm,
+    Io, MAX_GROUPS, Op, StepRow, WeightId, attention, concat, conv_transpose, embedding, linear, neighbours, noise,
+    norm,
     pointwise::{self, Activation},
     resample, sampler, score, simplex,
 };
@@ -101,6 +102,9 @@ fn of_the_operations() {
             let l = linear::Linear { cout: c + 1, weight: w(0), bias: Some(w(1)), pre: act, post: act };
             op(Op::Linear(l.clone()), &[vector], 2);
             op(Op::Linear(linear::Linear { bias: None, ..l }), &[vector], 1);
+        }
+        for k in [1, 5, neighbours::MAX_K] {
+            op(Op::Neighbours(neighbours::Neighbours { k }), &[vector, Shape::new(99, 1, 1, c)], 0);
         }
         op(Op::Add(pointwise::Add), &[x, x], 0);
         op(Op::Add(pointwise::Add), &[x, vector], 0);

@@ -9,6 +9,7 @@ mod calibrate;
 mod compare;
 mod detect;
 mod devices;
+mod dte;
 mod eval;
 mod inspect;
 mod items;
@@ -93,6 +94,8 @@ enum Command {
     Detect(detect::Args),
     /// Measure a model, or the maps of a run, on a labelled dataset
     Eval(eval::Args),
+    /// Find anomalous rows in tables: fit, score, evaluate
+    Dte(dte::Args),
     /// Set the thresholds from normal images, at a stated false-positive rate
     Calibrate(calibrate::Args),
     /// Judge the results of a run again, under other thresholds, without running it
@@ -128,6 +131,7 @@ pub fn main() -> ExitCode {
         None => detect::run(&cli.detect),
         Some(Command::Detect(a)) => detect::run(&a),
         Some(Command::Eval(a)) => eval::run(&a),
+        Some(Command::Dte(a)) => dte::run(&a),
         Some(Command::Calibrate(a)) => calibrate::run(&a),
         Some(Command::Rescore(a)) => rescore::run(&a),
         Some(Command::Inspect(a)) => inspect::run(&a),

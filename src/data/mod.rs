@@ -6,6 +6,9 @@ mod mask;
 mod npy;
 mod picture;
 mod resize;
+mod table;
+mod table_csv;
+mod table_npz;
 mod tiff;
 mod volume;
 mod volume_map;
@@ -14,6 +17,8 @@ mod write;
 
 #[cfg(test)]
 mod hostile_tests;
+#[cfg(test)]
+mod table_tests;
 
 pub(crate) use find::stem;
 pub use find::{EXTENSIONS, Input, Kind, find_inputs};
@@ -22,6 +27,7 @@ pub use mask::Mask;
 pub use npy::{decode_npy, read_map, read_npy, write_npy};
 pub use picture::{Map, Picture, ValueRange};
 pub use resize::{resize_bilinear, resize_triangle};
+pub use table::{MAX_VALUES, Table, decode_table, read_table};
 pub use volume::Volume;
 pub use volume_map::VolumeMap;
 pub use write::{check_writable, create_folder, write_atomic, write_bytes};

@@ -71,7 +71,7 @@ pub fn read_map(path: &Path) -> Result<Map> {
 
 /// Refuses headers that the parser must not see: it allocates what the length field says, recurses as deep as the
 /// text nests, and multiplies the shape without checking.
-fn check_header(bytes: &[u8]) -> Result<(), &'static str> {
+pub(super) fn check_header(bytes: &[u8]) -> Result<(), &'static str> {
     const DAMAGED: &str = "damaged .npy header";
     let field = |at: usize| bytes.get(at).copied().map(usize::from).ok_or(DAMAGED);
     if !bytes.starts_with(b"\x93NUMPY") {

@@ -23,6 +23,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("lib/tail.wgsl", include_str!("../../shaders/lib/tail.wgsl")),
     ("lib/wide.wgsl", include_str!("../../shaders/lib/wide.wgsl")),
     ("linear.wgsl", include_str!("../../shaders/linear.wgsl")),
+    ("neighbours.wgsl", include_str!("../../shaders/neighbours.wgsl")),
     ("noise_to.wgsl", include_str!("../../shaders/noise_to.wgsl")),
     ("pointwise.wgsl", include_str!("../../shaders/pointwise.wgsl")),
     ("pool.wgsl", include_str!("../../shaders/pool.wgsl")),

@@ -16,6 +16,7 @@ pub mod embedding;
 mod exp;
 pub mod linear;
 pub(crate) mod matmul;
+pub mod neighbours;
 pub mod noise;
 pub mod norm;
 mod op;

@@ -1,7 +1,7 @@
 //! The one list of kernels. A new kernel adds its variant here and its two files.
 use super::{
-    Args, Kernel, Real, attention, concat, conv, conv_transpose, embedding, linear, noise, norm, pointwise, resample,
-    sampler, score, simplex, winograd,
+    Args, Kernel, Real, attention, concat, conv, conv_transpose, embedding, linear, neighbours, noise, norm, pointwise,
+    resample, sampler, score, simplex, winograd,
 };
 
 /// A node's operation, with every choice that is fixed before the shapes are known.
@@ -25,6 +25,8 @@ pub enum Op {
     ConvTranspose(conv_transpose::ConvTranspose),
     /// Linear layer on a vector per sample.
     Linear(linear::Linear),
+    /// Smallest distances.
+    Neighbours(neighbours::Neighbours),
     /// GroupNorm's statistics.
     GroupNormStats(norm::GroupNormStats),
     /// Channel-wise affine map and activation.
@@ -76,6 +78,7 @@ impl Op {
             Op::WinogradOutput(k) => k,
             Op::ConvTranspose(k) => k,
             Op::Linear(k) => k,
+            Op::Neighbours(k) => k,
             Op::GroupNormStats(k) => k,
             Op::Affine(k) => k,
             Op::Attention(k) => k,
@@ -108,6 +111,7 @@ impl Op {
             Op::WinogradOutput(k) => k.cpu(args),
             Op::ConvTranspose(k) => k.cpu(args),
             Op::Linear(k) => k.cpu(args),
+            Op::Neighbours(k) => k.cpu(args),
             Op::GroupNormStats(k) => k.cpu(args),
             Op::Affine(k) => k.cpu(args),
             Op::Attention(k) => k.cpu(args),

@@ -1,0 +1,156 @@
+//! `residua dte`: anomalous rows of tables, by diffusion time estimation.
+use super::DeviceArgs;
+use crate::data::{Table, read_table, write_bytes};
+use crate::dte::{Estimate, Method, Model, RandomState};
+use crate::{Error, Result};
+use clap::{Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+mod eval;
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Fit to a table's rows (those labelled anomalous left out) and write a model folder
+    Fit(Fit),
+    /// Score a table's rows with a fitted model
+    Score(Score),
+    /// Evaluate on a folder of labelled tables
+    Eval(eval::Args),
+}
+
+#[derive(clap::Args)]
+struct TableArgs {
+    /// The table: .npz with X and perhaps y, .npy, or CSV with a header
+    #[arg(value_name = "TABLE")]
+    table: PathBuf,
+    /// The label column or array (0 normal, 1 anomalous), instead of y or label
+    #[arg(long, value_name = "NAME")]
+    label: Option<String>,
+}
+
+impl TableArgs {
+    fn read(&self) -> Result<Table> {
+        read_table(&self.table, self.label.as_deref())
+    }
+}
+
+#[derive(clap::Args)]
+struct Fit {
+    #[command(flatten)]
+    table: TableArgs,
+    /// Model folder to write
+    #[arg(long, value_name = "FOLDER")]
+    out: PathBuf,
+    /// Train on at most this many rows, drawn at random
+    #[arg(long, value_name = "N", default_value_t = crate::dte::MAX_ROWS)]
+    max_rows: usize,
+    /// Neighbours whose squared distances are averaged
+    #[arg(long, value_name = "K", default_value_t = crate::dte::NEIGHBOURS)]
+    neighbours: usize,
+    /// Decides the draw
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u32,
+}
+
+#[derive(clap::Args)]
+struct Score {
+    #[command(flatten)]
+    table: TableArgs,
+    /// Model folder that `fit` wrote
+    #[arg(long, value_name = "FOLDER")]
+    model: PathBuf,
+    #[command(flatten)]
+    estimate: EstimateArgs,
+    /// CSV file for the scores, instead of the standard output
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+#[derive(clap::Args, Clone, Copy)]
+struct EstimateArgs {
+    /// What a score is: the continuous distance, or the posterior's mode over the steps
+    #[arg(long, value_enum, default_value = "distance", value_name = "WHICH")]
+    mode: EstimateName,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum EstimateName {
+    Distance,
+    Argmax,
+}
+
+impl EstimateArgs {
+    fn get(self) -> Estimate {
+        match self.mode {
+            EstimateName::Distance => Estimate::Distance,
+            EstimateName::Argmax => Estimate::Mode,
+        }
+    }
+}
+
+pub(super) fn run(args: &Args) -> Result<ExitCode> {
+    match &args.command {
+        Command::Fit(a) => fit(a),
+        Command::Score(a) => score(a),
+        Command::Eval(a) => eval::run(a),
+    }
+    .map(|()| ExitCode::SUCCESS)
+}
+
+fn fit(args: &Fit) -> Result<()> {
+    let table = args.table.read()?;
+    let normal: Vec<usize> = match &table.labels {
+        Some(y) => (0..y.len()).filter(|&i| !y[i]).collect(),
+        None => (0..table.rows()).collect(),
+    };
+    let rows = if normal.len() > args.max_rows {
+        let draws = RandomState::new(args.seed).choice_without_replacement(normal.len(), args.max_rows);
+        draws.into_iter().map(|i| normal[i]).collect()
+    } else {
+        normal
+    };
+    let model = Model::fit(Method::Np, &table.select(&rows), args.neighbours)?;
+    model.write(&args.out)?;
+    println!("{}: fitted to {} of {} rows, {} columns", args.out.display(), rows.len(), table.rows(), table.columns);
+    Ok(())
+}
+
+fn score(args: &Score) -> Result<()> {
+    let (model, table, device) = (Model::open(&args.model)?, args.table.read()?, args.device.open()?);
+    let scores = device.drive(model.score(device.clone(), &table, args.estimate.get()))?;
+    let mut text = String::from("row,score\n");
+    for (i, s) in scores.iter().enumerate() {
+        text.push_str(&format!("{i},{s:e}\n"));
+    }
+    match &args.out {
+        Some(path) => write_bytes(path, text.as_bytes())?,
+        None => print!("{text}"),
+    }
+    if let Some(auroc) = table.labels.as_deref().and_then(|y| crate::dte::roc_auc(&scores, y)) {
+        eprintln!("AUROC {:.2} % over {} rows", 100.0 * auroc, scores.len());
+    }
+    Ok(())
+}
+
+/// Tables of a folder, in the order of their names.
+fn tables(folder: &std::path::Path) -> Result<Vec<PathBuf>> {
+    let listing = std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))?;
+    let mut found = Vec::new();
+    for entry in listing {
+        let path = entry.map_err(|e| Error::io(folder, e))?.path();
+        if path.extension().is_some_and(|e| ["npz", "npy", "csv"].iter().any(|k| e == *k)) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    if found.is_empty() { Err(Error::file(folder, "holds no .npz, .npy or .csv table")) } else { Ok(found) }
+}

@@ -1,0 +1,96 @@
+//! Tables: rows of numeric features, with a label for each row where the file has one.
+use super::{table_csv, table_npz};
+use crate::{Error, Result};
+use std::path::Path;
+
+/// The most values that a table may hold; more is refused from the header where there is one.
+pub const MAX_VALUES: u64 = 1 << 28;
+
+/// Rows of features. NaN stands for a missing value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Table {
+    /// Features of a row, at least one.
+    pub columns: usize,
+    /// Row after row.
+    pub values: Vec<f64>,
+    /// One flag for each row, true for an anomaly, where the file says so.
+    pub labels: Option<Vec<bool>>,
+    /// The columns' names, where the file has them.
+    pub names: Option<Vec<String>>,
+}
+
+impl Table {
+    /// A table from its parts; `source` names it in errors.
+    /// # Errors
+    /// [`Error::File`]: no rows or columns, more than [`MAX_VALUES`], infinite values, labels or names of another number.
+    pub fn new(
+        source: &Path,
+        columns: usize,
+        values: Vec<f64>,
+        labels: Option<Vec<bool>>,
+        names: Option<Vec<String>>,
+    ) -> Result<Self> {
+        let fault = |text: String| Err(Error::file(source, text));
+        if columns == 0 || values.is_empty() || !values.len().is_multiple_of(columns) {
+            return fault(format!("{} values do not make rows of {columns} columns", values.len()));
+        }
+        if values.len() as u64 > MAX_VALUES {
+            return fault(format!("has {} values, more than the {MAX_VALUES} that are accepted", values.len()));
+        }
+        let rows = values.len() / columns;
+        if let Some(at) = values.iter().position(|v| v.is_infinite()) {
+            return fault(format!("row {}, column {} is infinite", at / columns, at % columns));
+        }
+        if let Some(n) = labels.as_ref().map(Vec::len).filter(|&n| n != rows) {
+            return fault(format!("has {n} labels for {rows} rows"));
+        }
+        if let Some(n) = names.as_ref().map(Vec::len).filter(|&n| n != columns) {
+            return fault(format!("has {n} names for {columns} columns"));
+        }
+        Ok(Table { columns, values, labels, names })
+    }
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.values.len() / self.columns
+    }
+    /// One row.
+    pub fn row(&self, i: usize) -> &[f64] {
+        &self.values[i * self.columns..][..self.columns]
+    }
+    /// The rows of these indices, in their order, with their labels.
+    pub fn select(&self, indices: &[usize]) -> Table {
+        let mut values = Vec::with_capacity(indices.len() * self.columns);
+        indices.iter().for_each(|&i| values.extend_from_slice(self.row(i)));
+        let labels = self.labels.as_ref().map(|y| indices.iter().map(|&i| y[i]).collect());
+        Table { columns: self.columns, values, labels, names: self.names.clone() }
+    }
+}
+
+/// Reads a table: `.npz` with `X` and perhaps `y`, `.npy` of shape (rows, columns), or CSV with a header.
+///
+/// `label` names the CSV's label column, or the `.npz`'s label array; without it, `y` and `label` are tried.
+/// # Errors
+/// [`Error::Io`] when it cannot be read, [`Error::File`] when it is not an acceptable table.
+pub fn read_table(path: &Path, label: Option<&str>) -> Result<Table> {
+    let meta = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
+    if meta.is_dir() {
+        return Err(Error::file(path, "is a folder, not a table"));
+    }
+    if meta.len() > MAX_VALUES * 16 {
+        return Err(Error::file(path, format!("has {} bytes, more than any table that is accepted", meta.len())));
+    }
+    decode_table(&std::fs::read(path).map_err(|e| Error::io(path, e))?, path, label)
+}
+
+/// Decodes a table from a file's bytes, by its content; see [`read_table`].
+/// # Errors
+/// [`Error::File`].
+pub fn decode_table(bytes: &[u8], source: &Path, label: Option<&str>) -> Result<Table> {
+    match bytes {
+        [] => Err(Error::file(source, "the file is empty")),
+        [b'P', b'K', ..] => table_npz::decode_npz(bytes, source, label),
+        [0x93, b'N', b'U', b'M', ..] => table_npz::decode_npy_table(bytes, source),
+        [b'P', b'A', b'R', b'1', ..] => Err(Error::file(source, "Parquet is not read; write the table as CSV or .npz")),
+        _ => table_csv::decode_csv(bytes, source, label),
+    }
+}

@@ -1,0 +1,135 @@
+//! Labelled tables through a protocol, several seeds each, with published numbers beside.
+use super::{Estimate, NonParametric, Protocol, Setting, Split, average_precision, f1_at_anomalies, roc_auc};
+use crate::data::Table;
+use crate::{Device, Error, Result};
+use serde::Serialize;
+use std::collections::HashMap;
+use std::path::Path;
+
+/// One table's results, in percent.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// The table's name.
+    pub dataset: String,
+    /// Rows of the whole table.
+    pub rows: usize,
+    /// Its features.
+    pub columns: usize,
+    /// Seeds that were run.
+    pub seeds: u32,
+    /// Mean area under the ROC curve.
+    pub auroc: f64,
+    /// Its sample standard deviation over the seeds, 0 for one.
+    pub std: f64,
+    /// Mean average precision.
+    pub ap: f64,
+    /// Mean F1 at as many rows as there are anomalies.
+    pub f1: f64,
+    /// The published AUROC.
+    pub published: Option<f64>,
+}
+
+/// Trains and scores with DTE-NP for each of the seeds 0, 1, … below `seeds`.
+/// # Errors
+/// As [`Split::new`] and [`NonParametric::score`]; [`Error::Invalid`] when the test rows are of one kind only.
+pub fn evaluate(
+    device: &Device,
+    (dataset, table): (&str, &Table),
+    protocol: Protocol,
+    setting: Setting,
+    (estimate, neighbours): (Estimate, usize),
+    seeds: u32,
+) -> Result<Evaluation> {
+    let mut results = Vec::new();
+    for seed in 0..seeds.max(1) {
+        let s = Split::new(table, protocol, setting, seed)?;
+        let np = NonParametric::new(device.clone(), s.columns, &s.train, neighbours)?;
+        let scores = device.drive(np.score(&s.test, estimate))?;
+        let measures = roc_auc(&scores, &s.labels).zip(average_precision(&scores, &s.labels));
+        let Some(((auroc, ap), f1)) = measures.zip(f1_at_anomalies(&scores, &s.labels)) else {
+            return Err(Error::Invalid(format!("{dataset}: the test rows are all normal or all anomalous")));
+        };
+        results.push([auroc, ap, f1]);
+    }
+    let n = results.len() as f64;
+    let mean = |i: usize| 100.0 * results.iter().map(|r| r[i]).sum::<f64>() / n;
+    let auroc = mean(0);
+    let squares: f64 = results.iter().map(|r| (100.0 * r[0] - auroc).powi(2)).sum();
+    Ok(Evaluation {
+        dataset: dataset.into(),
+        rows: table.rows(),
+        columns: table.columns,
+        seeds: results.len() as u32,
+        auroc,
+        std: (squares / (n - 1.0).max(1.0)).sqrt(),
+        ap: mean(1),
+        f1: mean(2),
+        published: None,
+    })
+}
+
+/// ADBench's name of a file in lower case, without its number: `22_magic.gamma.npz` is `magic.gamma`.
+pub fn dataset_name(path: &Path) -> String {
+    let stem = path.file_stem().map(|s| s.to_string_lossy().to_lowercase()).unwrap_or_default();
+    match stem.split_once('_') {
+        Some((number, name)) if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => name.into(),
+        _ => stem,
+    }
+}
+
+/// A column of a CSV table of published numbers, by data set: its first column has the names, values are `12.3` or
+/// `12.3(0.4)`, a mean with its deviation.
+/// # Errors
+/// [`Error::File`] when it has no such column or holds something else.
+pub fn read_published(path: &Path, column: &str) -> Result<HashMap<String, f64>> {
+    let bad = |e: csv::Error| Error::file(path, format!("is not a CSV table: {e}"));
+    let mut reader = csv::Reader::from_path(path).map_err(bad)?;
+    let at = reader.headers().map_err(bad)?.iter().position(|h| h == column);
+    let at = at.ok_or_else(|| Error::file(path, format!("has no column `{column}`")))?;
+    let mut out = HashMap::new();
+    for record in reader.records() {
+        let record = record.map_err(bad)?;
+        let (name, value) = (record.get(0).unwrap_or(""), record.get(at).unwrap_or(""));
+        let number = value.split('(').next().and_then(|v| v.trim().parse().ok());
+        let fault = || Error::file(path, format!("`{name}`: `{value}` is not a number"));
+        out.insert(name.to_lowercase(), number.ok_or_else(fault)?);
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outlying_cluster_is_found_under_every_protocol() {
+        let mut random = super::super::RandomState::new(1);
+        let mut values: Vec<f64> =
+            random.choice_with_replacement(1000, 3 * 1200).into_iter().map(|v| v as f64).collect();
+        let labels: Vec<bool> = (0..1200).map(|i| i % 12 == 5).collect();
+        for (row, _) in values.chunks_mut(3).zip(&labels).filter(|(_, y)| **y) {
+            row[1] += 1500.0 + row[2];
+        }
+        let table = Table::new(Path::new("t"), 3, values, Some(labels), None).unwrap();
+        for (protocol, setting) in [(Protocol::Sane, Setting::Semi), (Protocol::Paper, Setting::Semi)] {
+            let e = evaluate(&Device::Cpu, ("t", &table), protocol, setting, (Estimate::Distance, 5), 2).unwrap();
+            assert!(e.auroc > 99.9 && e.ap > 99.0 && e.f1 > 95.0 && e.seeds == 2, "{e:?}");
+        }
+        let e = evaluate(&Device::Cpu, ("t", &table), Protocol::Sane, Setting::Unsupervised, (Estimate::Mode, 20), 1);
+        assert!(e.unwrap().std == 0.0);
+    }
+
+    #[test]
+    fn names_and_published_numbers() {
+        assert_eq!(dataset_name(Path::new("a/22_magic.gamma.npz")), "magic.gamma");
+        assert_eq!(dataset_name(Path::new("My_table.csv")), "my_table");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("p.csv");
+        std::fs::write(&path, "Dataset,A,B\nWine,1,99.5(0.2)\nyeast,2,44\n").unwrap();
+        let found = read_published(&path, "B").unwrap();
+        assert_eq!((found["wine"], found["yeast"]), (99.5, 44.0));
+        assert!(read_published(&path, "C").unwrap_err().to_string().contains("`C`"));
+        std::fs::write(&path, "Dataset,A\nWine,x\n").unwrap();
+        assert!(read_published(&path, "A").unwrap_err().to_string().contains("`x`"));
+    }
+}
