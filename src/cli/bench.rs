@@ -105,8 +105,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let kernels = rows(launches, &timings, &optimised, &ceiling);
     let report = Report { device: device.name(), height, width, ceiling, step_milliseconds: step * 1e3, kernels };
     if args.json {
-        let text = serde_json::to_string_pretty(&report).map_err(|e| Error::Invalid(e.to_string()))?;
-        println!("{text}");
+        crate::cli::print_json(&report)?;
     } else {
         report.print();
     }

@@ -18,9 +18,6 @@ pub(super) struct Args {
     model: ModelArgs,
     #[command(flatten)]
     scoring: ScoringArgs,
-    /// Axis of a volume that is cut into slices
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=2))]
-    axis: u8,
     /// Print the calibration as JSON
     #[arg(long)]
     json: bool,
@@ -33,7 +30,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let model = args.model.open()?;
     let inputs = find_inputs(&args.inputs)?;
     let data = hash(&inputs.iter().map(|i| i.path.clone()).collect::<Vec<_>>())?;
-    let (items, mut failures) = items::expand(&inputs, usize::from(args.axis));
+    let (items, mut failures) = items::expand(&inputs, usize::from(args.scoring.axis));
     let mut scorer = Scorer::open(&model, &args.scoring)?;
     let (mut scores, mut pixels) = (Vec::new(), PixelHistogram::default());
     scorer.run(&items, |scored| {
@@ -51,8 +48,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let path = Calibration::path(&model.path);
     calibration.write(&path)?;
     if args.json {
-        let text = serde_json::to_string_pretty(&calibration).map_err(|e| Error::Invalid(e.to_string()))?;
-        println!("{text}");
+        crate::cli::print_json(&calibration)?;
     } else {
         table(&calibration);
         println!("kept in {}; `residua detect --fpr RATE` uses it", path.display());

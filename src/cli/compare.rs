@@ -119,8 +119,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         goldens: &records,
     };
     if args.json {
-        let text = serde_json::to_string_pretty(&report).map_err(|e| Error::Invalid(e.to_string()))?;
-        println!("{text}");
+        crate::cli::print_json(&report)?;
     } else {
         let Report { ok, failed, errors, unsupported, .. } = report;
         println!("{ok} ok, {failed} out of tolerance, {errors} errors, {unsupported} not supported yet");

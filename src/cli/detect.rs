@@ -27,9 +27,6 @@ pub(super) struct Args {
     scoring: ScoringArgs,
     #[command(flatten)]
     thresholds: ThresholdArgs,
-    /// Axis of a volume that is cut into slices
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=2))]
-    axis: u8,
     /// Write the raw map of each image as map.npy (float32)
     #[arg(long)]
     maps: bool,
@@ -51,7 +48,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let inputs = find_inputs(&given)?;
     check_writable(&args.out)?;
     let mut job = run::Job::new(args, Scorer::open(&model, &args.scoring)?, calibration);
-    let (items, unreadable) = items::expand(&inputs, usize::from(args.axis));
+    let (items, unreadable) = items::expand(&inputs, usize::from(args.scoring.axis));
     job.results.failures.extend(unreadable);
     let done = job.detect(items);
     let results = job.finish();
@@ -59,8 +56,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     write_report(&args.out, &results, &settings(args, &model))?;
     done?;
     if args.json {
-        let text = serde_json::to_string_pretty(&results).map_err(|e| Error::Invalid(e.to_string()))?;
-        println!("{text}");
+        crate::cli::print_json(&results)?;
     } else {
         super::print_results(&results);
         println!("pictures and report in {}", args.out.join("report.html").display());

@@ -1,6 +1,6 @@
 //! `residua devices`: the adapters of this machine, and the processor.
+use crate::Result;
 use crate::gpu::{self, is_software};
-use crate::{Error, Result};
 use serde::Serialize;
 use std::process::ExitCode;
 use wgpu::Features;
@@ -63,8 +63,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     };
     if args.json {
         let report = Report { auto, cpu_threads, adapters };
-        let text = serde_json::to_string_pretty(&report).map_err(|e| Error::Invalid(e.to_string()))?;
-        println!("{text}");
+        crate::cli::print_json(&report)?;
         return Ok(ExitCode::SUCCESS);
     }
     println!("cpu\n  threads      {cpu_threads}");

@@ -135,8 +135,8 @@ fn score(args: &Score) -> Result<()> {
         Some(path) => write_bytes(path, text.as_bytes())?,
         None => print!("{text}"),
     }
-    if let Some(auroc) = table.labels.as_deref().and_then(|y| crate::dte::roc_auc(&scores, y)) {
-        eprintln!("AUROC {:.2} % over {} rows", 100.0 * auroc, scores.len());
+    if let Some(m) = table.labels.as_deref().and_then(|y| crate::dte::measures(&scores, y)) {
+        eprintln!("AUROC {:.2} % over {} rows", 100.0 * m.auroc, scores.len());
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
 //! `residua eval`: a labelled dataset and a model in (or maps that a run left), metrics and a report out.
-use super::items::expand;
+use super::items::{Item, expand};
 use super::model_args::ModelArgs;
 use super::scoring::{Scorer, ScoringArgs};
 use crate::data::{Kind, check_writable};
@@ -34,9 +34,6 @@ pub(super) struct Args {
     /// Which of several volumes beside one segmentation, by the end of its name
     #[arg(long, value_name = "NAME")]
     sequence: Option<String>,
-    /// Axis of a volume that is cut into slices
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=2))]
-    axis: u8,
     /// Print eval.json to the standard output
     #[arg(long)]
     json: bool,
@@ -84,12 +81,14 @@ struct Done {
     failures: Vec<Failure>,
 }
 
-/// Runs the model over the dataset.
-fn score(args: &Args, dataset: &Dataset) -> Result<Done> {
-    let model = args.model.open()?;
-    let mut scorer = Scorer::open(&model, &args.scoring)?;
-    let mut evaluator = Evaluator::new(&args.out);
-    let mut failures = Vec::new();
+/// Goes through the dataset, all its pictures or one volume at a time; `each` gets what they expand to. What cannot be
+/// opened goes to `failures`, and the rest is done.
+fn walk(
+    args: &Args,
+    dataset: &Dataset,
+    failures: &mut Vec<Failure>,
+    mut each: impl FnMut(&Group, Vec<Item>, &mut Vec<Failure>) -> Result<()>,
+) -> Result<()> {
     for samples in dataset.samples.chunk_by(|a, b| a.input.kind != Kind::Volume && b.input.kind != Kind::Volume) {
         let group = match Group::open(samples) {
             Ok(group) => group,
@@ -98,8 +97,20 @@ fn score(args: &Args, dataset: &Dataset) -> Result<Done> {
                 continue;
             }
         };
-        let (items, unreadable) = expand(&group.inputs(), usize::from(args.axis));
+        let (items, unreadable) = expand(&group.inputs, usize::from(args.scoring.axis));
         failures.extend(unreadable);
+        each(&group, items, failures)?;
+    }
+    Ok(())
+}
+
+/// Runs the model over the dataset.
+fn score(args: &Args, dataset: &Dataset) -> Result<Done> {
+    let model = args.model.open()?;
+    let mut scorer = Scorer::open(&model, &args.scoring)?;
+    let mut evaluator = Evaluator::new(&args.out);
+    let mut failures = Vec::new();
+    walk(args, dataset, &mut failures, |group, items, failures| {
         let ran = scorer.run(&items, |scored| {
             match group.truth(&scored.item, (scored.picture.width, scored.picture.height)) {
                 Ok((defect, mask)) => {
@@ -116,8 +127,8 @@ fn score(args: &Args, dataset: &Dataset) -> Result<Done> {
         ran.map_err(|e| match e {
             Error::Interrupted => Error::Invalid("interrupted; nothing was written".into()),
             e => e,
-        })?;
-    }
+        })
+    })?;
     failures.append(&mut scorer.failures);
     let source = serde_json::json!({
         "model": model.config.name, "sha256": model.sha256, "device": scorer.device.name(), "seed": scorer.seed,

@@ -46,8 +46,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let step = spec.cost(checkpoint, 1, *height, *width)?;
     if args.json {
         let report = Report { summary: &summary, step, size_guessed: *guessed, detector: detector.as_ref() };
-        let text = serde_json::to_string_pretty(&report).map_err(|e| Error::Invalid(e.to_string()))?;
-        println!("{text}");
+        crate::cli::print_json(&report)?;
         return Ok(ExitCode::SUCCESS);
     }
     print!("{summary}{step}");

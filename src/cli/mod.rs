@@ -1,6 +1,6 @@
 //! The command line: one file a command, each with its arguments and what it does.
 use crate::report::{Results, Verdict};
-use crate::{Device, Result};
+use crate::{Device, Error, Result};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -61,6 +61,13 @@ impl DeviceArgs {
     pub(crate) fn open(&self) -> Result<Device> {
         pollster::block_on(Device::select(&self.device))
     }
+}
+
+/// One JSON value on the standard output.
+fn print_json(value: &impl serde::Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value).map_err(|e| Error::Invalid(e.to_string()))?;
+    println!("{text}");
+    Ok(())
 }
 
 /// Names, scores and verdicts on the standard output, and how many there are.

@@ -62,8 +62,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     results.write(&args.results)?;
     write_report(&args.results, &results, &[("judged again".into(), crate::report::utc_now())])?;
     if args.json {
-        let text = serde_json::to_string_pretty(&results).map_err(|e| Error::Invalid(e.to_string()))?;
-        println!("{text}");
+        crate::cli::print_json(&results)?;
     } else {
         super::print_results(&results);
     }

@@ -22,6 +22,9 @@ pub(crate) struct ScoringArgs {
     /// Images healed at once [default: 8 on a GPU, 4 on the processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub batch: Option<u16>,
+    /// Axis of a volume that is cut into slices
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=2))]
+    pub axis: u8,
 }
 
 /// One image's result, at the image's own size.

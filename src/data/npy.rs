@@ -159,10 +159,14 @@ pub fn write_npy(path: &Path, map: &Map) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn npy<T: npyz::Serialize + npyz::AutoSerialize>(shape: &[u64], order: Order, values: Vec<T>) -> Vec<u8> {
+    pub(in crate::data) fn npy<T: npyz::Serialize + npyz::AutoSerialize>(
+        shape: &[u64],
+        order: Order,
+        values: Vec<T>,
+    ) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut w =
             npyz::WriteOptions::new().default_dtype().shape(shape).order(order).writer(&mut bytes).begin_nd().unwrap();

@@ -1,17 +1,9 @@
+use super::npy::tests::npy;
 use super::{Table, decode_table};
 use crate::Result;
-use npyz::WriterBuilder;
 use std::io::Write;
 use std::path::Path;
 
-fn npy<T: npyz::Serialize + npyz::AutoSerialize>(shape: &[u64], order: npyz::Order, values: Vec<T>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut w =
-        npyz::WriteOptions::new().default_dtype().shape(shape).order(order).writer(&mut bytes).begin_nd().unwrap();
-    w.extend(values).unwrap();
-    w.finish().unwrap();
-    bytes
-}
 fn npz(members: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for (i, (name, content)) in members.iter().enumerate() {

@@ -1,5 +1,5 @@
 //! Labelled tables through a protocol, several seeds each, with published numbers beside.
-use super::{Estimate, NonParametric, Protocol, Setting, Split, average_precision, f1_at_anomalies, roc_auc};
+use super::{Estimate, NonParametric, Protocol, Setting, Split, f1_at_anomalies, measures};
 use crate::data::Table;
 use crate::{Device, Error, Result};
 use serde::Serialize;
@@ -45,11 +45,10 @@ pub fn evaluate(
         let s = Split::new(table, protocol, setting, seed)?;
         let np = NonParametric::new(device.clone(), s.columns, &s.train, neighbours)?;
         let scores = device.drive(np.score(&s.test, estimate))?;
-        let measures = roc_auc(&scores, &s.labels).zip(average_precision(&scores, &s.labels));
-        let Some(((auroc, ap), f1)) = measures.zip(f1_at_anomalies(&scores, &s.labels)) else {
+        let Some((m, f1)) = measures(&scores, &s.labels).zip(f1_at_anomalies(&scores, &s.labels)) else {
             return Err(Error::Invalid(format!("{dataset}: the test rows are all normal or all anomalous")));
         };
-        results.push([auroc, ap, f1]);
+        results.push([m.auroc, m.auprc, f1]);
     }
     let n = results.len() as f64;
     let mean = |i: usize| 100.0 * results.iter().map(|r| r[i]).sum::<f64>() / n;

@@ -1,35 +1,14 @@
 //! Scores against labels, one of each for a row. Higher scores mean more anomalous; NaN counts as 0.
 
-/// Rows in falling order of their scores, in runs of equal scores: (anomalies, rows) of each run.
-fn runs(scores: &[f64], labels: &[bool]) -> Vec<(usize, usize)> {
-    let mut pairs: Vec<(f64, bool)> =
-        scores.iter().zip(labels).map(|(&s, &y)| (if s.is_nan() { 0.0 } else { s }, y)).collect();
-    pairs.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let equal = pairs.chunk_by(|a, b| a.0 == b.0);
-    equal.map(|run| (run.iter().filter(|p| p.1).count(), run.len())).collect()
+use crate::eval::{Measures, measure, ranked};
+
+fn pairs(scores: &[f64], labels: &[bool]) -> impl Iterator<Item = (f64, bool)> {
+    scores.iter().zip(labels).map(|(&s, &y)| (if s.is_nan() { 0.0 } else { s }, y))
 }
 
-/// Area under the ROC curve, ties counted half; none without both normal and anomalous rows.
-pub fn roc_auc(scores: &[f64], labels: &[bool]) -> Option<f64> {
-    let (mut above, mut area, mut normals) = (0.0, 0.0, 0.0);
-    for (anomalies, rows) in runs(scores, labels) {
-        let (a, n) = (anomalies as f64, (rows - anomalies) as f64);
-        area += n * (above + a / 2.0);
-        above += a;
-        normals += n;
-    }
-    (above > 0.0 && normals > 0.0).then(|| area / (above * normals))
-}
-
-/// Average precision, sum of (recall step)·precision over the distinct scores (scikit-learn's); none without anomalies.
-pub fn average_precision(scores: &[f64], labels: &[bool]) -> Option<f64> {
-    let (mut hits, mut seen, mut sum) = (0.0, 0.0, 0.0);
-    for (anomalies, rows) in runs(scores, labels) {
-        hits += anomalies as f64;
-        seen += rows as f64;
-        sum += anomalies as f64 * hits / seen;
-    }
-    (hits > 0.0).then(|| sum / hits)
+/// AUROC, average precision and the rest, as of images; none without both normal and anomalous rows.
+pub fn measures(scores: &[f64], labels: &[bool]) -> Option<Measures> {
+    measure(&pairs(scores, labels).collect::<Vec<_>>())
 }
 
 /// F1 when as many rows are called anomalous as there are anomalies; precision and recall are then the same. Of rows that
@@ -37,9 +16,11 @@ pub fn average_precision(scores: &[f64], labels: &[bool]) -> Option<f64> {
 pub fn f1_at_anomalies(scores: &[f64], labels: &[bool]) -> Option<f64> {
     let wanted = labels.iter().filter(|&&y| y).count();
     let (mut left, mut hits) = (wanted as f64, 0.0);
-    for (anomalies, rows) in runs(scores, labels) {
-        let taken = left.min(rows as f64);
-        hits += taken * anomalies as f64 / rows as f64;
+    let ranked = ranked(&pairs(scores, labels).collect::<Vec<_>>());
+    for run in ranked.chunk_by(|a, b| a.0 == b.0) {
+        let anomalies = run.iter().filter(|p| p.1).count();
+        let taken = left.min(run.len() as f64);
+        hits += taken * anomalies as f64 / run.len() as f64;
         left -= taken;
     }
     (wanted > 0).then(|| hits / wanted as f64)
@@ -48,6 +29,13 @@ pub fn f1_at_anomalies(scores: &[f64], labels: &[bool]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn roc_auc(scores: &[f64], labels: &[bool]) -> Option<f64> {
+        measures(scores, labels).map(|m| m.auroc)
+    }
+    fn average_precision(scores: &[f64], labels: &[bool]) -> Option<f64> {
+        measures(scores, labels).map(|m| m.auprc)
+    }
 
     #[test]
     fn known_values() {

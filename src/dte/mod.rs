@@ -9,7 +9,7 @@ mod random_state;
 mod scaler;
 
 pub use eval::{Evaluation, dataset_name, evaluate, read_published};
-pub use metrics::{average_precision, f1_at_anomalies, roc_auc};
+pub use metrics::{f1_at_anomalies, measures};
 pub use model::{Method, Model};
 pub use np::{Estimate, NEIGHBOURS, NEIGHBOURS_UNSUPERVISED, NonParametric, STEPS, variances};
 pub use protocol::{MAX_ROWS, Protocol, Setting, Split};

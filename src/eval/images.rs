@@ -32,7 +32,8 @@ pub fn measure_intervals(scored: &[(f64, bool)]) -> Intervals {
     intervals(&units, groups)
 }
 
-fn ranked(scored: &[(f64, bool)]) -> Vec<(f64, bool)> {
+/// By falling score, so that equal scores lie together.
+pub(crate) fn ranked(scored: &[(f64, bool)]) -> Vec<(f64, bool)> {
     let mut ranked = scored.to_vec();
     ranked.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
     ranked

@@ -17,6 +17,7 @@ pub use bootstrap::{Intervals, RESAMPLES};
 pub use curve::Curve;
 pub use dataset::{Dataset, Layout, Sample, Selection, Truth};
 pub use evaluation::{DefectRow, Evaluation, Evaluator, Level, Metric, ScoredImage};
+pub(crate) use images::ranked;
 pub use images::{measure, measure_intervals};
 pub use pixels::{DEFECTIVE, GOOD, HELD, PixelMeasures, Pixels};
 pub use regions::regions;

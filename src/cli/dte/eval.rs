@@ -103,8 +103,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
         all.push(e);
     }
     if args.json {
-        let text = serde_json::to_string_pretty(&all).map_err(|e| Error::Invalid(e.to_string()))?;
-        println!("{text}");
+        crate::cli::print_json(&all)?;
     } else {
         println!("{}", means(&all));
     }

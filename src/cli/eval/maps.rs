@@ -1,8 +1,8 @@
 //! Maps and scores that a run of `residua detect --maps` left.
 use super::truth::Group;
-use super::{Args, Done};
-use crate::cli::items::{Item, expand};
-use crate::data::{Kind, read_map};
+use super::{Args, Done, walk};
+use crate::cli::items::Item;
+use crate::data::read_map;
 use crate::eval::{Dataset, Evaluator, ScoredImage};
 use crate::report::{Failure, Record, Results};
 use crate::{Error, Result};
@@ -15,22 +15,14 @@ pub(super) fn evaluate(args: &Args, dataset: &Dataset, folder: &Path) -> Result<
     let found = Found::new(&results.records);
     let mut evaluator = Evaluator::new(&args.out);
     let mut failures = Vec::new();
-    for samples in dataset.samples.chunk_by(|a, b| a.input.kind != Kind::Volume && b.input.kind != Kind::Volume) {
-        let group = match Group::open(samples) {
-            Ok(group) => group,
-            Err(e) => {
-                failures.push(Failure { path: samples[0].input.path.clone(), error: e.to_string() });
-                continue;
-            }
-        };
-        let (items, unreadable) = expand(&group.inputs(), usize::from(args.axis));
-        failures.extend(unreadable);
+    walk(args, dataset, &mut failures, |group, items, failures| {
         for item in items {
-            if let Err(e) = one(&item, &found, folder, &group, &mut evaluator) {
+            if let Err(e) = one(&item, &found, folder, group, &mut evaluator) {
                 failures.push(Failure { path: item.path, error: e.to_string() });
             }
         }
-    }
+        Ok(())
+    })?;
     let mut source = serde_json::json!({ "maps": folder });
     if let Some(r) = results.records.first() {
         source["model"] = r.model.name.clone().into();

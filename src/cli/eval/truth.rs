@@ -9,7 +9,8 @@ use std::path::Path;
 /// Samples that are done together: any number of pictures, or one volume, so that only one is in memory.
 pub(super) struct Group<'a> {
     samples: HashMap<&'a Path, &'a Sample>,
-    inputs: Vec<Input>,
+    /// The files.
+    pub inputs: Vec<Input>,
     /// The segmentation of the volume.
     labels: Option<Volume>,
 }
@@ -26,11 +27,6 @@ impl<'a> Group<'a> {
         };
         let inputs = samples.iter().map(|s| s.input.clone()).collect();
         Ok(Group { samples: samples.iter().map(|s| (s.input.path.as_path(), s)).collect(), inputs, labels })
-    }
-
-    /// The files.
-    pub fn inputs(&self) -> Vec<Input> {
-        self.inputs.clone()
     }
 
     /// What is wrong with an image of this size, and its mask if its pixels are known.
