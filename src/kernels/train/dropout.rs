@@ -1,6 +1,6 @@
 //! Dropout (Srivastava et al., JMLR 2014) and the slopes of activations.
-use crate::kernels::noise::philox4x32_10;
-use crate::kernels::{Args, Io, Kernel, Real, Shader, grid_1d};
+use crate::kernels::noise::philox_lanes;
+use crate::kernels::{Args, Io, Kernel, Real, Shader, grid_1d, widest};
 use crate::{Result, Shape};
 
 /// y = x/(1−p) where kept, else 0. The mask depends on seed, draw and stream alone, so the gradient goes through the same op. p is
@@ -22,6 +22,9 @@ pub enum ActGradient {
     Silu,
 }
 
+/// Philox blocks side by side on the processor.
+const LANES: usize = 8;
+
 impl Dropout {
     /// Of 65 536 numbers, those below it keep their value.
     fn keep(&self) -> u32 {
@@ -33,14 +36,25 @@ impl Dropout {
     /// The CPU half.
     pub fn cpu<T: Real>(&self, a: Args<T>) {
         let (keep, scale) = (self.keep(), T::of(self.scale().into()));
-        let key = [a.step.seed_lo, a.step.seed_hi];
-        for (i, (y, x)) in a.output.chunks_mut(8).zip(a.inputs[0].chunks(8)).enumerate() {
-            let words = philox4x32_10([i as u32, a.step.draw, self.stream, 0], key);
-            for (lane, (y, &x)) in y.iter_mut().zip(x).enumerate() {
-                let number = words[lane / 2] >> (16 * (lane % 2)) & 0xffff;
-                *y = if number < keep { scale * x } else { T::zero() };
-            }
-        }
+        let (key, draw) = ([a.step.seed_lo, a.step.seed_hi], a.step.draw);
+        let parts = a.output.chunks_mut(8 * LANES).zip(a.inputs[0].chunks(8 * LANES));
+        widest(
+            #[inline(always)]
+            || {
+                for (part, (y, x)) in parts.enumerate() {
+                    let blocks = std::array::from_fn(|i| (part * LANES + i) as u32);
+                    let words = philox_lanes([blocks, [draw; LANES], [self.stream; LANES], [0; LANES]], key);
+                    let mut kept = [T::zero(); 8 * LANES];
+                    for i in 0..LANES {
+                        for lane in 0..8 {
+                            let number = (words[lane / 2][i] >> (16 * (lane % 2))) & 0xffff;
+                            kept[8 * i + lane] = if number < keep { scale } else { T::zero() };
+                        }
+                    }
+                    y.iter_mut().zip(x).zip(kept).for_each(|((y, &x), kept)| *y = kept * x);
+                }
+            },
+        );
     }
 }
 
