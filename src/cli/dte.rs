@@ -1,7 +1,7 @@
 //! `residua dte`: anomalous rows of tables, by diffusion time estimation.
 use super::DeviceArgs;
 use crate::data::{Table, read_table, write_bytes};
-use crate::dte::{Estimate, Method, Model, RandomState};
+use crate::dte::{Estimate, Method, Model, RandomState, Recipe, Settings};
 use crate::{Error, Result};
 use clap::{Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -51,12 +51,59 @@ struct Fit {
     /// Train on at most this many rows, drawn at random
     #[arg(long, value_name = "N", default_value_t = crate::dte::MAX_ROWS)]
     max_rows: usize,
-    /// Neighbours whose squared distances are averaged
+    /// Neighbours whose squared distances are averaged (np)
     #[arg(long, value_name = "K", default_value_t = crate::dte::NEIGHBOURS)]
     neighbours: usize,
-    /// Decides the draw
+    /// Decides the draw, and the weights, the order and the noise of training
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u32,
+    #[command(flatten)]
+    training: TrainingArgs,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+/// The estimator and how its network is trained.
+#[derive(clap::Args)]
+struct TrainingArgs {
+    /// The estimator: np (neighbours), c (categorical), ig (inverse gamma) or ddpm (the baseline)
+    #[arg(long, value_enum, default_value = "np", value_name = "METHOD")]
+    method: MethodName,
+    /// Passes over the training rows
+    #[arg(long, value_name = "N", default_value_t = Recipe::default().epochs)]
+    epochs: usize,
+    /// Steps of training at most
+    #[arg(long, value_name = "N")]
+    max_steps: Option<usize>,
+    /// Rows of a step
+    #[arg(long, value_name = "N", default_value_t = Recipe::default().batch)]
+    batch: usize,
+    /// Learning rate
+    #[arg(long, value_name = "RATE", default_value_t = Recipe::default().rate)]
+    rate: f64,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum MethodName {
+    Np,
+    C,
+    Ig,
+    Ddpm,
+}
+
+impl TrainingArgs {
+    fn settings(&self, neighbours: usize, estimate: Estimate, seed: u32) -> Settings {
+        let method = match self.method {
+            MethodName::Np => Method::Np,
+            MethodName::C => Method::C,
+            MethodName::Ig => Method::Ig,
+            MethodName::Ddpm => Method::Ddpm,
+        };
+        let defaults = Recipe::default();
+        let max_steps = self.max_steps.unwrap_or(defaults.max_steps);
+        let recipe = Recipe { epochs: self.epochs, max_steps, batch: self.batch, rate: self.rate, seed, ..defaults };
+        Settings { method, neighbours, estimate, recipe }
+    }
 }
 
 #[derive(clap::Args)]
@@ -71,6 +118,9 @@ struct Score {
     /// CSV file for the scores, instead of the standard output
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Decides the noise of ddpm's denoising
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u32,
     #[command(flatten)]
     device: DeviceArgs,
 }
@@ -118,15 +168,25 @@ fn fit(args: &Fit) -> Result<()> {
     } else {
         normal
     };
-    let model = Model::fit(Method::Np, &table.select(&rows), args.neighbours)?;
-    model.write(&args.out)?;
+    let device = args.device.open()?;
+    let settings = args.training.settings(args.neighbours, Estimate::default(), args.seed);
+    let mut loss = None;
+    let normal = table.select(&rows);
+    let fitted = Model::fit(&device, &settings, &normal, |_, now| {
+        loss = Some(now);
+        true
+    });
+    device.drive(fitted)?.write(&args.out)?;
+    if let Some(loss) = loss {
+        println!("mean loss of the last epoch: {loss:.5}");
+    }
     println!("{}: fitted to {} of {} rows, {} columns", args.out.display(), rows.len(), table.rows(), table.columns);
     Ok(())
 }
 
 fn score(args: &Score) -> Result<()> {
     let (model, table, device) = (Model::open(&args.model)?, args.table.read()?, args.device.open()?);
-    let scores = device.drive(model.score(device.clone(), &table, args.estimate.get()))?;
+    let scores = device.drive(model.score(&device, &table, args.estimate.get(), args.seed))?;
     let mut text = String::from("row,score\n");
     for (i, s) in scores.iter().enumerate() {
         text.push_str(&format!("{i},{s:e}\n"));

@@ -1,5 +1,5 @@
 //! Labelled tables through a protocol, several seeds each, with published numbers beside.
-use super::{Estimate, NonParametric, Protocol, Setting, Split, f1_at_anomalies, measures};
+use super::{Estimator, Protocol, Recipe, Setting, Settings, Split, f1_at_anomalies, measures};
 use crate::data::Table;
 use crate::{Device, Error, Result};
 use serde::Serialize;
@@ -29,22 +29,25 @@ pub struct Evaluation {
     pub published: Option<f64>,
 }
 
-/// Trains and scores with DTE-NP for each of the seeds 0, 1, … below `seeds`.
+/// Fits and scores for each of the seeds 0, 1, … below `seeds`, which decide the split, the training and the noise.
 /// # Errors
-/// As [`Split::new`] and [`NonParametric::score`]; [`Error::Invalid`] when the test rows are of one kind only.
+/// As [`Split::new`], [`Estimator::fit`] and [`Estimator::score`]; [`Error::Invalid`] when the test rows are of one kind only.
 pub fn evaluate(
     device: &Device,
     (dataset, table): (&str, &Table),
     protocol: Protocol,
     setting: Setting,
-    (estimate, neighbours): (Estimate, usize),
+    settings: &Settings,
     seeds: u32,
 ) -> Result<Evaluation> {
     let mut results = Vec::new();
     for seed in 0..seeds.max(1) {
         let s = Split::new(table, protocol, setting, seed)?;
-        let np = NonParametric::new(device.clone(), s.columns, &s.train, neighbours)?;
-        let scores = device.drive(np.score(&s.test, estimate))?;
+        let scores = device.drive(async {
+            let settings = Settings { recipe: Recipe { seed, ..settings.recipe }, ..*settings };
+            let fitted = Estimator::fit(device, &settings, (s.train, s.columns), |_, _| true).await?;
+            fitted.score(device, (&s.test, s.columns), settings.estimate, seed).await
+        })?;
         let Some((m, f1)) = measures(&scores, &s.labels).zip(f1_at_anomalies(&scores, &s.labels)) else {
             return Err(Error::Invalid(format!("{dataset}: the test rows are all normal or all anomalous")));
         };
@@ -98,6 +101,7 @@ pub fn read_published(path: &Path, column: &str) -> Result<HashMap<String, f64>>
 
 #[cfg(test)]
 mod tests {
+    use super::super::Estimate;
     use super::*;
 
     #[test]
@@ -111,10 +115,11 @@ mod tests {
         }
         let table = Table::new(Path::new("t"), 3, values, Some(labels), None).unwrap();
         for (protocol, setting) in [(Protocol::Sane, Setting::Semi), (Protocol::Paper, Setting::Semi)] {
-            let e = evaluate(&Device::Cpu, ("t", &table), protocol, setting, (Estimate::Distance, 5), 2).unwrap();
+            let e = evaluate(&Device::Cpu, ("t", &table), protocol, setting, &Settings::default(), 2).unwrap();
             assert!(e.auroc > 99.9 && e.ap > 99.0 && e.f1 > 95.0 && e.seeds == 2, "{e:?}");
         }
-        let e = evaluate(&Device::Cpu, ("t", &table), Protocol::Sane, Setting::Unsupervised, (Estimate::Mode, 20), 1);
+        let mode = Settings { estimate: Estimate::Mode, neighbours: 20, ..Settings::default() };
+        let e = evaluate(&Device::Cpu, ("t", &table), Protocol::Sane, Setting::Unsupervised, &mode, 1);
         assert!(e.unwrap().std == 0.0);
     }
 

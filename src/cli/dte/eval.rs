@@ -1,9 +1,9 @@
 //! `residua dte eval`: a folder of labelled tables through a protocol.
 use super::super::DeviceArgs;
-use super::{EstimateArgs, tables};
+use super::{EstimateArgs, TrainingArgs, tables};
 use crate::data::read_table;
 use crate::dte::{
-    Evaluation, Method, NEIGHBOURS, NEIGHBOURS_UNSUPERVISED, Protocol, Setting, dataset_name, evaluate, read_published,
+    Evaluation, NEIGHBOURS, NEIGHBOURS_UNSUPERVISED, Protocol, Setting, dataset_name, evaluate, read_published,
 };
 use crate::{Error, Result};
 use clap::ValueEnum;
@@ -17,9 +17,8 @@ pub(super) struct Args {
     /// Folder of .npz, .npy and CSV tables with labels
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
-    /// The estimator
-    #[arg(long, value_enum, default_value = "np", value_name = "METHOD")]
-    method: MethodName,
+    #[command(flatten)]
+    training: TrainingArgs,
     /// How rows are drawn: sane (no row on both sides) or paper (to compare with its numbers)
     #[arg(long, value_enum, default_value = "sane", value_name = "NAME")]
     protocol: ProtocolName,
@@ -51,11 +50,6 @@ pub(super) struct Args {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum MethodName {
-    Np,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
 enum ProtocolName {
     Sane,
     Paper,
@@ -76,11 +70,8 @@ pub(super) fn run(args: &Args) -> Result<()> {
         SettingName::Semi => (Setting::Semi, NEIGHBOURS),
         SettingName::Unsup => (Setting::Unsupervised, NEIGHBOURS_UNSUPERVISED),
     };
-    let how = (args.estimate.get(), args.neighbours.unwrap_or(neighbours));
-    let (MethodName::Np, method) = (args.method, Method::Np);
-    let column = match method {
-        Method::Np => "DTE-NP",
-    };
+    let settings = args.training.settings(args.neighbours.unwrap_or(neighbours), args.estimate.get(), 0);
+    let column = settings.method.name();
     let published = args.published.as_ref().map(|p| read_published(p, column)).transpose()?.unwrap_or_default();
     let device = args.device.open()?;
     let mut all = Vec::new();
@@ -91,7 +82,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
     for path in tables(&args.folder)? {
         let (name, table) = (dataset_name(&path), read_table(&path, args.label.as_deref())?);
         let seeds = if table.rows() <= SMALL { args.seeds } else { args.large_seeds };
-        let result = evaluate(&device, (&name, &table), protocol, setting, how, seeds);
+        let result = evaluate(&device, (&name, &table), protocol, setting, &settings, seeds);
         let mut e = result.map_err(|e| match e {
             Error::Invalid(fault) => Error::file(&path, fault),
             other => other,
