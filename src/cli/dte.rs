@@ -1,13 +1,11 @@
 //! `residua dte`: anomalous rows of tables, by diffusion time estimation.
 use super::DeviceArgs;
+use crate::Result;
 use crate::data::{Table, read_table, write_bytes};
 use crate::dte::{Estimate, Method, Model, RandomState, Recipe, Settings};
-use crate::{Error, Result};
 use clap::{Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::process::ExitCode;
-
-mod eval;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -21,13 +19,11 @@ enum Command {
     Fit(Fit),
     /// Score a table's rows with a fitted model
     Score(Score),
-    /// Evaluate on a folder of labelled tables
-    Eval(eval::Args),
 }
 
 #[derive(clap::Args)]
 struct TableArgs {
-    /// The table: .npz with X and perhaps y, .npy, or CSV with a header
+    /// The table: .npz with X and perhaps y, .npy, CSV with a header, or Parquet
     #[arg(value_name = "TABLE")]
     table: PathBuf,
     /// The label column or array (0 normal, 1 anomalous), instead of y or label
@@ -59,13 +55,16 @@ struct Fit {
     seed: u32,
     #[command(flatten)]
     training: TrainingArgs,
+    /// Rows of a step of training
+    #[arg(long, value_name = "N", default_value_t = Recipe::default().batch)]
+    batch: usize,
     #[command(flatten)]
     device: DeviceArgs,
 }
 
 /// The estimator and how its network is trained.
 #[derive(clap::Args)]
-struct TrainingArgs {
+pub(super) struct TrainingArgs {
     /// The estimator: np (neighbours), c (categorical), ig (inverse gamma) or ddpm (the baseline)
     #[arg(long, value_enum, default_value = "np", value_name = "METHOD")]
     method: MethodName,
@@ -75,9 +74,6 @@ struct TrainingArgs {
     /// Steps of training at most
     #[arg(long, value_name = "N")]
     max_steps: Option<usize>,
-    /// Rows of a step
-    #[arg(long, value_name = "N", default_value_t = Recipe::default().batch)]
-    batch: usize,
     /// Learning rate
     #[arg(long, value_name = "RATE", default_value_t = Recipe::default().rate)]
     rate: f64,
@@ -92,7 +88,8 @@ enum MethodName {
 }
 
 impl TrainingArgs {
-    fn settings(&self, neighbours: usize, estimate: Estimate, seed: u32) -> Settings {
+    /// `batch` is the rows of a step of training.
+    pub fn settings(&self, neighbours: usize, batch: usize, estimate: Estimate, seed: u32) -> Settings {
         let method = match self.method {
             MethodName::Np => Method::Np,
             MethodName::C => Method::C,
@@ -101,7 +98,7 @@ impl TrainingArgs {
         };
         let defaults = Recipe::default();
         let max_steps = self.max_steps.unwrap_or(defaults.max_steps);
-        let recipe = Recipe { epochs: self.epochs, max_steps, batch: self.batch, rate: self.rate, seed, ..defaults };
+        let recipe = Recipe { epochs: self.epochs, max_steps, batch, rate: self.rate, seed, ..defaults };
         Settings { method, neighbours, estimate, recipe }
     }
 }
@@ -126,7 +123,7 @@ struct Score {
 }
 
 #[derive(clap::Args, Clone, Copy)]
-struct EstimateArgs {
+pub(super) struct EstimateArgs {
     /// What a score is: the continuous distance, or the posterior's mode over the steps
     #[arg(long, value_enum, default_value = "distance", value_name = "WHICH")]
     mode: EstimateName,
@@ -139,7 +136,7 @@ enum EstimateName {
 }
 
 impl EstimateArgs {
-    fn get(self) -> Estimate {
+    pub fn get(self) -> Estimate {
         match self.mode {
             EstimateName::Distance => Estimate::Distance,
             EstimateName::Argmax => Estimate::Mode,
@@ -151,7 +148,6 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     match &args.command {
         Command::Fit(a) => fit(a),
         Command::Score(a) => score(a),
-        Command::Eval(a) => eval::run(a),
     }
     .map(|()| ExitCode::SUCCESS)
 }
@@ -169,7 +165,7 @@ fn fit(args: &Fit) -> Result<()> {
         normal
     };
     let device = args.device.open()?;
-    let settings = args.training.settings(args.neighbours, Estimate::default(), args.seed);
+    let settings = args.training.settings(args.neighbours, args.batch, Estimate::default(), args.seed);
     let mut loss = None;
     let normal = table.select(&rows);
     let fitted = Model::fit(&device, &settings, &normal, |_, now| {
@@ -199,18 +195,4 @@ fn score(args: &Score) -> Result<()> {
         eprintln!("AUROC {:.2} % over {} rows", 100.0 * m.auroc, scores.len());
     }
     Ok(())
-}
-
-/// Tables of a folder, in the order of their names.
-fn tables(folder: &std::path::Path) -> Result<Vec<PathBuf>> {
-    let listing = std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))?;
-    let mut found = Vec::new();
-    for entry in listing {
-        let path = entry.map_err(|e| Error::io(folder, e))?.path();
-        if path.extension().is_some_and(|e| ["npz", "npy", "csv"].iter().any(|k| e == *k)) {
-            found.push(path);
-        }
-    }
-    found.sort();
-    if found.is_empty() { Err(Error::file(folder, "holds no .npz, .npy or .csv table")) } else { Ok(found) }
 }

@@ -8,6 +8,7 @@ mod networks;
 mod np;
 mod protocol;
 mod random_state;
+mod report;
 mod scaler;
 mod train;
 
@@ -19,5 +20,6 @@ pub use networks::{BINS, Kind, Network, linear_schedule};
 pub use np::{Estimate, NEIGHBOURS, NEIGHBOURS_UNSUPERVISED, NonParametric, STEPS};
 pub use protocol::{MAX_ROWS, Protocol, Setting, Split};
 pub use random_state::RandomState;
+pub use report::{COLUMNS, Means, TablesReport};
 pub use scaler::Scaler;
 pub use train::{Recipe, train};
