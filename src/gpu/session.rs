@@ -1,9 +1,10 @@
 //! A planned graph on a device: memory, pipelines and bind groups are made once; running only encodes.
 use super::pipeline::{Wanted, wanted};
 use super::{Gpu, signal::signal};
-use crate::graph::{Graph, Launch, Plan, SectionId, StateId};
+use crate::graph::{Graph, Launch, Plan, SectionId, Slot, StateId};
 use crate::kernels::StepRow;
 use crate::{Error, Result};
+use std::ops::Range;
 use std::sync::Arc;
 use wgpu::BufferUsages as Usage;
 
@@ -20,6 +21,15 @@ struct Encoded {
     grid: [u32; 3],
     label: String,
     name: String,
+}
+
+impl Encoded {
+    /// Adds the launch to a pass, with a row of the step table.
+    fn encode(&self, pass: &mut wgpu::ComputePass<'_>, row: usize) {
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.group, &[(row as u64 * ROW) as u32]);
+        pass.dispatch_workgroups(self.grid[0], self.grid[1], self.grid[2]);
+    }
 }
 
 /// How long one launch took.
@@ -138,14 +148,46 @@ impl Session {
         self.gpu.queue.write_buffer(&self.steps, 0, &bytes);
         Ok(())
     }
+    /// The launches of a section, in the order they run.
+    pub fn launches(&self, section: SectionId) -> &[Launch] {
+        &self.plan.sections[section.0]
+    }
+    /// Runs some launches of a section with a row of the step table, those before them having run, and reads each one's
+    /// output back, in device layout, out of the arena where the next ones will look for it.
+    /// # Errors
+    /// [`Error::Device`] when the device is lost or has no room for the outputs.
+    pub async fn run_launches(&self, section: SectionId, row: usize, range: Range<usize>) -> Result<Vec<Vec<f32>>> {
+        let launches = &self.plan.sections[section.0][range.clone()];
+        let bytes: u64 = launches.iter().map(|l| 4 * l.output.len as u64).sum();
+        let memory = self.gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let staging = buffer(&self.gpu, "read-back", bytes.max(4), Usage::MAP_READ | Usage::COPY_DST);
+        if let Some(e) = memory.pop().await {
+            return Err(self.gpu.error(format!("{} MiB to read layers back do not fit: {e}", bytes >> 20)));
+        }
+        let mut encoder = self.encoder();
+        let mut at = 0;
+        for (launch, e) in launches.iter().zip(&self.sections[section.0][range]) {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            e.encode(&mut pass, row);
+            drop(pass);
+            let Slot { arena, offset, len } = launch.output;
+            encoder.copy_buffer_to_buffer(&self.arenas[arena], 4 * offset as u64, &staging, at, 4 * len as u64);
+            at += 4 * len as u64;
+        }
+        self.gpu.queue.submit([encoder.finish()]);
+        let mut values: &[f32] = &bytemuck::pod_collect_to_vec(&map(&self.gpu, &staging).await?);
+        let mut outputs = Vec::with_capacity(launches.len());
+        for launch in launches {
+            let (output, rest) = values.split_at(launch.output.len.min(values.len()));
+            outputs.push(output.to_vec());
+            values = rest;
+        }
+        Ok(outputs)
+    }
     /// Encodes one run of a section with a row of the step table; this never blocks and allocates nothing on the device.
     pub fn encode(&self, encoder: &mut wgpu::CommandEncoder, section: SectionId, row: usize) {
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-        for e in &self.sections[section.0] {
-            pass.set_pipeline(&e.pipeline);
-            pass.set_bind_group(0, &e.group, &[(row as u64 * ROW) as u32]);
-            pass.dispatch_workgroups(e.grid[0], e.grid[1], e.grid[2]);
-        }
+        self.sections[section.0].iter().for_each(|e| e.encode(&mut pass, row));
     }
     /// Runs sections in order, each with its row; `progress` hears after each part how many entries are done, and answers
     /// whether to go on.
@@ -208,9 +250,7 @@ impl Session {
             for (i, e) in part.iter().enumerate() {
                 encoder.write_timestamp(&queries, 2 * i as u32);
                 let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-                pass.set_pipeline(&e.pipeline);
-                pass.set_bind_group(0, &e.group, &[(row as u64 * ROW) as u32]);
-                pass.dispatch_workgroups(e.grid[0], e.grid[1], e.grid[2]);
+                e.encode(&mut pass, row);
                 drop(pass);
                 encoder.write_timestamp(&queries, 2 * i as u32 + 1);
             }
