@@ -13,11 +13,14 @@ mod dte;
 mod eval;
 mod inspect;
 mod items;
+mod layers;
+mod measure;
 mod model_args;
 mod network;
 mod rescore;
 mod scoring;
 mod shaders;
+mod tensors;
 mod threshold_args;
 
 /// What every command that opens a checkpoint lets the user say about it.
