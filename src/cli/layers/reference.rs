@@ -36,13 +36,12 @@ impl Reference {
             Reference::Fingerprint(stored) => stored,
         };
         let count = shape.len();
-        let (sum, squares) =
-            all().map(f64::from).fold((0.0, 0.0), |(sum, squares), v| (sum + v, squares + v * v));
+        let (sum, squares) = all().map(f64::from).fold((0.0, 0.0), |(sum, squares), v| (sum + v, squares + v * v));
         let [mean, rms] = [sum / count as f64, (squares / count as f64).sqrt()];
         let picked = (0..PICKS as u64).map(|i| at((i * 2_654_435_761 % count.max(1) as u64) as usize));
-        let errors: Vec<f64> =
-            picked.zip(&stored[HEAD..]).map(|(a, b)| f64::from(a.unwrap_or(f32::NAN)) - b).collect();
-        let finite = stored[0] == count as f64 && errors.iter().chain(stored).all(|v| v.is_finite()) && squares.is_finite();
+        let errors: Vec<f64> = picked.zip(&stored[HEAD..]).map(|(a, b)| f64::from(a.unwrap_or(f32::NAN)) - b).collect();
+        let finite =
+            stored[0] == count as f64 && errors.iter().chain(stored).all(|v| v.is_finite()) && squares.is_finite();
         if !finite {
             return (f64::NAN, f64::NAN);
         }
@@ -73,7 +72,9 @@ mod tests {
         let t = crate::kernels::testing::random(shape, 3);
         let reference = Reference::Fingerprint(fingerprint(&t));
         let whole = Reference::Whole(t.data.iter().map(|&v| v.into()).collect());
-        let of = |t: &Tensor| (reference.difference(t.shape, &t.to_device_layout()).0, whole.difference(t.shape, &t.to_device_layout()).0);
+        let of = |t: &Tensor| {
+            (reference.difference(t.shape, &t.to_device_layout()).0, whole.difference(t.shape, &t.to_device_layout()).0)
+        };
         let (a, b) = of(&t);
         assert!(a < 1e-20 && b == 0.0, "{a:e} {b:e}");
         // Rounding passes, a value between the places does not, nor do swapped channels, another shape or a NaN.
