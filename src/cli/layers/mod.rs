@@ -80,7 +80,10 @@ pub(crate) async fn examine(
         let key = format!("{name}/{}", launch.name);
         let reference = match recorded.map(|file| Reference::find(file, &key)).transpose() {
             Ok(reference) => reference.flatten(),
-            Err(e) => return drop(fault.get_or_insert(e)),
+            Err(e) => {
+                fault.get_or_insert(e);
+                return;
+            }
         };
         let error = |(nmse, worst)| Error { nmse, worst };
         let mut layer = Layer {

@@ -8,19 +8,19 @@ struct Group<'a> {
     layers: Vec<&'a Layer>,
 }
 
-/// The block that a layer belongs to: `down_blocks.0` of the network, otherwise the section.
+/// What a layer is summed up under: of the network the block, `down_blocks.0`; otherwise the section.
 fn block(layer: &Layer) -> String {
     if layer.section != "body" {
         return layer.section.clone();
     }
-    let parts: Vec<&str> = layer.name.split(['.', ' ']).collect();
-    let number = |p: &&&str| p.bytes().all(|b| b.is_ascii_digit());
-    match (parts[0], parts.get(1).filter(number)) {
-        // A state's name: the copy at the end of a section belongs to the stage before it.
-        (stage @ ("time_embedding" | "time"), _) if stage.starts_with("time") => "time".to_owned(),
-        ("step" | "x" | "noise", _) => "step".to_owned(),
-        (first, Some(second)) => format!("{first}.{second}"),
-        (first, None) => first.to_owned(),
+    let mut parts = layer.name.split(['.', ' ']);
+    let first = parts.next().unwrap_or_default();
+    match (first, parts.next()) {
+        ("time" | "time_embedding", _) => "time".to_owned(),
+        // The step ends with the copy of its result into the state that it came from.
+        ("x", None) => "step".to_owned(),
+        (_, Some(second)) if second.bytes().all(|b| b.is_ascii_digit()) => format!("{first}.{second}"),
+        _ => first.to_owned(),
     }
 }
 
