@@ -85,7 +85,7 @@ pub enum Error {
     #[error("{0}")]
     Invalid(String),
     /// The user interrupted the run; what was finished is on disk.
-    #[error("interrupted; finished images are kept")]
+    #[error("interrupted; what was finished is kept")]
     Interrupted,
 }
 

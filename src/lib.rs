@@ -16,6 +16,7 @@ mod error;
 pub mod eval;
 pub mod gpu;
 pub mod graph;
+mod hex;
 pub mod kernels;
 pub mod model;
 pub mod report;

@@ -76,7 +76,22 @@ fn a_rate_is_calibrated_used_and_judged_again() {
     assert_eq!(json(&dir.path().join("out/results.json"))["records"], results["records"]);
     assert_eq!(std::fs::read(&mask).unwrap(), before);
 
-    std::fs::remove_file(dir.path().join("out/same/map.npy")).unwrap();
+    // What cannot be read, here the last map, is found before anything is written.
+    let map = dir.path().join("out/same/map.npy");
+    let (whole, other) = (std::fs::read(&map).unwrap(), dir.path().join("out/other/mask.png"));
+    let masks = || (std::fs::read(&other).unwrap(), json(&dir.path().join("out/results.json")));
+    let unchanged = masks();
+    for bad in [&whole[..whole.len() / 2], &std::fs::read(dir.path().join("out/other/map.npy")).unwrap()] {
+        std::fs::write(&map, bad).unwrap();
+        let (code, text) = run(&["rescore", &out, "--pixel-threshold", "-1"]);
+        assert!(code == 2 && text.contains("map.npy"), "{text}");
+        assert_eq!(masks(), unchanged);
+    }
+    std::fs::write(&map, whole).unwrap();
+    let (code, text) = run(&["rescore", &out, "--fpr", "0.2"]);
+    assert!(code == 2 && text.contains("--model"), "{text}");
+
+    std::fs::remove_file(map).unwrap();
     let (code, text) = run(&["rescore", &out, "--pixel-threshold", "0.1"]);
     assert!(code == 2 && text.contains("--maps"), "{text}");
     let (code, text) = run(&["rescore", &at("nowhere"), "--threshold", "1"]);

@@ -4,6 +4,7 @@ use super::model_args::ModelArgs;
 use super::scoring::{Scorer, ScoringArgs};
 use crate::data::find_inputs;
 use crate::detect::{Calibration, PixelHistogram};
+use crate::hex::hex;
 use crate::{Error, Result};
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
@@ -81,5 +82,5 @@ fn hash(paths: &[PathBuf]) -> Result<String> {
         all.update((bytes.len() as u64).to_le_bytes());
         all.update(&bytes);
     }
-    Ok(all.finalize().iter().map(|b| format!("{b:02x}")).collect())
+    Ok(hex(&all.finalize()))
 }

@@ -11,11 +11,14 @@ use std::process::ExitCode;
 use truth::Group;
 
 mod maps;
+mod tables;
 mod truth;
 
 #[derive(clap::Args)]
+#[command(mut_arg("method", |method| method.conflicts_with("model")))]
 pub(super) struct Args {
-    /// A folder (test/good and test/DEFECT; good and bad; volumes beside *_seg.nii.gz) or a CSV manifest
+    /// Images: a folder (test/good and test/DEFECT; good and bad; volumes beside *_seg.nii.gz) or a CSV manifest; or a
+    /// table (.npz, .npy, CSV, Parquet) with labels, or a folder of tables
     #[arg(value_name = "DATASET")]
     dataset: PathBuf,
     #[command(flatten)]
@@ -37,9 +40,18 @@ pub(super) struct Args {
     /// Print eval.json to the standard output
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    tables: tables::TableArgs,
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
+    if let Some(paths) = tables::find(args)? {
+        return tables::run(args, &paths);
+    }
+    if let Some(flag) = args.tables.first_given() {
+        let fault = format!("{} is no table and no folder of tables, which {flag} is for", args.dataset.display());
+        return Err(Error::Invalid(fault));
+    }
     let selection = Selection { split: args.split.clone(), sequence: args.sequence.clone() };
     let dataset = Dataset::find(&args.dataset, &selection)?;
     check_writable(&args.out)?;

@@ -103,9 +103,9 @@ struct Cli {
 enum Command {
     /// Find anomalies in images (what `residua` alone does)
     Detect(detect::Args),
-    /// Measure a model, or the maps of a run, on a labelled dataset
+    /// Measure a model, or the maps of a run, on a labelled dataset, of images or of tables
     Eval(eval::Args),
-    /// Find anomalous rows in tables: fit, score, evaluate
+    /// Find anomalous rows in tables: fit, score
     Dte(dte::Args),
     /// Set the thresholds from normal images, at a stated false-positive rate
     Calibrate(calibrate::Args),

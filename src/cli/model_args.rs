@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 pub(crate) struct ModelArgs {
     /// Model folder or safetensors file [default: the shipped texture model]
     #[arg(long, value_name = "FOLDER")]
-    model: Option<PathBuf>,
+    pub model: Option<PathBuf>,
     #[command(flatten)]
     network: NetworkArgs,
     /// Noise level: how far the image is dissolved before it is healed

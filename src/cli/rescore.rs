@@ -1,26 +1,22 @@
 //! `residua rescore`: the results of a run judged again, without running the model.
 use super::detect::outputs::draw;
+use super::threshold_args::ThresholdArgs;
 use crate::data::{Map, Picture, ValueRange, read_map, read_picture};
 use crate::detect::Calibration;
 use crate::report::{Record, Results, Verdict, write_report};
 use crate::{Error, Result};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(clap::Args)]
+#[command(mut_arg("fpr", |fpr| fpr.requires("model")))]
 pub(super) struct Args {
-    /// What a run wrote
+    /// What a run wrote; new pixel thresholds need one with --maps
     #[arg(default_value = "residua-out", value_name = "DIR")]
     results: PathBuf,
-    /// Scores above it are anomalous
-    #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
-    threshold: Option<f64>,
-    /// Pixels of the map above it are in the mask; needs a run with --maps
-    #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
-    pixel_threshold: Option<f64>,
-    /// The false-positive rate of images and, after a run with --maps, of pixels, by the model's calibration
-    #[arg(long, value_name = "RATE", conflicts_with = "threshold", requires = "model")]
-    fpr: Option<f64>,
+    #[command(flatten)]
+    thresholds: ThresholdArgs,
     /// The model folder with the calibration
     #[arg(long, value_name = "FOLDER")]
     model: Option<PathBuf>,
@@ -33,32 +29,30 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
-    if [args.threshold, args.pixel_threshold, args.fpr].iter().all(Option::is_none) {
-        return Err(Error::Invalid("say what to judge by: --threshold, --pixel-threshold or --fpr".into()));
-    }
-    for (name, value) in [("--threshold", args.threshold), ("--pixel-threshold", args.pixel_threshold)] {
-        if value.is_some_and(|v| !v.is_finite()) {
-            return Err(Error::Invalid(format!("{name} must be a finite number")));
-        }
-    }
+    args.thresholds.require()?;
     let mut results = Results::read(&args.results.join("results.json"))?;
     let maps = results.records.iter().all(|r| map_of(&args.results, r).is_file());
-    if args.pixel_threshold.is_some() && !maps {
+    if args.thresholds.pixel_threshold.is_some() && !maps {
         let fault = "masks cannot be made again without the maps: run `residua detect --maps`";
         return Err(Error::file(&args.results, fault));
     }
-    // Everything is read and judged before anything is written.
+    let limits = Limits::new(args, maps)?;
+    // Everything is judged, and all that will be drawn from is read, before anything is written.
     let mut judged = Vec::new();
     for record in &results.records {
-        judged.push(judge(args, record, maps)?);
-    }
-    for (record, (new, pixels)) in results.records.iter_mut().zip(judged) {
-        if let Some((map, input)) = pixels {
-            let threshold = new.parameters["threshold"]["pixel"].as_f64();
-            draw(&args.results.join(&new.folder), &input, &map, threshold)?;
+        let new = limits.judge(record)?;
+        if limits.pixel.is_some() {
+            sources(&args.results, &new)?;
         }
-        *record = new;
+        judged.push(new);
     }
+    if let Some(threshold) = limits.pixel {
+        for record in &judged {
+            let (map, input) = sources(&args.results, record)?;
+            draw(&args.results.join(&record.folder), &input, &map, Some(threshold))?;
+        }
+    }
+    results.records = judged;
     results.write(&args.results)?;
     write_report(&args.results, &results, &[("judged again".into(), crate::report::utc_now())])?;
     if args.json {
@@ -69,33 +63,70 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::from(args.gate && results.count(Verdict::Anomalous) > 0)))
 }
 
-type Pixels = Option<(Map, Picture)>;
+/// What the records are judged by.
+struct Limits {
+    image: Option<f64>,
+    pixel: Option<f64>,
+    /// The calibration that they come from, and its file.
+    calibration: Option<(Calibration, PathBuf)>,
+}
 
-/// A record under the new thresholds, and what its pictures are drawn from where they change.
-fn judge(args: &Args, old: &Record, maps: bool) -> Result<(Record, Pixels)> {
-    let mut record = old.clone();
-    let mut pixel = args.pixel_threshold;
-    record.threshold = args.threshold.or(record.threshold);
-    record.p_value = record.p_value.filter(|_| args.threshold.is_none());
-    if let (Some(rate), Some(model)) = (args.fpr, &args.model) {
-        let c = Calibration::read_for(model, &record.model.sha256, &record.parameters)?;
-        record.threshold = Some(c.threshold(rate)?);
-        record.p_value = Some(c.p_value(record.score));
-        if maps && pixel.is_none() {
-            pixel = Some(c.pixel_threshold(rate)?.into());
+impl Limits {
+    /// The calibration is read here, once; pixels are judged again where there are `maps`.
+    fn new(args: &Args, maps: bool) -> Result<Self> {
+        let given = &args.thresholds;
+        let mut limits = Limits { image: given.threshold, pixel: given.pixel_threshold, calibration: None };
+        if let (Some(rate), Some(model)) = (given.fpr, &args.model) {
+            let path = Calibration::path(model);
+            let c = Calibration::open(&path)?;
+            limits.image = Some(c.threshold(rate)?);
+            if maps && limits.pixel.is_none() {
+                limits.pixel = Some(c.pixel_threshold(rate)?.into());
+            }
+            limits.calibration = Some((c, path));
         }
+        Ok(limits)
     }
-    record.verdict = Verdict::of(record.score, record.threshold);
-    let kept = &mut record.parameters["threshold"];
-    kept["image"] = serde_json::json!(record.threshold);
-    let Some(pixel) = pixel else { return Ok((record, None)) };
-    kept["pixel"] = serde_json::json!(pixel);
-    let own = args.results.join(&record.folder).join("input.png");
+
+    /// A record under these limits.
+    /// # Errors
+    /// When the calibration is not that of the record's model and settings, or these are no settings.
+    fn judge(&self, old: &Record) -> Result<Record> {
+        let mut record = old.clone();
+        if let Some((c, path)) = &self.calibration {
+            c.check(path, &record.model.sha256, &record.parameters)?;
+        }
+        if self.image.is_some() {
+            record.threshold = self.image;
+            record.p_value = self.calibration.as_ref().map(|(c, _)| c.p_value(record.score));
+        }
+        record.verdict = Verdict::of(record.score, record.threshold);
+        let settings = record.parameters.as_object_mut();
+        let kept = settings.and_then(|s| s.entry("threshold").or_insert_with(|| json!({})).as_object_mut());
+        let fault = || Error::file(&record.path, "its result holds no settings");
+        let kept = kept.ok_or_else(fault)?;
+        kept.insert("image".into(), json!(record.threshold));
+        if self.pixel.is_some() {
+            kept.insert("pixel".into(), json!(self.pixel));
+        }
+        Ok(record)
+    }
+}
+
+/// What a record's pictures are drawn from.
+fn sources(results: &Path, record: &Record) -> Result<(Map, Picture)> {
+    let own = results.join(&record.folder).join("input.png");
     let input = if own.is_file() { &own } else { &record.path };
     // The signed range also takes files in 0..1.
     let picture = read_picture(input, ValueRange::SIGNED)?;
-    let map = read_map(&map_of(&args.results, &record))?;
-    Ok((record, Some((map, picture))))
+    let path = map_of(results, record);
+    let map = read_map(&path)?;
+    let (has, needs) = ((map.width, map.height), (picture.width, picture.height));
+    if has != needs {
+        let fault = format!("the map has {}x{} pixels, but {} {}x{}", has.0, has.1, input.display(), needs.0, needs.1);
+        return Err(Error::file(path, fault));
+    }
+    Ok((map, picture))
 }
 
 fn map_of(results: &Path, record: &Record) -> PathBuf {

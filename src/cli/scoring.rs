@@ -27,6 +27,15 @@ pub(crate) struct ScoringArgs {
     pub axis: u8,
 }
 
+/// What Ctrl-C sets from now on, instead of ending the process.
+pub(crate) fn interruption() -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = stop.clone();
+    // Only a second handler in the same process can make this fail; the first one then keeps its place.
+    let _ = ctrlc::set_handler(move || flag.store(true, Ordering::SeqCst));
+    stop
+}
+
 /// One image's result, at the image's own size.
 pub(crate) struct Scored {
     pub item: Item,
@@ -63,10 +72,7 @@ impl<'a> Scorer<'a> {
     pub fn open(model: &'a ModelFolder, args: &ScoringArgs) -> Result<Self> {
         let device = args.device.open()?;
         let batch = usize::from(args.batch.unwrap_or(if matches!(device, Device::Cpu) { 4 } else { 8 }));
-        let stop = Arc::new(AtomicBool::new(false));
-        let flag = stop.clone();
-        // Only a second handler in the same process can make this fail; the first one then keeps its place.
-        let _ = ctrlc::set_handler(move || flag.store(true, Ordering::SeqCst));
+        let stop = interruption();
         Ok(Scorer { model, device, seed: args.seed, batch, detectors: HashMap::new(), stop, failures: Vec::new() })
     }
 

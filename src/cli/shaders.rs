@@ -4,6 +4,7 @@ use super::network::{Network, Size};
 use crate::data::{check_writable, write_bytes};
 use crate::gpu::specialise;
 use crate::graph::{Fusion, Plan, fuse, lower};
+use crate::hex::hex;
 use crate::{Error, Result};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -56,7 +57,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
 }
 
 fn short_hash(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().take(4).map(|b| format!("{b:02x}")).collect()
+    hex(&Sha256::digest(text.as_bytes())[..4])
 }
 
 /// Parses and validates as a WebGPU implementation without any extension would.

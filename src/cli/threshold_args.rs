@@ -1,18 +1,18 @@
-//! Where normal ends: what the user says over what the model folder says.
-use crate::Result;
+//! Where normal ends: what the user says over what the model folder, or a run before, says.
 use crate::detect::{Calibration, ModelFolder};
+use crate::{Error, Result};
 
 #[derive(clap::Args)]
 pub(crate) struct ThresholdArgs {
-    /// Scores above it are anomalous, instead of what the model folder says
+    /// Scores above it are anomalous, instead of what was set before
     #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
-    threshold: Option<f64>,
-    /// Pixels of the map above it are in the mask, instead of what the model folder says
+    pub threshold: Option<f64>,
+    /// Pixels of the map above it are in the mask, instead of what was set before
     #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
-    pixel_threshold: Option<f64>,
+    pub pixel_threshold: Option<f64>,
     /// The false-positive rate of images and of pixels, by the calibration in the model folder (`residua calibrate`)
     #[arg(long, value_name = "RATE", conflicts_with = "threshold")]
-    fpr: Option<f64>,
+    pub fpr: Option<f64>,
 }
 
 impl ThresholdArgs {
@@ -32,5 +32,20 @@ impl ThresholdArgs {
         limits.pixel = self.pixel_threshold.or(limits.pixel);
         model.config.check()?;
         Ok(calibration)
+    }
+
+    /// For a command that has nothing else to judge by.
+    /// # Errors
+    /// [`Error::Invalid`] when no threshold is given, or one that is not finite.
+    pub fn require(&self) -> Result<()> {
+        if [self.threshold, self.pixel_threshold, self.fpr].iter().all(Option::is_none) {
+            return Err(Error::Invalid("say what to judge by: --threshold, --pixel-threshold or --fpr".into()));
+        }
+        for (name, value) in [("--threshold", self.threshold), ("--pixel-threshold", self.pixel_threshold)] {
+            if value.is_some_and(|v| !v.is_finite()) {
+                return Err(Error::Invalid(format!("{name} must be a finite number")));
+            }
+        }
+        Ok(())
     }
 }

@@ -1,5 +1,5 @@
 //! Tables: rows of numeric features, with a label for each row where the file has one.
-use super::{table_csv, table_npz};
+use super::{table_csv, table_npz, table_parquet};
 use crate::{Error, Result};
 use std::path::Path;
 
@@ -66,9 +66,27 @@ impl Table {
     }
 }
 
-/// Reads a table: `.npz` with `X` and perhaps `y`, `.npy` of shape (rows, columns), or CSV with a header.
+/// The column of the labels: that of the name given, which must be there, else `y` or `label`.
+pub(super) fn label_column(names: &[String], label: Option<&str>, source: &Path) -> Result<Option<usize>> {
+    let at = |name: &str| names.iter().position(|n| n == name);
+    match label {
+        Some(name) => at(name).map(Some).ok_or_else(|| Error::file(source, format!("has no column `{name}`"))),
+        None => Ok(["y", "label"].into_iter().find_map(at)),
+    }
+}
+
+/// 0 is normal, 1 is an anomaly.
+pub(super) fn flag(v: f64, source: &Path) -> Result<bool> {
+    match v {
+        0.0 => Ok(false),
+        1.0 => Ok(true),
+        _ => Err(Error::file(source, format!("a label is {v}; 0 (normal) and 1 (anomaly) are accepted"))),
+    }
+}
+
+/// Reads a table: `.npz` with `X` and perhaps `y`, `.npy` of shape (rows, columns), CSV with a header, or Parquet.
 ///
-/// `label` names the CSV's label column, or the `.npz`'s label array; without it, `y` and `label` are tried.
+/// `label` names the label column, or the `.npz`'s label array; without it, `y` and `label` are tried.
 /// # Errors
 /// [`Error::Io`] when it cannot be read, [`Error::File`] when it is not an acceptable table.
 pub fn read_table(path: &Path, label: Option<&str>) -> Result<Table> {
@@ -90,7 +108,7 @@ pub fn decode_table(bytes: &[u8], source: &Path, label: Option<&str>) -> Result<
         [] => Err(Error::file(source, "the file is empty")),
         [b'P', b'K', ..] => table_npz::decode_npz(bytes, source, label),
         [0x93, b'N', b'U', b'M', ..] => table_npz::decode_npy_table(bytes, source),
-        [b'P', b'A', b'R', b'1', ..] => Err(Error::file(source, "Parquet is not read; write the table as CSV or .npz")),
+        [b'P', b'A', b'R', b'1' | b'E', ..] => table_parquet::decode_parquet(bytes, source, label),
         _ => table_csv::decode_csv(bytes, source, label),
     }
 }

@@ -1,6 +1,5 @@
 //! Tables from CSV files with a header.
-use super::table::{MAX_VALUES, Table};
-use super::table_npz::flag;
+use super::table::{MAX_VALUES, Table, flag, label_column};
 use crate::{Error, Result};
 use std::path::Path;
 
@@ -13,11 +12,7 @@ pub(super) fn decode_csv(bytes: &[u8], source: &Path, label: Option<&str>) -> Re
     if names.iter().all(|n| n.parse::<f64>().is_ok()) {
         return Err(Error::file(source, "the first line holds numbers; a header with the columns' names is needed"));
     }
-    let at = |name: &str| names.iter().position(|n| n == name);
-    let label = match label {
-        Some(name) => Some(at(name).ok_or_else(|| Error::file(source, format!("has no column `{name}`")))?),
-        None => ["y", "label"].into_iter().find_map(at),
-    };
+    let label = label_column(&names, label, source)?;
     let (mut values, mut labels) = (Vec::new(), Vec::new());
     for (row, record) in reader.records().enumerate() {
         for (column, text) in record.map_err(unreadable)?.iter().enumerate() {

@@ -1,6 +1,6 @@
 //! Tables from NumPy: `.npz` archives with `X` and perhaps `y`, and bare `.npy` matrices.
 use super::npy::check_header;
-use super::table::{MAX_VALUES, Table};
+use super::table::{MAX_VALUES, Table, flag};
 use crate::{Error, Result};
 use npyz::{DType, NpyFile, Order, TypeChar};
 use std::io::Read;
@@ -44,15 +44,6 @@ pub(super) fn decode_npz(bytes: &[u8], source: &Path, label: Option<&str>) -> Re
     let labels = labels.map(&mut member).transpose()?;
     let labels = labels.map(|(_, y)| y.into_iter().map(|v| flag(v, source)).collect()).transpose()?;
     Table::new(source, columns, values, labels, None)
-}
-
-/// 0 is normal, 1 is an anomaly.
-pub(super) fn flag(v: f64, source: &Path) -> Result<bool> {
-    match v {
-        0.0 => Ok(false),
-        1.0 => Ok(true),
-        _ => Err(Error::file(source, format!("a label is {v}; 0 (normal) and 1 (anomaly) are accepted"))),
-    }
 }
 
 fn columns(shape: &[u64], source: &Path, what: &str) -> Result<usize> {

@@ -73,32 +73,19 @@ impl Calibration {
     /// # Errors
     /// When there is none, it cannot be read, or it was made with other weights or settings, which are named.
     pub fn read(model: &ModelFolder) -> Result<Self> {
-        Self::read_for(&model.path, &model.sha256, &settings(&model.config)?)
+        let path = Self::path(&model.path);
+        let found = Self::open(&path)?;
+        found.check(&path, &model.sha256, &settings(&model.config)?)?;
+        Ok(found)
     }
-    /// The same for results that are there: the weights' hash and the detector's settings as in
-    /// [`crate::report::Record`].
+    /// Reads the file at [`Calibration::path`], whatever model it was made with.
     /// # Errors
-    /// As [`Calibration::read`].
-    pub fn read_for(model: &Path, sha256: &str, parameters: &serde_json::Value) -> Result<Self> {
-        let path = Self::path(model);
+    /// When there is none or it cannot be read.
+    pub fn open(path: &Path) -> Result<Self> {
         if !path.is_file() {
             let fault = "is not there: make it with `residua calibrate` from normal images";
             return Err(Error::file(path, fault));
         }
-        let found = Self::parse(&path)?;
-        let now = without_names(parameters.clone());
-        let other = if found.model_sha256 != sha256 {
-            Some("weights".to_owned())
-        } else {
-            let keys = now.as_object().into_iter().flat_map(|o| o.keys());
-            keys.filter(|k| now[*k] != found.settings[*k]).map(|k| format!("`{k}`")).reduce(|a, b| a + ", " + &b)
-        };
-        match other {
-            Some(what) => Err(Error::file(path, format!("was made with other {what}: calibrate again"))),
-            None => Ok(found),
-        }
-    }
-    fn parse(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
         let found: Self =
             serde_json::from_slice(&bytes).map_err(|e| Error::file(path, format!("is not a calibration: {e}")))?;
@@ -107,6 +94,23 @@ impl Calibration {
             return Err(Error::file(path, "is not a calibration of format 1 with its scores in order"));
         }
         Ok(found)
+    }
+    /// Holds it against the weights' hash and the detector's settings as in [`crate::report::Record`]; `path` names it
+    /// in errors.
+    /// # Errors
+    /// [`Error::File`] when it was made with other weights or settings, which are named.
+    pub fn check(&self, path: &Path, sha256: &str, parameters: &serde_json::Value) -> Result<()> {
+        let now = without_names(parameters.clone());
+        let other = if self.model_sha256 != sha256 {
+            Some("weights".to_owned())
+        } else {
+            let keys = now.as_object().into_iter().flat_map(|o| o.keys());
+            keys.filter(|k| now[*k] != self.settings[*k]).map(|k| format!("`{k}`")).reduce(|a, b| a + ", " + &b)
+        };
+        match other {
+            Some(what) => Err(Error::file(path, format!("was made with other {what}: calibrate again"))),
+            None => Ok(()),
+        }
     }
     /// Writes it, whole or not at all.
     /// # Errors

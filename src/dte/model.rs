@@ -1,20 +1,13 @@
 //! A fitted estimator as a folder: `config.json` and `model.safetensors`.
+use super::networks::Network;
 use super::np::check_neighbours;
-use super::{Estimate, NonParametric, Scaler};
+use super::{Estimate, Estimator, Method, Scaler, Settings};
 use crate::data::{Table, create_folder, write_bytes};
 use crate::model::Checkpoint;
 use crate::{Device, Error, Result};
+use safetensors::{Dtype, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-
-/// The estimators.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Method {
-    /// DTE-NP: nothing is trained, the training rows are the model.
-    #[default]
-    Np,
-}
 
 /// `config.json`.
 #[derive(Serialize, Deserialize)]
@@ -22,7 +15,8 @@ pub enum Method {
 struct Config {
     method: Method,
     columns: usize,
-    neighbours: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    neighbours: Option<usize>,
     mean: Vec<f64>,
     std: Vec<f64>,
 }
@@ -34,42 +28,39 @@ pub struct Model {
     pub method: Method,
     /// Features of a row.
     pub columns: usize,
-    /// How many neighbours are averaged.
-    pub neighbours: usize,
     /// The standardisation of the training rows.
     pub scaler: Scaler,
-    /// Training rows, standardised.
-    pub rows: Vec<f32>,
+    /// The estimator, of standardised rows.
+    pub estimator: Estimator,
 }
 
 /// The one tensor of DTE-NP: (rows, columns), standardised.
 const ROWS: &str = "rows";
 
 impl Model {
-    /// Fits to all rows of a table.
+    /// Fits to all rows of a table; `progress` as for [`Estimator::fit`].
     /// # Errors
-    /// [`Error::Invalid`] when no row is there, or for a number of neighbours that is not possible.
-    pub fn fit(method: Method, table: &Table, neighbours: usize) -> Result<Self> {
-        check_neighbours(neighbours)?;
-        let scaler = Scaler::fit(table);
-        let rows = scaler.apply(table);
-        if rows.is_empty() {
-            return Err(Error::Invalid("the table has no row to fit to".into()));
-        }
-        Ok(Model { method, columns: table.columns, neighbours, scaler, rows })
+    /// As [`Estimator::fit`].
+    pub async fn fit(
+        device: &Device,
+        settings: &Settings,
+        table: &Table,
+        progress: impl FnMut(usize, f64) -> bool,
+    ) -> Result<Self> {
+        let (scaler, columns) = (Scaler::fit(table), table.columns);
+        let estimator = Estimator::fit(device, settings, (scaler.apply(table), columns), progress).await?;
+        Ok(Model { method: settings.method, columns, scaler, estimator })
     }
 
-    /// Scores a table's rows on a device; higher is more anomalous.
+    /// Scores a table's rows on a device; higher is more anomalous. `seed` decides the baseline's noise.
     /// # Errors
     /// [`Error::Invalid`] when the table has other columns; whatever the device reports.
-    pub async fn score(&self, device: Device, table: &Table, estimate: Estimate) -> Result<Vec<f64>> {
+    pub async fn score(&self, device: &Device, table: &Table, estimate: Estimate, seed: u32) -> Result<Vec<f64>> {
         if table.columns != self.columns {
             let (found, want) = (table.columns, self.columns);
             return Err(Error::Invalid(format!("the table has {found} columns, the model was fitted to {want}")));
         }
-        let Method::Np = self.method;
-        let np = NonParametric::new(device, self.columns, &self.rows, self.neighbours)?;
-        np.score(&self.scaler.apply(table), estimate).await
+        self.estimator.score(device, (&self.scaler.apply(table), self.columns), estimate, seed).await
     }
 
     /// Writes the folder.
@@ -78,12 +69,22 @@ impl Model {
     pub fn write(&self, folder: &Path) -> Result<()> {
         create_folder(folder)?;
         let path = folder.join("model.safetensors");
-        let (shape, bytes) = (vec![self.rows.len() / self.columns, self.columns], bytemuck::cast_slice(&self.rows));
+        let (tensors, neighbours) = match &self.estimator {
+            Estimator::NonParametric { rows, neighbours } => {
+                let shape = vec![rows.len() / self.columns, self.columns];
+                (vec![(ROWS.to_owned(), shape, rows.clone())], Some(*neighbours))
+            }
+            Estimator::Network(network) => (network.tensors(), None),
+        };
         let failed = |e: safetensors::SafeTensorError| Error::file(&path, format!("cannot be written: {e}"));
-        let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape, bytes).map_err(failed)?;
-        write_bytes(&path, &safetensors::serialize([(ROWS, view)], None).map_err(failed)?)?;
+        let mut views = Vec::new();
+        for (name, shape, values) in &tensors {
+            let bytes = bytemuck::cast_slice(values);
+            views.push((name, TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(failed)?));
+        }
+        write_bytes(&path, &safetensors::serialize(views, None).map_err(failed)?)?;
         let Scaler { mean, std } = self.scaler.clone();
-        let config = Config { method: self.method, columns: self.columns, neighbours: self.neighbours, mean, std };
+        let config = Config { method: self.method, columns: self.columns, neighbours, mean, std };
         let text = serde_json::to_vec_pretty(&config).map_err(|e| Error::Invalid(e.to_string()))?;
         write_bytes(&folder.join("config.json"), &text)
     }
@@ -102,36 +103,55 @@ impl Model {
             return Err(Error::file(&path, fault));
         }
         let checkpoint = Checkpoint::open(folder.join("model.safetensors"))?;
-        let rows = checkpoint.shape(ROWS).and_then(|s| s.first().copied()).unwrap_or(0);
-        let rows = checkpoint.take(ROWS, &[rows, columns])?;
-        if rows.is_empty() {
-            return Err(Error::file(checkpoint.path(), "tensor `rows` holds no row"));
-        }
-        Ok(Model { method, columns, neighbours, scaler: Scaler { mean, std }, rows })
+        let estimator = match method.network() {
+            Some(kind) => Estimator::Network(Network::read(kind, columns, &checkpoint)?),
+            None => {
+                let neighbours = neighbours.ok_or_else(|| Error::file(&path, "`neighbours` is missing"))?;
+                check_neighbours(neighbours).map_err(|e| Error::file(&path, e.to_string()))?;
+                let rows = checkpoint.shape(ROWS).and_then(|s| s.first().copied()).unwrap_or(0);
+                let rows = checkpoint.take(ROWS, &[rows, columns])?;
+                if rows.is_empty() {
+                    return Err(Error::file(checkpoint.path(), "tensor `rows` holds no row"));
+                }
+                Estimator::NonParametric { rows, neighbours }
+            }
+        };
+        Ok(Model { method, columns, scaler: Scaler { mean, std }, estimator })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Recipe;
     use super::*;
 
     #[test]
     fn a_folder_gives_back_what_was_fitted() {
-        let values = (0..30).map(|i| f64::from(i * i % 17)).collect();
+        let values = (0..90).map(|i| f64::from(i * i % 17)).collect();
         let table = Table::new(Path::new("t"), 3, values, None, None).unwrap();
-        let model = Model::fit(Method::Np, &table, 4).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        model.write(folder.path()).unwrap();
-        let opened = Model::open(folder.path()).unwrap();
-        assert_eq!(opened, model);
-        let scores = pollster::block_on(opened.score(Device::Cpu, &table, Estimate::Distance)).unwrap();
-        assert_eq!(scores.len(), 10);
-        let narrow = Table::new(Path::new("t"), 2, vec![0.0; 4], None, None).unwrap();
-        let e = pollster::block_on(opened.score(Device::Cpu, &narrow, Estimate::Distance)).unwrap_err();
-        assert!(e.to_string().contains("2 columns"), "{e}");
-        for bad in ["{}", "{\"method\":\"np\",\"columns\":3,\"neighbours\":5,\"mean\":[0,0,0],\"std\":[1,0,1]}", "["] {
-            std::fs::write(folder.path().join("config.json"), bad).unwrap();
-            assert!(Model::open(folder.path()).unwrap_err().to_string().contains("config.json"));
+        let recipe = Recipe { epochs: 2, ..Recipe::default() };
+        for method in Method::ALL {
+            let settings = Settings { method, neighbours: 4, recipe, ..Settings::default() };
+            let model = pollster::block_on(Model::fit(&Device::Cpu, &settings, &table, |_, _| true)).unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            model.write(folder.path()).unwrap();
+            let opened = Model::open(folder.path()).unwrap();
+            assert_eq!(opened, model);
+            let score = |m: &Model, t| pollster::block_on(m.score(&Device::Cpu, t, Estimate::Distance, 0));
+            let scores = score(&opened, &table).unwrap();
+            assert_eq!((scores.len(), &scores), (30, &score(&model, &table).unwrap()));
+            let narrow = Table::new(Path::new("t"), 2, vec![0.0; 4], None, None).unwrap();
+            let e = score(&opened, &narrow).unwrap_err();
+            assert!(e.to_string().contains("2 columns"), "{e}");
+            let config = |text: &str| std::fs::write(folder.path().join("config.json"), text).unwrap();
+            for bad in
+                ["{}", "{\"method\":\"np\",\"columns\":3,\"neighbours\":5,\"mean\":[0,0,0],\"std\":[1,0,1]}", "["]
+            {
+                config(bad);
+                assert!(Model::open(folder.path()).unwrap_err().to_string().contains("config.json"));
+            }
+            config("{\"method\":\"c\",\"columns\":4,\"mean\":[0,0,0,0],\"std\":[1,1,1,1]}");
+            assert!(Model::open(folder.path()).unwrap_err().to_string().contains("layers.0.weight"));
         }
     }
 }

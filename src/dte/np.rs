@@ -1,4 +1,5 @@
 //! The non-parametric estimator: the time at which the training rows, diffused, would give this row.
+use super::linear_schedule;
 use crate::graph::{Graph, SectionId, StateId};
 use crate::kernels::{
     Op, StepRow,
@@ -78,11 +79,16 @@ impl NonParametric {
         Ok(match estimate {
             Estimate::Distance => m.collect(),
             Estimate::Mode => {
-                let variances = variances(STEPS);
+                let variances = variances()?;
                 m.map(|m| mode(m, self.columns, &variances) as f64).collect()
             }
         })
     }
+}
+
+/// σ² of each of the [`STEPS`], 1 − ᾱ: the noise that is added, the signal being left as it is.
+fn variances() -> Result<Vec<f64>> {
+    Ok(linear_schedule(STEPS)?.alpha_bars.iter().map(|a| 1.0 - a).collect())
 }
 
 /// The kernel's range.
@@ -129,20 +135,6 @@ impl Launch {
     }
 }
 
-/// σ² of each step, 1 − ∏(1 − β): the noise that is added, the signal being left as it is.
-pub fn variances(steps: usize) -> Vec<f64> {
-    let mut signal = 1.0;
-    let beta = |i: usize| 1e-4 + (1e-2 - 1e-4) * i as f64 / (steps.max(2) - 1) as f64;
-    (0..steps)
-        .map(|i| {
-            1.0 - {
-                signal *= 1.0 - beta(i);
-                signal
-            }
-        })
-        .collect()
-}
-
 /// The step whose σ² is likeliest under the inverse gamma of shape d/2 − 1 and scale m/2 (a flat prior on σ²).
 fn mode(m: f64, columns: usize, variances: &[f64]) -> usize {
     // Up to a constant, ln p(v) = −(a + 1)·ln v − b/v with a + 1 = d/2.
@@ -182,7 +174,7 @@ mod tests {
 
     #[test]
     fn the_mode_is_the_variance_nearest_to_the_mean_square() {
-        let v = variances(STEPS);
+        let v = variances().unwrap();
         assert!((v[0] - 1e-4).abs() < 1e-12 && (v[299] - 0.7813).abs() < 1e-4, "{} {}", v[0], v[299]);
         for t in [0, 1, 57, 150, 298, 299] {
             assert_eq!(mode(v[t] * 7.0, 7, &v), t);

@@ -104,7 +104,7 @@ impl Dataset {
 }
 
 /// Whether a folder's or a label's name means that nothing is wrong.
-fn is_normal(name: &str) -> bool {
+pub(crate) fn is_normal(name: &str) -> bool {
     NORMAL.contains(&name.to_lowercase().as_str())
 }
 

@@ -7,6 +7,7 @@ mod curve;
 mod dataset;
 mod evaluation;
 mod images;
+pub(crate) mod pages;
 mod pixels;
 mod regions;
 mod report;
@@ -15,6 +16,7 @@ mod sweep;
 
 pub use bootstrap::{Intervals, RESAMPLES};
 pub use curve::Curve;
+pub(crate) use dataset::is_normal;
 pub use dataset::{Dataset, Layout, Sample, Selection, Truth};
 pub use evaluation::{DefectRow, Evaluation, Evaluator, Level, Metric, ScoredImage};
 pub(crate) use images::ranked;

@@ -1,8 +1,8 @@
 //! What an evaluation leaves behind: `eval.json`, `eval.md`, `eval.html` and the drawings.
 use super::evaluation::{DefectRow, Evaluation, Level};
+use super::pages::{Drawing, drawing_sections, drawings, fixed, table, write_pages};
 use super::{RESAMPLES, dataset::Layout};
-use crate::data::write_bytes;
-use crate::report::{Failure, curve_plot, escape, number, page, score_histogram, standalone};
+use crate::report::{Failure, escape, number, page};
 use crate::{Error, Result};
 use serde::Serialize;
 use std::fmt::Write;
@@ -53,13 +53,7 @@ impl EvaluationReport {
     /// # Errors
     /// [`Error::Io`] when a file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<()> {
-        write_bytes(&folder.join("eval.json"), self.json()?.as_bytes())?;
-        write_bytes(&folder.join("eval.md"), self.markdown().as_bytes())?;
-        write_bytes(&folder.join("eval.html"), self.html().as_bytes())?;
-        for (name, svg) in self.drawings().into_iter().filter(|d| !d.1.is_empty()) {
-            write_bytes(&folder.join(name), standalone(&svg).as_bytes())?;
-        }
-        Ok(())
+        write_pages(folder, [self.json()?, self.markdown(), self.html()], &self.drawings())
     }
 
     /// The object that `eval.json` holds.
@@ -69,17 +63,11 @@ impl EvaluationReport {
         serde_json::to_string_pretty(self).map(|text| text + "\n").map_err(|e| Error::Invalid(e.to_string()))
     }
 
-    fn drawings(&self) -> [(&'static str, String); 3] {
+    fn drawings(&self) -> [Drawing; 3] {
         let Evaluation { image, pixel, images, .. } = &self.evaluation;
         let curves = [("images", &image.curve), ("pixels", &pixel.curve)];
         let scores: Vec<(f64, bool)> = images.iter().map(|i| (i.score, i.anomalous())).collect();
-        let roc = curves.map(|(name, c)| (name, &c.roc[..]));
-        let pr = curves.map(|(name, c)| (name, &c.precision_recall[..]));
-        [
-            ("roc.svg", curve_plot("ROC curve", ["false-positive rate", "true-positive rate"], &roc)),
-            ("pr.svg", curve_plot("Precision-recall curve", ["recall", "precision"], &pr)),
-            ("histogram.svg", score_histogram(&scores, None)),
-        ]
+        drawings(&curves, &scores)
     }
 
     /// What it was made from, as name and value.
@@ -145,11 +133,7 @@ impl EvaluationReport {
             }
             body += "</section>";
         }
-        for ((_, svg), title) in self.drawings().iter().zip(["ROC", "Precision and recall", "Scores"]) {
-            if !svg.is_empty() {
-                let _ = write!(body, "<section><h2>{title}</h2>{svg}</section>");
-            }
-        }
+        body += &drawing_sections(&self.drawings());
         let rows = self.evaluation.defects.iter().map(defect_cells);
         let _ = write!(body, "<section><h2>By defect</h2>{}</section>", table(&COLUMNS, rows));
         let failed = self.failures.iter().map(|f| [f.path.display().to_string(), f.error.clone()]);
@@ -181,17 +165,4 @@ fn defect_cells(row: &DefectRow) -> [String; 9] {
     let [a, b, c, d, e, f] =
         [row.image_auroc, row.image_auprc, row.pixel_auroc, row.pixel_auprc, row.pro, row.best_dice].map(fixed);
     [row.defect.clone(), row.images.to_string(), number(row.mean_score), a, b, c, d, e, f]
-}
-
-fn fixed(value: Option<f64>) -> String {
-    value.map_or("–".into(), |v| format!("{v:.4}"))
-}
-
-fn table<const N: usize>(head: &[&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
-    let cell = |tag: &str, text: &str| format!("<{tag}>{}</{tag}>", escape(text));
-    let mut out = format!("<table><tr>{}</tr>", head.iter().map(|h| cell("th", h)).collect::<String>());
-    for row in rows {
-        let _ = write!(out, "<tr>{}</tr>", row.iter().map(|c| cell("td", c)).collect::<String>());
-    }
-    out + "</table>"
 }

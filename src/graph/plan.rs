@@ -1,7 +1,8 @@
 //! From a graph to a flat list of launches with places in memory.
 //!
 //! A wgpu buffer cannot be read and written in one dispatch, so activations live in a few arenas ("colours") and no
-//! launch writes into an arena that it reads. Every state has an arena of its own.
+//! launch writes into an arena that it reads. Every state has an arena of its own. A kernel that updates its output works on
+//! the state itself, at its place in the order of nodes: what reads the state is to come before it.
 use super::{Graph, NodeId, SectionId};
 use crate::kernels::{Io, Op, WeightId, pointwise::Map};
 
@@ -123,8 +124,10 @@ fn plan_section(graph: &Graph, section: SectionId, states: usize, sizes: &mut Ve
             continue;
         }
         let inputs: Vec<Slot> = node.inputs.iter().filter_map(|n| slots[n.0]).collect();
+        let own = node.op.kernel().filter(|k| k.updates());
+        let own = own.and_then(|_| writes.iter().find(|w| w.0.0 == i)).map(|w| Slot { arena: w.1.0, offset: 0, len });
         let taken: Vec<usize> = inputs.iter().map(|s| s.arena).collect();
-        let output = allocate(&mut colours, states, &taken, len, i);
+        let output = own.unwrap_or_else(|| allocate(&mut colours, states, &taken, len, i));
         slots[i] = Some(output);
         let weights = node.op.kernel().map(|k| k.weights()).unwrap_or_default();
         launches.push(Launch {

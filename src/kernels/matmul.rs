@@ -14,7 +14,7 @@ pub(crate) struct Mat<'a, T> {
 /// C = A·B, or C += A·B when `accumulate`; A is m×k, B k×n and C m×n with `ldc` elements a row.
 /// One thread, for callers that split their work over rayon, which parallelises what surrounds the product too.
 pub(crate) fn matmul<T: Real>(size: [usize; 3], a: Mat<T>, b: Mat<T>, c: &mut [T], ldc: usize, accumulate: bool) {
-    product(size, a, b, false, c, ldc, accumulate, false);
+    product(size, (a, false), (b, false), c, ldc, accumulate, false);
 }
 
 /// The same on as many threads as rayon has.
@@ -26,20 +26,19 @@ pub(crate) fn matmul_threads<T: Real>(
     ldc: usize,
     accumulate: bool,
 ) {
-    product(size, a, b, false, c, ldc, accumulate, true);
+    product(size, (a, false), (b, false), c, ldc, accumulate, true);
 }
 
 /// C = A·Bᵀ on one thread: the same with B given as n×k.
 pub(crate) fn matmul_transposed<T: Real>(size: [usize; 3], a: Mat<T>, b: Mat<T>, c: &mut [T], ldc: usize) {
-    product(size, a, b, true, c, ldc, false, false);
+    product(size, (a, false), (b, true), c, ldc, false, false);
 }
 
-#[allow(clippy::too_many_arguments)]
-fn product<T: Real>(
+/// C = A·B with each matrix as it is or, with its flag, given as its transpose; `threads`: on as many as rayon has.
+pub(crate) fn product<T: Real>(
     [m, n, k]: [usize; 3],
-    a: Mat<T>,
-    b: Mat<T>,
-    transposed: bool,
+    (a, a_transposed): (Mat<T>, bool),
+    (b, b_transposed): (Mat<T>, bool),
     c: &mut [T],
     ldc: usize,
     accumulate: bool,
@@ -48,16 +47,18 @@ fn product<T: Real>(
     if m == 0 || n == 0 || k == 0 {
         return;
     }
-    let (b_rows, b_cols) = if transposed { (n, k) } else { (k, n) };
+    let (a_rows, a_cols) = if a_transposed { (k, m) } else { (m, k) };
+    let (b_rows, b_cols) = if b_transposed { (n, k) } else { (k, n) };
     // Not a debug assertion: the safety of the call below rests on it.
     assert!(
-        (m - 1) * a.stride + k <= a.data.len()
+        (a_rows - 1) * a.stride + a_cols <= a.data.len()
             && (b_rows - 1) * b.stride + b_cols <= b.data.len()
             && (m - 1) * ldc + n <= c.len()
             && n <= ldc,
         "matmul {m}x{n}x{k} is out of its slices"
     );
-    let (b_cs, b_rs) = if transposed { (b.stride as isize, 1) } else { (1, b.stride as isize) };
+    let strides = |stride: usize, transposed| if transposed { (stride as isize, 1) } else { (1, stride as isize) };
+    let ((a_cs, a_rs), (b_cs, b_rs)) = (strides(a.stride, a_transposed), strides(b.stride, b_transposed));
     // SAFETY: the furthest element of each matrix lies in its slice (checked above); C is borrowed mutably, so
     // it overlaps neither A nor B, and its rows do not overlap one another (n <= ldc). `gemm` looks T up by its
     // type id and knows f32 and f64, the only implementors of `Real`.
@@ -71,8 +72,8 @@ fn product<T: Real>(
             ldc as isize,
             accumulate,
             a.data.as_ptr(),
-            1,
-            a.stride as isize,
+            a_cs,
+            a_rs,
             b.data.as_ptr(),
             b_cs,
             b_rs,

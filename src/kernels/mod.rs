@@ -28,6 +28,7 @@ pub mod simplex;
 mod step_row;
 #[cfg(test)]
 pub mod testing;
+pub mod train;
 pub mod winograd;
 
 pub use op::Op;
@@ -105,6 +106,10 @@ pub trait Kernel {
     fn weights(&self) -> Vec<WeightId> {
         Vec::new()
     }
+    /// Whether it changes its output in place, which then is a state and keeps what it does not write.
+    fn updates(&self) -> bool {
+        false
+    }
     /// Floating-point operations, a multiply-add counted as two.
     fn flops(&self, io: &Io) -> u64 {
         io.output.padded_len() as u64
@@ -115,7 +120,7 @@ pub trait Kernel {
 pub struct Args<'a, T> {
     /// One slice for each input.
     pub inputs: &'a [&'a [T]],
-    /// The output, to be written whole, padding lanes as zeros.
+    /// The output, to be written whole, padding lanes as zeros; with [`Kernel::updates`], what it was.
     pub output: &'a mut [T],
     /// One slice for each weight.
     pub weights: &'a [&'a [T]],

@@ -20,12 +20,24 @@ pub struct Given {
 }
 
 /// Four random words from a 128-bit counter and a 64-bit key (low word first): Philox4x32 with ten rounds.
-pub fn philox4x32_10(mut c: [u32; 4], mut k: [u32; 2]) -> [u32; 4] {
+pub fn philox4x32_10(c: [u32; 4], k: [u32; 2]) -> [u32; 4] {
+    philox_lanes(c.map(|w| [w]), k).map(|[w]| w)
+}
+
+/// The same for L counters at once, word by word, in loops that vectorise.
+#[inline(always)]
+pub(crate) fn philox_lanes<const L: usize>(mut c: [[u32; L]; 4], mut k: [u32; 2]) -> [[u32; L]; 4] {
     for _ in 0..10 {
-        let p0 = 0xD251_1F53 * u64::from(c[0]);
-        let p1 = 0xCD9E_8D57 * u64::from(c[2]);
-        let high = |p: u64| (p >> 32) as u32;
-        c = [high(p1) ^ c[1] ^ k[0], p1 as u32, high(p0) ^ c[3] ^ k[1], p0 as u32];
+        let mut next = [[0; L]; 4];
+        for i in 0..L {
+            let p0 = 0xD251_1F53 * u64::from(c[0][i]);
+            let p1 = 0xCD9E_8D57 * u64::from(c[2][i]);
+            next[0][i] = (p1 >> 32) as u32 ^ c[1][i] ^ k[0];
+            next[1][i] = p1 as u32;
+            next[2][i] = (p0 >> 32) as u32 ^ c[3][i] ^ k[1];
+            next[3][i] = p0 as u32;
+        }
+        c = next;
         k = [k[0].wrapping_add(0x9E37_79B9), k[1].wrapping_add(0xBB67_AE85)];
     }
     c

@@ -1,7 +1,7 @@
 //! The one list of kernels. A new kernel adds its variant here and its two files.
 use super::{
     Args, Kernel, Real, attention, concat, conv, conv_transpose, embedding, linear, neighbours, noise, norm, pointwise,
-    resample, sampler, score, simplex, winograd,
+    resample, sampler, score, simplex, train, winograd,
 };
 
 /// A node's operation, with every choice that is fixed before the shapes are known.
@@ -63,6 +63,24 @@ pub enum Op {
     Blur(score::Blur),
     /// Mean, maximum, minimum.
     Reduce(score::Reduce),
+    /// A minibatch of a table.
+    Gather(train::Gather),
+    /// A random time for each row.
+    Times(train::Times),
+    /// Rows at their times.
+    Diffuse(train::Diffuse),
+    /// A linear layer that is trained, and its gradients.
+    Dense(train::Dense),
+    /// BatchNorm over a minibatch, and its gradients.
+    BatchNorm(train::BatchNorm),
+    /// Dropout.
+    Dropout(train::Dropout),
+    /// An activation's slope.
+    ActGradient(train::ActGradient),
+    /// A loss, or its gradient.
+    Loss(train::Loss),
+    /// A step of Adam.
+    Adam(train::Adam),
 }
 
 impl Op {
@@ -97,6 +115,15 @@ impl Op {
             Op::Residual(k) => k,
             Op::Blur(k) => k,
             Op::Reduce(k) => k,
+            Op::Gather(k) => k,
+            Op::Times(k) => k,
+            Op::Diffuse(k) => k,
+            Op::Dense(k) => k,
+            Op::BatchNorm(k) => k,
+            Op::Dropout(k) => k,
+            Op::ActGradient(k) => k,
+            Op::Loss(k) => k,
+            Op::Adam(k) => k,
         })
     }
     /// Runs the kernel's CPU half.
@@ -130,6 +157,15 @@ impl Op {
             Op::Residual(k) => k.cpu(args),
             Op::Blur(k) => k.cpu(args),
             Op::Reduce(k) => k.cpu(args),
+            Op::Gather(k) => k.cpu(args),
+            Op::Times(k) => k.cpu(args),
+            Op::Diffuse(k) => k.cpu(args),
+            Op::Dense(k) => k.cpu(args),
+            Op::BatchNorm(k) => k.cpu(args),
+            Op::Dropout(k) => k.cpu(args),
+            Op::ActGradient(k) => k.cpu(args),
+            Op::Loss(k) => k.cpu(args),
+            Op::Adam(k) => k.cpu(args),
         }
     }
 }

@@ -1,5 +1,5 @@
 //! One value in, one value out: activations, scaling, addition, copying.
-use super::{Args, Io, Kernel, Real, Shader, Value, grid_1d};
+use super::{Args, Io, Kernel, Real, Shader, Value, grid_1d, widest};
 use crate::{Result, Shape};
 
 /// The activations, as PyTorch defines them.
@@ -127,8 +127,19 @@ impl Map {
     pub fn cpu<T: Real>(&self, a: Args<T>) {
         let (scale, shift) = (T::of(self.scale.into()), T::of(self.shift.into()));
         let (c, cp) = (a.io.output.c, a.io.output.c_pad());
-        for (i, (y, &x)) in a.output.iter_mut().zip(a.inputs[0]).enumerate() {
-            *y = if i % cp < c { scale * self.act.apply(x) + shift } else { T::zero() };
+        a.output.copy_from_slice(a.inputs[0]);
+        if *self == Map::COPY {
+            return;
+        }
+        widest(
+            #[inline(always)]
+            || {
+                self.act.apply_all(a.output);
+                a.output.iter_mut().for_each(|y| *y = scale * *y + shift);
+            },
+        );
+        if c < cp {
+            a.output.chunks_exact_mut(cp).for_each(|row| row[c..].fill(T::zero()));
         }
     }
 }

@@ -53,6 +53,10 @@ pub struct StepRow {
     pub draw: u32,
     /// Third simplex coordinate: the diffusion step's index.
     pub noise_t: i32,
+    /// Adam: the learning rate over the bias correction of the first moment.
+    pub rate: f32,
+    /// Adam: one over the root of the bias correction of the second moment.
+    pub root: f32,
     /// Unused, zero; keeps the struct a multiple of 16 bytes.
-    pub pad: [u32; 4],
+    pub pad: [u32; 2],
 }

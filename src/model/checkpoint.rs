@@ -1,6 +1,7 @@
 //! A safetensors file, memory-mapped and checked, whose tensors are taken by plain key and shape.
 use super::keys::{self, WeightCopy};
 use super::{header, locate::locate};
+use crate::hex::hex;
 use crate::{Error, Result};
 use half::{bf16, f16};
 use safetensors::Dtype;
@@ -118,7 +119,7 @@ impl Checkpoint {
     }
     /// SHA-256 of the whole file, in hexadecimal.
     pub fn sha256(&self) -> String {
-        Sha256::digest(self.bytes.as_slice()).iter().map(|b| format!("{b:02x}")).collect()
+        hex(&Sha256::digest(self.bytes.as_slice()))
     }
 
     /// Checks that a tensor is there with this shape and a dtype that can be weights, without reading it.

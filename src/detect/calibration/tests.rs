@@ -86,9 +86,9 @@ fn files_keep_everything_and_faults_are_named() {
     let path = Calibration::path(dir.path());
     let c = calibration(vec![0.25, 1e-300, 0.1]);
     c.write(&path).unwrap();
-    assert_eq!(Calibration::parse(&path).unwrap(), c);
+    assert_eq!(Calibration::open(&path).unwrap(), c);
     for bad in ["", "{}", &serde_json::to_string(&c).unwrap().replace("\"format\":1", "\"format\":2")] {
         std::fs::write(&path, bad).unwrap();
-        assert!(Calibration::parse(&path).unwrap_err().to_string().contains("calibration.json"));
+        assert!(Calibration::open(&path).unwrap_err().to_string().contains("calibration.json"));
     }
 }

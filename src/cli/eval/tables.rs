@@ -1,0 +1,252 @@
+//! Labelled tables, scored by a fitted model or by a method that is fitted on each.
+use super::Args;
+use crate::cli::dte::{EstimateArgs, TrainingArgs};
+use crate::cli::scoring::interruption;
+use crate::data::{Table, check_writable, read_table};
+use crate::dte::{
+    Evaluation, Model, NEIGHBOURS, NEIGHBOURS_UNSUPERVISED, Protocol, Recipe, Setting, Settings, TablesReport,
+    dataset_name, evaluate, read_published,
+};
+use crate::report::Failure;
+use crate::{Device, Error, Result};
+use clap::ValueEnum;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+
+/// Up to this many rows, all seeds are run.
+const SMALL: usize = 10_000;
+const SEEDS: u32 = 5;
+
+#[derive(clap::Args)]
+#[command(next_help_heading = "Tables")]
+pub(super) struct TableArgs {
+    #[command(flatten)]
+    training: TrainingArgs,
+    /// How rows are drawn: sane (no row on both sides) or paper (to compare with its numbers) [default: sane]
+    #[arg(long, value_enum, value_name = "NAME", conflicts_with = "model", hide_possible_values = true)]
+    protocol: Option<ProtocolName>,
+    /// What is trained on: semi (normal rows only) or unsup (rows as they come) [default: semi]
+    #[arg(long, value_enum, value_name = "NAME", conflicts_with = "model", hide_possible_values = true)]
+    setting: Option<SettingName>,
+    #[command(flatten)]
+    estimate: EstimateArgs,
+    /// Neighbours whose squared distances are averaged (np) [default: 5 for semi, 20 for unsup]
+    #[arg(long, value_name = "K", conflicts_with = "model")]
+    neighbours: Option<usize>,
+    /// Seeds for each table of up to 10 000 rows [default: 5]
+    #[arg(long, value_name = "N", conflicts_with = "model")]
+    seeds: Option<u32>,
+    /// Seeds for each larger table [default: 1]
+    #[arg(long, value_name = "N", conflicts_with = "model")]
+    large_seeds: Option<u32>,
+    /// The label column or array, instead of y or label
+    #[arg(long, value_name = "NAME")]
+    label: Option<String>,
+    /// CSV of published AUROCs in percent to print beside: names first, a column for the method (DTE-NP)
+    #[arg(long, value_name = "CSV")]
+    published: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ProtocolName {
+    Sane,
+    Paper,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum SettingName {
+    Semi,
+    Unsup,
+}
+
+impl TableArgs {
+    /// The first flag given that says nothing about images.
+    pub fn first_given(&self) -> Option<&'static str> {
+        let given = [
+            (self.protocol.is_some(), "--protocol"),
+            (self.setting.is_some(), "--setting"),
+            (self.neighbours.is_some(), "--neighbours"),
+            (self.seeds.is_some(), "--seeds"),
+            (self.large_seeds.is_some(), "--large-seeds"),
+            (self.label.is_some(), "--label"),
+            (self.published.is_some(), "--published"),
+        ];
+        given.into_iter().find(|g| g.0).map(|g| g.1)
+    }
+
+    fn how(&self) -> (Protocol, Setting, usize) {
+        let protocol = match self.protocol {
+            Some(ProtocolName::Paper) => Protocol::Paper,
+            Some(ProtocolName::Sane) | None => Protocol::Sane,
+        };
+        let (setting, neighbours) = match self.setting {
+            Some(SettingName::Unsup) => (Setting::Unsupervised, NEIGHBOURS_UNSUPERVISED),
+            Some(SettingName::Semi) | None => (Setting::Semi, NEIGHBOURS),
+        };
+        (protocol, setting, self.neighbours.unwrap_or(neighbours))
+    }
+}
+
+/// The tables that the dataset is or holds, in the order of their names; none when it is one of images.
+pub(super) fn find(args: &Args) -> Result<Option<Vec<PathBuf>>> {
+    if args.maps.is_some() || !args.dataset.is_dir() {
+        let one = args.maps.is_none() && args.dataset.is_file() && is_table(&args.dataset);
+        return Ok(one.then(|| vec![args.dataset.clone()]));
+    }
+    let listing = std::fs::read_dir(&args.dataset).map_err(|e| Error::io(&args.dataset, e))?;
+    let mut found = Vec::new();
+    for entry in listing {
+        let path = entry.map_err(|e| Error::io(&args.dataset, e))?.path();
+        if path.is_dir() {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name == "test" || crate::eval::is_normal(&name) {
+                return Ok(None);
+            }
+        } else if is_table(&path) && args.tables.published.as_ref() != Some(&path) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok((!found.is_empty()).then_some(found))
+}
+
+/// By ending; a CSV file with a column `path` lists images.
+fn is_table(path: &Path) -> bool {
+    let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    let lists_images = || {
+        let header = csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(path).ok();
+        header.is_some_and(|mut h| h.headers().is_ok_and(|names| names.iter().any(|n| n.eq_ignore_ascii_case("path"))))
+    };
+    match &*ending {
+        "npz" | "npy" | "parquet" => true,
+        "csv" => !lists_images(),
+        _ => false,
+    }
+}
+
+/// What scores the tables.
+enum Way {
+    Fitted(Model),
+    Fit(Protocol, Setting, Settings),
+}
+
+pub(super) fn run(args: &Args, paths: &[PathBuf]) -> Result<ExitCode> {
+    let (way, mut source) = way(args)?;
+    let method = match &way {
+        Way::Fitted(model) => model.method,
+        Way::Fit(_, _, settings) => settings.method,
+    };
+    let published = args.tables.published.as_ref().map(|p| read_published(p, method.name())).transpose()?;
+    let published: HashMap<String, f64> = published.unwrap_or_default();
+    check_writable(&args.out)?;
+    let device = args.scoring.device.open()?;
+    source["method"] = method.name().into();
+    source["device"] = device.name().into();
+    let mut report = TablesReport::new(&args.dataset, source, paths.len() == 1);
+    let stop = interruption();
+    say(args, &crate::dte::COLUMNS.map(String::from));
+    let mut interrupted = false;
+    for path in paths {
+        let name = dataset_name(path);
+        match one(args, &way, &device, path, &name, || !stop.load(Ordering::SeqCst)) {
+            Ok(mut set) => {
+                set.published = published.get(&name).map(|p| p / 100.0);
+                say(args, &TablesReport::cells(&set));
+                report.add(set);
+            }
+            Err(Error::Interrupted) => interrupted = true,
+            Err(e) => {
+                eprintln!("error: {e}");
+                report.failures.push(Failure { path: path.clone(), error: e.to_string() });
+            }
+        }
+        // What is done is never lost.
+        report.write(&args.out)?;
+        if interrupted || stop.load(Ordering::SeqCst) {
+            return Err(Error::Interrupted);
+        }
+    }
+    if report.sets.len() > 1 {
+        say(args, &report.mean_cells());
+    }
+    if args.json {
+        print!("{}", report.json()?);
+    } else {
+        let (all, failed) = (report.sets.len(), report.failures.len());
+        println!("{all} tables, {failed} failed; report in {}", args.out.join("eval.html").display());
+    }
+    Ok(ExitCode::from(if report.failures.is_empty() { 0 } else { 2 }))
+}
+
+/// The fitted model that was named, or a method with its settings, each with what the report says of it.
+fn way(args: &Args) -> Result<(Way, serde_json::Value)> {
+    let t = &args.tables;
+    if let Some(folder) = &args.model.model {
+        return Ok((
+            Way::Fitted(Model::open(folder)?),
+            serde_json::json!({ "model": folder, "seed": args.scoring.seed }),
+        ));
+    }
+    let (protocol, setting, neighbours) = t.how();
+    let batch = args.scoring.batch.map_or(Recipe::default().batch, usize::from);
+    let settings = t.training.settings(neighbours, batch, t.estimate.get(), 0);
+    let setting_name = match setting {
+        Setting::Semi => "semi",
+        Setting::Unsupervised => "unsup",
+    };
+    let protocol_name = match protocol {
+        Protocol::Sane => "sane",
+        Protocol::Paper => "paper",
+    };
+    let np = settings.method == crate::dte::Method::Np;
+    let mut source = serde_json::json!({ "protocol": protocol_name, "setting": setting_name });
+    match np {
+        true => source["neighbours"] = neighbours.into(),
+        false => {
+            let recipe = &settings.recipe;
+            source["training"] = serde_json::json!({
+                "epochs": recipe.epochs, "max_steps": recipe.max_steps, "batch": recipe.batch, "rate": recipe.rate,
+            });
+        }
+    }
+    Ok((Way::Fit(protocol, setting, settings), source))
+}
+
+fn one(
+    args: &Args,
+    way: &Way,
+    device: &Device,
+    path: &Path,
+    name: &str,
+    go_on: impl Fn() -> bool,
+) -> Result<Evaluation> {
+    let t = &args.tables;
+    let table: Table = read_table(path, t.label.as_deref())?;
+    let done = match way {
+        Way::Fit(protocol, setting, settings) => {
+            let small = table.rows() <= SMALL;
+            let seeds = if small { t.seeds.unwrap_or(SEEDS) } else { t.large_seeds.unwrap_or(1) };
+            evaluate(device, (name, &table), (*protocol, *setting), settings, seeds, go_on)
+        }
+        Way::Fitted(model) => (|| {
+            let unlabelled = || Error::Invalid("the table has no labels to evaluate with".into());
+            let labels = table.labels.clone().ok_or_else(unlabelled)?;
+            let seed = args.scoring.seed;
+            let seed = u32::try_from(seed).map_err(|_| Error::Invalid(format!("--seed {seed} has over 32 bits")))?;
+            let scores = device.drive(model.score(device, &table, t.estimate.get(), seed))?;
+            Evaluation::new(name, &table, &[(scores, labels)])
+        })(),
+    };
+    done.map_err(|e| match e {
+        Error::Invalid(fault) => Error::file(path, fault),
+        other => other,
+    })
+}
+
+/// A row as it comes: on the standard error where the standard output is for JSON.
+fn say(args: &Args, cells: &[String; 12]) {
+    let line = format!("| {} |", cells.join(" | "));
+    if args.json { eprintln!("{line}") } else { println!("{line}") }
+}

@@ -1,0 +1,197 @@
+//! Training: the one place where weights change. A step draws a minibatch, diffuses its rows to random times, and runs the
+//! network, its loss's gradient and Adam, as one section of a graph on any device.
+mod backward;
+mod layers;
+#[cfg(test)]
+mod tests;
+
+use super::RandomState;
+use super::networks::{Kind, Network, Part, inverse_gamma_shape, schedule};
+use crate::diffusion::Schedule;
+use crate::graph::{Graph, NodeId, SectionId, StateId};
+use crate::kernels::noise::Gaussian;
+use crate::kernels::train::{Adam, Diffuse, Gather, Loss, LossKind, Times};
+use crate::kernels::{Op, StepRow};
+use crate::{Device, Error, Result, Shape, Tensor};
+use backward::backward;
+use layers::{Layers, Parameter};
+
+/// How a network is trained. The defaults are the paper's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Recipe {
+    /// Passes over the rows.
+    pub epochs: usize,
+    /// Ends earlier after this many steps of Adam.
+    pub max_steps: usize,
+    /// Rows of a step.
+    pub batch: usize,
+    /// Learning rate.
+    pub rate: f64,
+    /// L2 penalty (added to the gradient).
+    pub decay: f32,
+    /// Decides weights, order and noise.
+    pub seed: u32,
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Recipe { epochs: 400, max_steps: usize::MAX, batch: 64, rate: 1e-4, decay: 5e-4, seed: 0 }
+    }
+}
+
+/// The baseline stops after this epoch, when an epoch's loss is above that of [`PATIENCE`] epochs before.
+const STOP_AFTER: usize = 50;
+const PATIENCE: usize = 39;
+
+/// A training step as a graph.
+struct Step {
+    graph: Graph,
+    rows: StateId,
+    order: StateId,
+    /// Sum of each row's losses.
+    loss: StateId,
+    section: SectionId,
+    parameters: Vec<Parameter>,
+}
+
+impl Step {
+    fn new(kind: Kind, count: usize, columns: usize, recipe: &Recipe) -> Result<Step> {
+        let b = recipe.batch;
+        let mut g = Graph::new();
+        let rows = g.state("rows", Shape::new(count, 1, 1, columns));
+        let order = g.state("order", Shape::new(1, 1, 1, count));
+        let loss = g.state("loss", Shape::new(b, 1, 1, 1));
+        let section = g.section("step");
+        let (all, places) = (g.read(rows), g.read(order));
+        let x0 = g.push("minibatch", Op::Gather(Gather { batch: b }), &[all, places])?;
+        let shape = g.shape(x0);
+        let noise = g.push("noise", Op::Gaussian(Gaussian { shape, stream: 0 }), &[])?;
+        let levels = schedule(kind)?;
+        let steps = levels.steps();
+        let t = g.push("times", Op::Times(Times { batch: b, steps, stream: 1 }), &[])?;
+        let table = g.weight("schedule", table(kind, &levels));
+        let x = g.push("diffuse", Op::Diffuse(Diffuse { steps, schedule: table }), &[x0, noise, t])?;
+        let mut layers = Layers { g: &mut g, parameters: Vec::new(), stream: 1 };
+        let output = layers.network(kind, x, t)?;
+        let parameters = layers.parameters;
+        let (kind, goal) = loss_of(&mut g, kind, &levels, columns, [t, noise])?;
+        let one = g.push("loss", Op::Loss(Loss { kind, gradient: false }), &[output, goal])?;
+        let sum = g.read(loss);
+        let sum = g.add("losses", sum, one)?;
+        g.write(loss, sum)?;
+        let gradient = g.push("loss (gradient)", Op::Loss(Loss { kind, gradient: true }), &[output, goal])?;
+        for (state, gradient) in backward(&mut g, output, gradient)? {
+            let adam = g.push("adam", Op::Adam(Adam { decay: recipe.decay }), &[gradient])?;
+            g.write(state, adam)?;
+        }
+        Ok(Step { graph: g, rows, order, loss, section, parameters })
+    }
+}
+
+/// (signal, noise, 0, 0) for each time. Time estimation adds the noise and leaves the signal as it is.
+fn table(kind: Kind, levels: &Schedule) -> Vec<f32> {
+    let row = |a: &f64| {
+        let signal = if kind == Kind::Residual { a.sqrt() } else { 1.0 };
+        [signal as f32, (1.0 - a).sqrt() as f32, 0.0, 0.0]
+    };
+    levels.alpha_bars.iter().flat_map(row).collect()
+}
+
+fn loss_of(
+    g: &mut Graph,
+    kind: Kind,
+    levels: &Schedule,
+    columns: usize,
+    [t, noise]: [NodeId; 2],
+) -> Result<(LossKind, NodeId)> {
+    let steps = levels.steps();
+    Ok(match kind {
+        Kind::Categorical => (LossKind::Categorical { steps }, t),
+        Kind::InverseGamma => {
+            let variances: Vec<f32> = levels.alpha_bars.iter().map(|a| (1.0 - a) as f32).collect();
+            let variances = g.vector("variances", &variances);
+            (LossKind::InverseGamma { shape: inverse_gamma_shape(columns)?, steps, variances }, t)
+        }
+        Kind::Residual => (LossKind::MeanSquare, noise),
+    })
+}
+
+/// Trains a network on standardised rows, `columns` values each. `progress` hears after each epoch how many there were and the
+/// epoch's mean loss, and answers whether to go on.
+/// # Errors
+/// [`Error::Invalid`] without a whole row, for settings out of range, or when the loss is no number any more;
+/// [`Error::Interrupted`]; whatever the device reports.
+pub async fn train(
+    device: &Device,
+    kind: Kind,
+    (rows, columns): (&[f32], usize),
+    recipe: &Recipe,
+    mut progress: impl FnMut(usize, f64) -> bool,
+) -> Result<Network> {
+    let positive = recipe.epochs > 0 && recipe.batch > 0 && recipe.max_steps > 0;
+    if !positive || !(recipe.rate > 0.0 && recipe.rate.is_finite()) {
+        let fault = "training needs at least one epoch, one step, one row in a batch and a positive learning rate";
+        return Err(Error::Invalid(fault.into()));
+    }
+    if columns == 0 || rows.is_empty() || !rows.len().is_multiple_of(columns) {
+        return Err(Error::Invalid(format!("{} values do not make rows of {columns} columns", rows.len())));
+    }
+    let count = rows.len() / columns;
+    let step = Step::new(kind, count, columns, recipe)?;
+    // The baseline leaves out what does not fill a minibatch.
+    let whole = if kind == Kind::Residual { count / recipe.batch } else { count.div_ceil(recipe.batch) };
+    let batches = whole.max(1);
+    let mut session = device.session(&step.graph, batches).await?;
+    session.upload(step.rows, &Tensor::new(Shape::new(count, 1, 1, columns), rows.to_vec())?)?;
+    let shape = |s: StateId| step.graph.states[s.0].shape;
+    for (i, p) in step.parameters.iter().enumerate() {
+        session.upload(p.state, &p.initial(shape(p.state), recipe.seed.into(), i as u32))?;
+        if let Some(r) = p.running {
+            let mut start = Tensor::zeros(shape(r));
+            start.data[shape(r).c..].fill(1.0);
+            session.upload(r, &start)?;
+        }
+    }
+    let mut random = RandomState::new(recipe.seed);
+    let (mut done, mut losses) = (0, Vec::new());
+    for epoch in 0..recipe.epochs {
+        let now = batches.min(recipe.max_steps - done);
+        let order: Vec<f32> = random.permutation(count).into_iter().map(|i| i as f32).collect();
+        session.upload(step.order, &Tensor::new(shape(step.order), order)?)?;
+        let row = |i: usize| StepRow {
+            seed_lo: recipe.seed,
+            seed_hi: epoch as u32,
+            draw: i as u32,
+            ..StepRow::adam((done + i) as u64, recipe.rate)
+        };
+        session.set_steps(&(0..now).map(row).collect::<Vec<_>>())?;
+        session.upload(step.loss, &Tensor::zeros(shape(step.loss)))?;
+        let launches: Vec<_> = (0..now).map(|i| (step.section, i)).collect();
+        session.run(&launches, |_| true).await?;
+        done += now;
+        let sum: f64 = session.read(step.loss).await?.data.iter().map(|&v| f64::from(v)).sum();
+        let loss = sum / (now * recipe.batch) as f64;
+        if !loss.is_finite() {
+            return Err(Error::Invalid(format!("the loss is no number any more in epoch {epoch}: use a lower rate")));
+        }
+        losses.push(loss);
+        if !progress(epoch + 1, loss) {
+            return Err(Error::Interrupted);
+        }
+        let rising = kind == Kind::Residual && epoch >= STOP_AFTER && loss > losses[epoch - PATIENCE];
+        if rising || done >= recipe.max_steps {
+            break;
+        }
+    }
+    let mut parts = Vec::new();
+    for p in &step.parameters {
+        let mut values = session.read(p.state).await?.data;
+        values.truncate(values.len() / 3);
+        let running = match p.running {
+            Some(r) => Some(session.read(r).await?.data),
+            None => None,
+        };
+        parts.push(Part { name: p.name.clone(), columns: shape(p.state).c, values, running });
+    }
+    Network::new(kind, columns, parts)
+}

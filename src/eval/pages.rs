@@ -1,0 +1,56 @@
+//! What the reports of evaluations have in common: the files, the drawings and the tables.
+use super::Curve;
+use crate::Result;
+use crate::data::write_bytes;
+use crate::report::{curve_plot, escape, score_histogram, standalone};
+use std::fmt::Write;
+use std::path::Path;
+
+/// A drawing's file, its title and its SVG, which is empty where there is nothing to draw.
+pub(crate) type Drawing = (&'static str, &'static str, String);
+
+/// Writes `eval.json`, `eval.md`, `eval.html` and the drawings.
+/// # Errors
+/// [`crate::Error::Io`] when a file cannot be written.
+pub(crate) fn write_pages(folder: &Path, [json, md, html]: [String; 3], drawings: &[Drawing]) -> Result<()> {
+    for (name, text) in [("eval.json", json), ("eval.md", md), ("eval.html", html)] {
+        write_bytes(&folder.join(name), text.as_bytes())?;
+    }
+    for (name, _, svg) in drawings.iter().filter(|d| !d.2.is_empty()) {
+        write_bytes(&folder.join(name), standalone(svg).as_bytes())?;
+    }
+    Ok(())
+}
+
+/// ROC and precision-recall curves by name, and the histogram of scores (true: anomalous).
+pub(crate) fn drawings(curves: &[(&str, &Curve)], scores: &[(f64, bool)]) -> [Drawing; 3] {
+    let roc: Vec<_> = curves.iter().map(|(name, c)| (*name, &c.roc[..])).collect();
+    let pr: Vec<_> = curves.iter().map(|(name, c)| (*name, &c.precision_recall[..])).collect();
+    let axes = ["false-positive rate", "true-positive rate"];
+    [
+        ("roc.svg", "ROC", curve_plot("ROC curve", axes, &roc)),
+        ("pr.svg", "Precision and recall", curve_plot("Precision-recall curve", ["recall", "precision"], &pr)),
+        ("histogram.svg", "Scores", score_histogram(scores, None)),
+    ]
+}
+
+/// The drawings in a page.
+pub(crate) fn drawing_sections(drawings: &[Drawing]) -> String {
+    let shown = drawings.iter().filter(|d| !d.2.is_empty());
+    shown.map(|(_, title, svg)| format!("<section><h2>{title}</h2>{svg}</section>")).collect()
+}
+
+/// Four digits after the point.
+pub(crate) fn fixed(value: Option<f64>) -> String {
+    value.map_or("–".into(), |v| format!("{v:.4}"))
+}
+
+/// A table in HTML.
+pub(crate) fn table<const N: usize>(head: &[&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+    let cell = |tag: &str, text: &str| format!("<{tag}>{}</{tag}>", escape(text));
+    let mut out = format!("<table><tr>{}</tr>", head.iter().map(|h| cell("th", h)).collect::<String>());
+    for row in rows {
+        let _ = write!(out, "<tr>{}</tr>", row.iter().map(|c| cell("td", c)).collect::<String>());
+    }
+    out + "</table>"
+}
