@@ -10,8 +10,8 @@ It runs the model's own detection, shortened to a few steps and runs, on one pic
     map             (1, 1, H, W), float32: residual and blur
 
 and, as metadata, the settings (`detector`, the text of a detector.json) and `seed`. Nothing here is computed by Residua:
-the network is unet.py's on the stored weights, the noise simplex.py's, and the chain, the residual and the blur are below.
-(simplex.py sums a few lattice points that the published noise drops, so an exact device is still about 1e-10 away in NMSE.)
+the network is unet.py's on the stored weights, the noise that of the package `opensimplex` (0.4), which is the published one to
+the last digit, and the chain, the residual and the blur are below.
 
 A fingerprint is 67 float64 numbers: how many values the layer has, their mean, their root mean square, and the values at the
 64 places (i * 2654435761) mod count of the (N, C, H, W) order. Normalisations are kept as the factor and the summand of each
@@ -24,6 +24,7 @@ import os
 import numpy as np
 import torch
 import torch.nn.functional as F
+from opensimplex import internals
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -98,6 +99,17 @@ def sheet_seeds(seed, count):
     return out
 
 
+def field(seed, height, width, t, octaves, persistence, frequency):
+    """One sheet (height, width) of AnoDDPM's noise at step t."""
+    perm = simplex.permutations([seed])[0]
+    gradients, out = perm % 24 * 3, np.zeros((height, width))
+    for octave in range(octaves):
+        k = 2.0 ** octave / frequency
+        out += persistence ** octave * np.array([[internals._noise3(c * k, r * k, t * k, perm, gradients)
+                                                  for c in range(width)] for r in range(height)])
+    return out
+
+
 def timesteps(det):
     """From lambda - 1 down to 0, evenly, halves rounded up."""
     top, gaps = det["lambda"] - 1, det["sampler"]["steps"] - 1
@@ -111,8 +123,7 @@ def chain(model, x, det, seed, keep):
     seeds, mean = sheet_seeds(seed, det["runs"] * c), torch.zeros_like(x)
     for run in range(det["runs"]):
         hear = keep if run == 0 else lambda *_: None
-        field = simplex.fields(seeds[run * c:][:c], *x.shape[2:], list_[0], **options)
-        z = torch.from_numpy(field)[None]
+        z = torch.from_numpy(np.stack([field(s, *x.shape[2:], list_[0], **options) for s in seeds[run * c:][:c]]))[None]
         hear("start/noise", z)
         now = bars[list_[0]].sqrt() * x + (1 - bars[list_[0]]).sqrt() * z
         hear("start/noising", now)

@@ -18,7 +18,7 @@ use serde::Serialize;
 
 /// How far a layer is from a truth; both null in JSON when they are no numbers.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Error {
+pub(crate) struct Difference {
     /// |out − ref|² / |ref|²
     pub nmse: f64,
     /// The largest |out − ref|; of a fingerprint, among the values kept.
@@ -37,10 +37,10 @@ pub(crate) struct Layer {
     /// (N,C,H,W).
     pub shape: [usize; 4],
     /// Against the kernel's CPU half in f64, all values.
-    pub truth: Error,
+    pub truth: Difference,
     /// Against what was recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub recorded: Option<Error>,
+    pub recorded: Option<Difference>,
     /// The largest NMSE that passes.
     pub tolerance: f64,
     /// On the device alone, where it can tell.
@@ -85,7 +85,7 @@ pub(crate) async fn examine(
                 return;
             }
         };
-        let error = |(nmse, worst)| Error { nmse, worst };
+        let error = |(nmse, worst)| Difference { nmse, worst };
         let mut layer = Layer {
             section: name.clone(),
             name: launch.name.clone(),

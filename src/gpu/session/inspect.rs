@@ -23,7 +23,7 @@ impl Session {
     /// Runs some launches of a section with a row of the step table, those before them having run, and reads each one's
     /// output back, in device layout, out of the arena where the next ones will look for it.
     /// # Errors
-    /// [`Error::Device`] when the device is lost or has no room for the outputs.
+    /// [`crate::Error::Device`] when the device is lost or has no room for the outputs.
     pub async fn run_launches(&self, section: SectionId, row: usize, range: Range<usize>) -> Result<Vec<Vec<f32>>> {
         let launches = &self.plan.sections[section.0][range.clone()];
         let bytes: u64 = launches.iter().map(|l| 4 * l.output.len as u64).sum();
@@ -54,7 +54,7 @@ impl Session {
     }
     /// Runs a section with a timestamp before and after every launch.
     /// # Errors
-    /// [`Error::Device`] when the device has no timestamps inside encoders.
+    /// [`crate::Error::Device`] when the device has no timestamps inside encoders.
     pub async fn profile(&self, section: SectionId, row: usize) -> Result<Vec<Timing>> {
         let launches = &self.sections[section.0];
         let wanted = wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS;
