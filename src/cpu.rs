@@ -38,33 +38,38 @@ impl<T: Real> Session<T> {
     }
     /// Runs a section once with a step's values.
     pub fn run(&mut self, section: SectionId, step: &StepRow) {
-        self.run_watched(section, step, |_| {});
+        for launch in 0..self.launches(section).len() {
+            self.run_launch(section, launch, step);
+        }
     }
     /// Runs a section once and tells how long each launch took.
     pub fn profile(&mut self, section: SectionId, step: &StepRow) -> Vec<Timing> {
         let mut timings = Vec::new();
-        let mut last = Instant::now();
-        self.run_watched(section, step, |launch| {
-            let nanoseconds = last.elapsed().as_secs_f64() * 1e9;
-            let kernel = launch.op.kernel().map_or_else(String::new, |k| k.shader(&launch.io).label);
-            timings.push(Timing { kernel, node: launch.name.clone(), nanoseconds });
-            last = Instant::now();
-        });
+        for i in 0..self.launches(section).len() {
+            let start = Instant::now();
+            self.run_launch(section, i, step);
+            let nanoseconds = start.elapsed().as_secs_f64() * 1e9;
+            let launch = &self.launches(section)[i];
+            timings.push(Timing { kernel: launch.kernel(), node: launch.name.clone(), nanoseconds });
+        }
         timings
     }
-    /// `done` hears of each launch when it is finished.
-    fn run_watched(&mut self, section: SectionId, step: &StepRow, mut done: impl FnMut(&Launch)) {
-        for launch in &self.plan.sections[section.0] {
-            // No launch reads the arena it writes, so taking it out leaves the inputs borrowable.
-            let Slot { arena, offset, len } = launch.output;
-            let mut out = std::mem::take(&mut self.arenas[arena]);
-            let inputs: Vec<&[T]> =
-                launch.inputs.iter().map(|s| &self.arenas[s.arena][s.offset..s.offset + s.len]).collect();
-            let weights: Vec<&[T]> = launch.weights.iter().map(|w| &self.weights[w.0][..]).collect();
-            let output = &mut out[offset..offset + len];
-            launch.op.run_cpu(Args { inputs: &inputs, output, weights: &weights, io: &launch.io, step });
-            self.arenas[arena] = out;
-            done(launch);
-        }
+    /// The launches of a section, in the order they run.
+    pub fn launches(&self, section: SectionId) -> &[Launch] {
+        &self.plan.sections[section.0]
+    }
+    /// Runs one launch of a section, those before it having run, and shows its output in device layout.
+    pub fn run_launch(&mut self, section: SectionId, launch: usize, step: &StepRow) -> &[T] {
+        let launch = &self.plan.sections[section.0][launch];
+        // No launch reads the arena it writes, so taking it out leaves the inputs borrowable.
+        let Slot { arena, offset, len } = launch.output;
+        let mut out = std::mem::take(&mut self.arenas[arena]);
+        let inputs: Vec<&[T]> =
+            launch.inputs.iter().map(|s| &self.arenas[s.arena][s.offset..s.offset + s.len]).collect();
+        let weights: Vec<&[T]> = launch.weights.iter().map(|w| &self.weights[w.0][..]).collect();
+        let output = &mut out[offset..offset + len];
+        launch.op.run_cpu(Args { inputs: &inputs, output, weights: &weights, io: &launch.io, step });
+        self.arenas[arena] = out;
+        &self.arenas[arena][offset..offset + len]
     }
 }

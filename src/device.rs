@@ -1,7 +1,8 @@
 //! Where a graph runs: a GPU through wgpu, or this machine's processor.
-use crate::graph::{Fusion, Graph, SectionId, StateId, fuse, lower, lower_cpu};
+use crate::graph::{Fusion, Graph, Launch, SectionId, StateId, fuse, lower, lower_cpu};
 use crate::kernels::StepRow;
 use crate::{Error, Result, Shape, Tensor, cpu, gpu};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A GPU, or the processor.
@@ -52,11 +53,16 @@ impl Device {
     /// # Errors
     /// [`Error::Device`], [`Error::Shader`].
     pub async fn session(&self, graph: &Graph, max_steps: usize) -> Result<Session> {
-        let optimised = self.optimise(graph);
-        let shapes = graph.states.iter().map(|s| s.shape).collect();
+        self.session_as_is(&self.optimise(graph), max_steps).await
+    }
+    /// The same for a graph that is already as this device shall run it.
+    /// # Errors
+    /// As [`Device::session`].
+    pub async fn session_as_is(&self, optimised: &Graph, max_steps: usize) -> Result<Session> {
+        let shapes = optimised.states.iter().map(|s| s.shape).collect();
         let inner = match self {
-            Device::Cpu => Inner::Cpu(Box::new(cpu::Session::new(&optimised)), Vec::new()),
-            Device::Gpu(g) => Inner::Gpu(gpu::Session::new(g.clone(), &optimised, max_steps).await?),
+            Device::Cpu => Inner::Cpu(Box::new(cpu::Session::new(optimised)), Vec::new()),
+            Device::Gpu(g) => Inner::Gpu(gpu::Session::new(g.clone(), optimised, max_steps).await?),
         };
         Ok(Session { inner, shapes })
     }
@@ -149,6 +155,26 @@ impl Session {
                 Ok(s.profile(section, step))
             }
             Inner::Gpu(s) => s.profile(section, row).await,
+        }
+    }
+    /// The launches of a section as they run here, in their order.
+    pub fn launches(&self, section: SectionId) -> &[Launch] {
+        match &self.inner {
+            Inner::Cpu(s, _) => s.launches(section),
+            Inner::Gpu(s) => s.launches(section),
+        }
+    }
+    /// Runs some launches of a section with a row of the step table, those before them having run, and returns each one's
+    /// output in device layout (padded NHWC).
+    /// # Errors
+    /// [`Error::Device`] when the device is lost or has no room to read them back; [`Error::Invalid`] without such a row.
+    pub async fn run_launches(&mut self, section: SectionId, row: usize, range: Range<usize>) -> Result<Vec<Vec<f32>>> {
+        match &mut self.inner {
+            Inner::Cpu(s, rows) => {
+                let step = rows.get(row).ok_or_else(|| Error::Invalid(format!("there is no step row {row}")))?;
+                Ok(range.map(|i| s.run_launch(section, i, step).to_vec()).collect())
+            }
+            Inner::Gpu(s) => s.run_launches(section, row, range).await,
         }
     }
     /// Reads a state back.

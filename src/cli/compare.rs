@@ -1,13 +1,14 @@
 //! `residua compare`: runs goldens and holds the results to what the original made.
 //!
-//! A golden is a folder with `config.json` and `io.safetensors`: a network (with its `model.safetensors`), a UNet or a ResNet, or a chain
-//! (whose `model` lies beside the folder of chains, or beside the chain). A folder of folders stands for all goldens
-//! below it. Goldens of systems that Residua does not compute are listed; they are an error only when they were named
-//! one by one, or when nothing else was there.
+//! A golden is a folder with `config.json` and `io.safetensors`: a network, UNet or ResNet (with its `model.safetensors`), or
+//! a chain (whose `model` lies beside the folder of chains, or beside the chain). A folder of folders stands for all goldens
+//! below it. `--dump-layers` looks into the networks layer by layer. Goldens of systems that Residua does not compute are
+//! listed; they are an error only when they were named one by one, or when nothing else was there.
 use super::DeviceArgs;
+use super::layers::{self, Layer};
+use super::measure::Deviation;
 use crate::{Error, Result};
-use golden::Golden;
-use measure::Deviation;
+use golden::{Golden, Kind};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,10 +16,7 @@ use std::time::Instant;
 
 mod anoddpm;
 mod chain;
-mod features;
 mod golden;
-mod io;
-mod measure;
 mod network;
 mod schedule;
 
@@ -32,6 +30,9 @@ pub(super) struct Args {
     /// Largest NMSE that passes, instead of 1e-9 for networks and 1e-6 for chains
     #[arg(long, value_name = "NMSE", value_parser = tolerance)]
     tolerance: Option<f64>,
+    /// Hold every layer of the networks, as it runs on the device, to the same in f64, and mark the first wrong one
+    #[arg(long)]
+    dump_layers: bool,
     /// Print one JSON object instead of a table
     #[arg(long)]
     json: bool,
@@ -59,6 +60,12 @@ struct Record {
     folder: PathBuf,
     status: Status,
     outputs: Vec<Deviation>,
+    /// Of a network, when they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    layers: Option<Vec<Layer>>,
+    /// The first layer beyond tolerance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_wrong_layer: Option<String>,
     seconds: f64,
     /// The error, or what kind of golden is not supported.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,7 +110,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let mut records = Vec::new();
     for (folder, named) in &found {
         let start = Instant::now();
-        let mut record = one(folder, &device, args.tolerance);
+        let mut record = one(folder, &device, args);
         (record.seconds, record.named) = (start.elapsed().as_secs_f64(), *named);
         if !args.json {
             record.print(width);
@@ -134,18 +141,27 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     })
 }
 
-fn one(folder: &Path, device: &crate::Device, tolerance: Option<f64>) -> Record {
-    let outcome = Golden::open(folder, tolerance).and_then(|golden| match golden.kind()? {
-        Ok(kind) => golden.run(kind, device).map(Ok),
-        Err(other) => Ok(Err(other)),
+fn one(folder: &Path, device: &crate::Device, args: &Args) -> Record {
+    let outcome = Golden::open(folder, args.tolerance).and_then(|golden| {
+        let kind = match golden.kind()? {
+            Ok(kind) => kind,
+            Err(other) => return Ok(Err(other)),
+        };
+        let dump = args.dump_layers && matches!(kind, Kind::Network | Kind::Features);
+        let layers = dump.then(|| network::layers(&golden, kind, device)).transpose()?;
+        Ok(Ok((golden.run(kind, device)?, layers)))
     });
-    let (status, outputs, message) = match outcome {
-        Ok(Ok(outputs)) if outputs.iter().all(|d| d.ok) => (Status::Ok, outputs, None),
-        Ok(Ok(outputs)) => (Status::Fail, outputs, None),
-        Ok(Err(other)) => (Status::Unsupported, Vec::new(), Some(other)),
-        Err(e) => (Status::Error, Vec::new(), Some(e.to_string())),
+    let (status, outputs, layers, message) = match outcome {
+        Ok(Ok((outputs, layers))) => {
+            let ok = outputs.iter().all(|d| d.ok) && layers.iter().flatten().all(|l| l.ok);
+            (if ok { Status::Ok } else { Status::Fail }, outputs, layers, None)
+        }
+        Ok(Err(other)) => (Status::Unsupported, Vec::new(), None, Some(other)),
+        Err(e) => (Status::Error, Vec::new(), None, Some(e.to_string())),
     };
-    Record { name: name(folder), folder: folder.to_owned(), status, outputs, seconds: 0.0, message, named: false }
+    let first_wrong_layer = layers.as_deref().and_then(layers::first_wrong).map(|l| l.name.clone());
+    let (name, folder) = (name(folder), folder.to_owned());
+    Record { name, folder, status, outputs, layers, first_wrong_layer, seconds: 0.0, message, named: false }
 }
 
 impl Record {
@@ -156,6 +172,9 @@ impl Record {
             let verdict = if d.ok { "ok" } else { "FAIL" };
             let Deviation { output, nmse, worst, tolerance, .. } = d;
             println!("{name:width$}  {output:13}  {nmse:9.2e}  {worst:9.2e}  {tolerance:9.0e}  {verdict:6}  {seconds}");
+        }
+        if let Some(layers) = &self.layers {
+            layers::print(layers);
         }
         let message = self.message.as_deref().unwrap_or_default();
         match self.status {

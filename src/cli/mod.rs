@@ -13,11 +13,15 @@ mod dte;
 mod eval;
 mod inspect;
 mod items;
+mod layers;
+mod measure;
 mod model_args;
 mod network;
 mod rescore;
 mod scoring;
+mod selftest;
 mod shaders;
+mod tensors;
 mod threshold_args;
 
 /// What every command that opens a checkpoint lets the user say about it.
@@ -113,13 +117,15 @@ enum Command {
     Devices(devices::Args),
     /// Run golden folders and hold the results to theirs
     Compare(compare::Args),
+    /// Tell whether this device computes what the originals compute
+    Selftest(selftest::Args),
     /// Time the kernels of a model one by one
     Bench(bench::Args),
     /// Write out every specialised shader that a model would run
     Shaders(shaders::Args),
 }
 
-/// Runs the command line of this process: 0 when all went well, 1 when `--gate` or `compare` found something, 2 on errors.
+/// Runs the command line of this process: 0 when all went well, 1 when `--gate`, `compare` or `selftest` found something, 2 on errors.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let level = match cli.verbose {
@@ -144,6 +150,7 @@ pub fn main() -> ExitCode {
         Some(Command::Inspect(a)) => inspect::run(&a),
         Some(Command::Devices(a)) => devices::run(&a),
         Some(Command::Compare(a)) => compare::run(&a),
+        Some(Command::Selftest(a)) => selftest::run(&a),
         Some(Command::Bench(a)) => bench::run(&a),
         Some(Command::Shaders(a)) => shaders::run(&a),
     };

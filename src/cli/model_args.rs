@@ -57,7 +57,7 @@ impl ModelArgs {
 }
 
 /// The model that comes with Residua: beside the current folder, beside the program, or where it was built.
-fn shipped_model() -> Result<PathBuf> {
+pub(crate) fn shipped_model() -> Result<PathBuf> {
     let beside = std::env::current_exe().ok().and_then(|p| p.parent().map(Path::to_owned));
     let places = [Some(PathBuf::from(".")), beside, Some(PathBuf::from(env!("CARGO_MANIFEST_DIR")))];
     let folders = places.into_iter().flatten().map(|p| p.join("weights/texture"));

@@ -163,6 +163,12 @@ impl Program {
         }
         rows
     }
+    /// The permutations of simplex noise under a seed, and the state that takes them.
+    pub fn permutations(&self, source: NoiseSource, seed: u64) -> Option<(StateId, Tensor)> {
+        let state = self.noise.filter(|_| matches!(source, NoiseSource::Simplex { .. }))?;
+        let sheets = self.graph.states[state.0].shape.n;
+        Some((state, permutation::table(&permutation::sheet_seeds(seed, sheets))))
+    }
     /// Sections with their rows, in the order they run.
     pub fn schedule(&self) -> &[(SectionId, usize)] {
         &self.schedule
@@ -261,9 +267,8 @@ impl AnoDdpm {
             return Ok(());
         }
         self.session.set_steps(&self.program.rows(seed))?;
-        if let (NoiseSource::Simplex { .. }, Some(state)) = (self.source, self.program.noise) {
-            let sheets = self.program.graph.states[state.0].shape.n;
-            self.session.upload(state, &permutation::table(&permutation::sheet_seeds(seed, sheets)))?;
+        if let Some((state, table)) = self.program.permutations(self.source, seed) {
+            self.session.upload(state, &table)?;
         }
         self.seeded = Some(seed);
         Ok(())

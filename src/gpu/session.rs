@@ -7,6 +7,10 @@ use crate::{Error, Result};
 use std::sync::Arc;
 use wgpu::BufferUsages as Usage;
 
+mod inspect;
+
+pub use inspect::Timing;
+
 /// Bytes from one row of the step table to the next: WebGPU's default alignment of uniform offsets.
 const ROW: u64 = 256;
 /// Launches in one submission: enough to hide the cost of submitting, few enough to keep a display alive.
@@ -22,15 +26,13 @@ struct Encoded {
     name: String,
 }
 
-/// How long one launch took.
-#[derive(Clone, Debug)]
-pub struct Timing {
-    /// The kernel: `conv_gemm_64x64_f32`.
-    pub kernel: String,
-    /// The node: the checkpoint's key.
-    pub node: String,
-    /// Nanoseconds between the timestamps around it.
-    pub nanoseconds: f64,
+impl Encoded {
+    /// Adds the launch to a pass, with a row of the step table.
+    fn encode(&self, pass: &mut wgpu::ComputePass<'_>, row: usize) {
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.group, &[(row as u64 * ROW) as u32]);
+        pass.dispatch_workgroups(self.grid[0], self.grid[1], self.grid[2]);
+    }
 }
 
 /// A graph, ready to run on a GPU.
@@ -141,11 +143,7 @@ impl Session {
     /// Encodes one run of a section with a row of the step table; this never blocks and allocates nothing on the device.
     pub fn encode(&self, encoder: &mut wgpu::CommandEncoder, section: SectionId, row: usize) {
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-        for e in &self.sections[section.0] {
-            pass.set_pipeline(&e.pipeline);
-            pass.set_bind_group(0, &e.group, &[(row as u64 * ROW) as u32]);
-            pass.dispatch_workgroups(e.grid[0], e.grid[1], e.grid[2]);
-        }
+        self.sections[section.0].iter().for_each(|e| e.encode(&mut pass, row));
     }
     /// Runs sections in order, each with its row; `progress` hears after each part how many entries are done, and answers
     /// whether to go on.
@@ -186,47 +184,6 @@ impl Session {
         encoder.copy_buffer_to_buffer(&self.arenas[state.0], 0, &staging, 0, bytes);
         self.gpu.queue.submit([encoder.finish()]);
         Ok(bytemuck::cast_slice(&map(&self.gpu, &staging).await?).to_vec())
-    }
-    /// Runs a section with a timestamp before and after every launch.
-    /// # Errors
-    /// [`Error::Device`] when the device has no timestamps inside encoders.
-    pub async fn profile(&self, section: SectionId, row: usize) -> Result<Vec<Timing>> {
-        let launches = &self.sections[section.0];
-        let wanted = wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS;
-        if !self.gpu.device.features().contains(wanted) {
-            return Err(self.gpu.error("has no timestamps, so kernels cannot be timed one by one"));
-        }
-        let mut timings = Vec::new();
-        // A query set holds at most 4096 timestamps.
-        for part in launches.chunks(2048) {
-            let count = 2 * part.len() as u32;
-            let desc = wgpu::QuerySetDescriptor { label: None, ty: wgpu::QueryType::Timestamp, count };
-            let queries = self.gpu.device.create_query_set(&desc);
-            let resolved = buffer(&self.gpu, "queries", 8 * u64::from(count), Usage::QUERY_RESOLVE | Usage::COPY_SRC);
-            let staging = buffer(&self.gpu, "queries", 8 * u64::from(count), Usage::MAP_READ | Usage::COPY_DST);
-            let mut encoder = self.encoder();
-            for (i, e) in part.iter().enumerate() {
-                encoder.write_timestamp(&queries, 2 * i as u32);
-                let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-                pass.set_pipeline(&e.pipeline);
-                pass.set_bind_group(0, &e.group, &[(row as u64 * ROW) as u32]);
-                pass.dispatch_workgroups(e.grid[0], e.grid[1], e.grid[2]);
-                drop(pass);
-                encoder.write_timestamp(&queries, 2 * i as u32 + 1);
-            }
-            encoder.resolve_query_set(&queries, 0..count, &resolved, 0);
-            encoder.copy_buffer_to_buffer(&resolved, 0, &staging, 0, 8 * u64::from(count));
-            self.gpu.queue.submit([encoder.finish()]);
-            let bytes = map(&self.gpu, &staging).await?;
-            let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&bytes);
-            let period = f64::from(self.gpu.queue.get_timestamp_period());
-            timings.extend(part.iter().zip(ticks.chunks(2)).map(|(e, t)| Timing {
-                kernel: e.label.clone(),
-                node: e.name.clone(),
-                nanoseconds: t[1].saturating_sub(t[0]) as f64 * period,
-            }));
-        }
-        Ok(timings)
     }
     fn encoder(&self) -> wgpu::CommandEncoder {
         self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("residua") })

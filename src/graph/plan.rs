@@ -40,6 +40,13 @@ pub struct Launch {
     pub weights: Vec<WeightId>,
 }
 
+impl Launch {
+    /// The kernel with its tile: `conv_gemm_64x64_f32`.
+    pub fn kernel(&self) -> String {
+        self.op.kernel().map_or_else(String::new, |k| k.shader(&self.io).label)
+    }
+}
+
 /// Launches by section, and the sizes of the arenas.
 #[derive(Clone, Debug)]
 pub struct Plan {

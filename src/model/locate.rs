@@ -40,9 +40,9 @@ fn candidates(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))? {
         let file = entry.map_err(|e| Error::io(folder, e))?.path();
-        // `io.safetensors` holds the inputs and outputs of a golden, never weights.
-        let is_io = file.file_name().is_some_and(|n| n == "io.safetensors");
-        if file.extension().is_some_and(|e| e == "safetensors") && file.is_file() && !is_io {
+        // Inputs, outputs and layers of a golden or of a self-test are never weights.
+        let records = file.file_name().is_some_and(|n| n == "io.safetensors" || n == "selftest.safetensors");
+        if file.extension().is_some_and(|e| e == "safetensors") && file.is_file() && !records {
             found.push(file);
         }
     }
@@ -63,6 +63,8 @@ mod tests {
         std::fs::write(path.join("unet/x.safetensors"), b"").unwrap();
         assert_eq!(locate(path).unwrap(), path.join("unet/x.safetensors"));
         std::fs::write(path.join("a.safetensors"), b"").unwrap();
+        assert_eq!(locate(path).unwrap(), path.join("a.safetensors"));
+        std::fs::write(path.join("selftest.safetensors"), b"").unwrap();
         assert_eq!(locate(path).unwrap(), path.join("a.safetensors"));
         std::fs::write(path.join("b.safetensors"), b"").unwrap();
         assert!(locate(path).unwrap_err().to_string().contains("a.safetensors, b.safetensors"));

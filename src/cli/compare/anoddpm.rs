@@ -1,7 +1,7 @@
 //! AnoDDPM's chains, by the detector itself with its noise given, and its simplex noise.
 use super::golden::{CHAIN_TOLERANCE, Golden};
-use super::measure::{Deviation, deviation};
 use super::schedule;
+use crate::cli::measure::{Deviation, deviation};
 use crate::detect::{AnoDdpm, DetectorConfig, ModelFolder, anoddpm::NoiseSource, config::Input};
 use crate::diffusion::permutation;
 use crate::graph::Graph;
@@ -65,7 +65,7 @@ fn simplex_noise(golden: &Golden, device: &Device, seeds: &[i64], times: &[i64],
     let sheets = draw_simplex(golden, device, &seeds[..draws * c], &times[..draws], Shape { n: 1, ..image })?;
     // A batch shares its noise.
     let found: Vec<f32> = sheets.iter().flat_map(|s| s.data.repeat(n)).collect();
-    Ok(deviation("simplex noise", &found, &reference, golden.tolerance.unwrap_or(CHAIN_TOLERANCE)))
+    Ok(deviation("simplex noise", &found, &reference.data, golden.tolerance.unwrap_or(CHAIN_TOLERANCE)))
 }
 
 /// Sheets (shape) for seeds and times, against float64.
@@ -82,7 +82,7 @@ pub(super) fn fields(golden: &Golden, device: &Device) -> Result<Vec<Deviation>>
     }
     let sheets = draw_simplex(golden, device, &seeds, &times, Shape::new(1, h, w, 1))?;
     let found: Vec<f32> = sheets.into_iter().flat_map(|s| s.data).collect();
-    Ok(vec![deviation("out", &found, &reference, golden.tolerance.unwrap_or(CHAIN_TOLERANCE))])
+    Ok(vec![deviation("out", &found, &reference.data, golden.tolerance.unwrap_or(CHAIN_TOLERANCE))])
 }
 
 /// One draw for each time; channel c of draw d is the sheet of seed d·C + c.

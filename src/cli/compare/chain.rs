@@ -1,7 +1,7 @@
 //! Chains of diffusers and of guided-diffusion: from given noise down to an image, the loop on the device.
 use super::golden::{CHAIN_TOLERANCE, Golden, Network};
-use super::measure::Deviation;
 use super::schedule;
+use crate::cli::measure::Deviation;
 use crate::diffusion::{Method, Prediction, Sampler, Schedule, SchedulerConfig, Timesteps, Variance};
 use crate::graph::{Graph, NodeId, SectionId, StateId};
 use crate::kernels::{Op, StepRow, embedding, noise, sampler};

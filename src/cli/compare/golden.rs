@@ -1,6 +1,6 @@
 //! A golden folder: what it holds and which network it belongs to.
-use super::io::Io;
-use super::measure::{Deviation, deviation};
+use crate::cli::measure::{Deviation, deviation};
+use crate::cli::tensors::Tensors;
 use crate::model::{Checkpoint, Config, Overrides, UnetSpec, read};
 use crate::{Device, Error, Result, Tensor};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 pub(super) struct Golden {
     pub folder: PathBuf,
     pub config: Config,
-    pub io: Io,
+    pub io: Tensors,
     pub tolerance: Option<f64>,
 }
 
@@ -54,7 +54,7 @@ impl Golden {
     /// Reads the two files.
     pub fn open(folder: &Path, tolerance: Option<f64>) -> Result<Self> {
         let config = Config::beside(&folder.join("io.safetensors"))?;
-        Ok(Golden { folder: folder.to_owned(), config, io: Io::read(folder)?, tolerance })
+        Ok(Golden { folder: folder.to_owned(), config, io: Tensors::read(folder.join("io.safetensors"))?, tolerance })
     }
     /// What it is, by its config; the name of what it is instead when that is nothing Residua computes.
     pub fn kind(&self) -> Result<Result<Kind, String>> {
@@ -86,8 +86,7 @@ impl Golden {
     /// Runs it.
     pub fn run(&self, kind: Kind, device: &Device) -> Result<Vec<Deviation>> {
         match kind {
-            Kind::Network => super::network::run(self, device),
-            Kind::Features => super::features::run(self, device),
+            Kind::Network | Kind::Features => super::network::run(self, kind, device),
             Kind::SimplexFields => super::anoddpm::fields(self, device),
             Kind::AnoDdpm => super::anoddpm::run(self, device),
             Kind::Diffusers => super::chain::diffusers(self, device),
@@ -132,6 +131,6 @@ impl Golden {
             let fault = format!("is {:?}, but the result is {:?}", reference.dims, [s.n, s.c, s.h, s.w]);
             return Err(self.io.fault(output, fault));
         }
-        Ok(deviation(output, data, &reference, self.tolerance.unwrap_or(tolerance)))
+        Ok(deviation(output, data, &reference.data, self.tolerance.unwrap_or(tolerance)))
     }
 }

@@ -20,6 +20,12 @@ pub enum Kind {
 /// Spans of time that DTE-C tells apart.
 pub const BINS: usize = 7;
 
+/// Width and dropout of the layers before the last, of DTE-C and DTE-IG.
+pub(super) const TRUNK: [(usize, f32); 3] = [(256, 0.0), (512, 0.5), (256, 0.5)];
+
+/// Passes that DTE-IG's score is the mean of.
+const PASSES: u32 = 32;
+
 /// Widths of the baseline's network.
 pub(super) struct Widths {
     /// Of the residual stream.
@@ -85,7 +91,7 @@ pub(super) type Named = (String, Vec<usize>, Vec<f32>);
 fn layout(kind: Kind, columns: usize) -> Vec<(String, Option<usize>, usize)> {
     let linear = |name: &str, from: usize, to: usize| (name.to_owned(), Some(from), to);
     let trunk = |outputs: usize| {
-        let widths = [columns, 256, 512, 256, outputs];
+        let widths = [columns, TRUNK[0].0, TRUNK[1].0, TRUNK[2].0, outputs];
         (0..4).map(|i| linear(&format!("layers.{i}"), widths[i], widths[i + 1])).collect()
     };
     let Widths { width, hidden, time, blocks } = RESIDUAL;

@@ -1,5 +1,5 @@
 //! Networks as they are trained: every parameter is a state that Adam changes.
-use crate::dte::networks::{BINS, Kind, RESIDUAL};
+use crate::dte::networks::{BINS, Kind, RESIDUAL, TRUNK};
 use crate::graph::{Graph, NodeId, StateId};
 use crate::kernels::Op;
 use crate::kernels::noise::philox4x32_10;
@@ -61,10 +61,10 @@ impl Layers<'_> {
             Kind::Residual => self.residual(x, t),
         }
     }
-    /// 256, 512 (dropout), 256 (dropout), `outputs`, with ReLU between.
+    /// The layers of [`TRUNK`], each with ReLU and its dropout, and one with `outputs`.
     fn trunk(&mut self, x: NodeId, outputs: usize) -> Result<NodeId> {
         let mut h = x;
-        for (i, (width, dropout)) in [(256, 0.0), (512, 0.5), (256, 0.5)].into_iter().enumerate() {
+        for (i, (width, dropout)) in TRUNK.into_iter().enumerate() {
             h = self.linear(&format!("layers.{i}"), h, width)?;
             h = self.act(h, Activation::Relu)?;
             if dropout > 0.0 {

@@ -128,8 +128,8 @@ pub async fn train(
     recipe: &Recipe,
     mut progress: impl FnMut(usize, f64) -> bool,
 ) -> Result<Network> {
-    let positive = recipe.epochs > 0 && recipe.batch > 0 && recipe.max_steps > 0;
-    if !positive || !(recipe.rate > 0.0 && recipe.rate.is_finite()) {
+    let some = recipe.epochs > 0 && recipe.batch > 0 && recipe.max_steps > 0;
+    if !(some && recipe.rate > 0.0 && recipe.rate.is_finite()) {
         let fault = "training needs at least one epoch, one step, one row in a batch and a positive learning rate";
         return Err(Error::Invalid(fault.into()));
     }

@@ -58,7 +58,7 @@ impl Kernel for Loss {
             ("CV", (z.c_pad() / 4).into()),
             ("STEPS", steps.into()),
             ("A", shape.into()),
-            ("KIND", (kind as usize).into()),
+            ("KIND", kind.into()),
             ("GRADIENT", self.gradient.into()),
         ];
         let what = ["categorical", "inverse_gamma", "mean_square"][kind];

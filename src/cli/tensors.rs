@@ -1,11 +1,11 @@
-//! `io.safetensors`: what a golden was given and what the original made of it.
+//! A safetensors file of recorded tensors: what a network was given and what the original made of it.
 use crate::{Error, Result, Shape, Tensor};
 use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use std::path::{Path, PathBuf};
 
 /// The file, read whole.
-pub(super) struct Io {
+pub(super) struct Tensors {
     path: PathBuf,
     bytes: Vec<u8>,
 }
@@ -13,23 +13,41 @@ pub(super) struct Io {
 /// One tensor as numbers, row-major.
 pub(super) struct Values {
     pub dims: Vec<usize>,
+    /// They are f64 in the file.
+    pub double: bool,
     pub data: Vec<f64>,
 }
 
-impl Io {
-    /// Reads a folder's `io.safetensors` and checks its header.
-    pub fn read(folder: &Path) -> Result<Self> {
-        let path = folder.join("io.safetensors");
+impl Tensors {
+    /// Reads it and checks its header.
+    pub fn read(path: PathBuf) -> Result<Self> {
         let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
         SafeTensors::deserialize(&bytes).map_err(|e| Error::file(&path, format!("not a safetensors file: {e}")))?;
-        Ok(Io { path, bytes })
+        Ok(Tensors { path, bytes })
+    }
+    /// Where it was read from.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+    /// The names of all tensors, sorted.
+    pub fn names(&self) -> Vec<String> {
+        let file = SafeTensors::deserialize(&self.bytes).ok();
+        let mut names: Vec<_> = file.iter().flat_map(|f| f.names()).map(str::to_owned).collect();
+        names.sort();
+        names
+    }
+    /// A text of the file's metadata that must be there.
+    pub fn metadata(&self, key: &str) -> Result<String> {
+        let header = SafeTensors::read_metadata(&self.bytes).ok();
+        let found = header.and_then(|(_, m)| m.metadata().as_ref().and_then(|texts| texts.get(key).cloned()));
+        found.ok_or_else(|| Error::file(&self.path, format!("its metadata has no `{key}`")))
     }
     /// A tensor that may be absent.
     pub fn find(&self, name: &str) -> Result<Option<Values>> {
         let Ok(file) = SafeTensors::deserialize(&self.bytes) else { return Ok(None) };
         let Ok(view) = file.tensor(name) else { return Ok(None) };
         let data = decode(&view).ok_or_else(|| self.fault(name, format!("has dtype {}", view.dtype())))?;
-        Ok(Some(Values { dims: view.shape().to_vec(), data }))
+        Ok(Some(Values { dims: view.shape().to_vec(), double: view.dtype() == Dtype::F64, data }))
     }
     /// A tensor that must be there.
     pub fn get(&self, name: &str) -> Result<Values> {
