@@ -161,7 +161,7 @@ fn maps() -> Result<Vec<Case>> {
         let (gamma, beta) = (values(c, 1), values(c, 2));
         let affine = Op::Affine(norm::Affine { act: Activation::Silu });
         let up = Op::Upsample(resample::Upsample);
-        let pool = resample::Pool { kind: resample::PoolKind::Average, size: 2, stride: 2 };
+        let pool = resample::Pool::square(resample::PoolKind::Average, 2, 2);
         cases.extend([
             Case::new("groupnorm_stats", name.clone(), &[x], |g, x| {
                 let (gamma, beta) = (g.vector("gamma", &gamma), g.vector("beta", &beta));

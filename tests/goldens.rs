@@ -42,13 +42,18 @@ fn networks() -> Vec<PathBuf> {
     folders.collect()
 }
 
+/// The networks of `tests/goldens`.
+fn expected() -> Vec<&'static str> {
+    common::NETWORKS.into_iter().chain(common::RESNETS).collect()
+}
+
 fn chains() -> Vec<PathBuf> {
     vec![common::goldens().join("chains")]
 }
 
 #[test]
 fn networks_on_the_processor() {
-    compare("cpu", &networks(), &common::NETWORKS);
+    compare("cpu", &networks(), &expected());
 }
 
 #[test]
@@ -60,7 +65,7 @@ fn chains_on_the_processor() {
 #[test]
 fn networks_on_a_gpu() {
     if common::open_gpu(gpu::Options::default()).is_some() {
-        compare("gpu", &networks(), &common::NETWORKS);
+        compare("gpu", &networks(), &expected());
     }
 }
 

@@ -120,8 +120,9 @@ fn of_the_operations() {
         }
         op(Op::Upsample(resample::Upsample), &[x], 0);
         for kind in [resample::PoolKind::Average, resample::PoolKind::Max] {
-            op(Op::Pool(resample::Pool { kind, size: 2, stride: 2 }), &[x], 0);
-            op(Op::Pool(resample::Pool { kind, size: 3, stride: 1 }), &[x], 0);
+            op(Op::Pool(resample::Pool::square(kind, 2, 2)), &[x], 0);
+            op(Op::Pool(resample::Pool { kind, size: [3, 3], stride: 2, pad: 1 }), &[x], 0);
+            op(Op::Pool(resample::Pool { kind, size: [x.h, x.w], stride: 1, pad: 0 }), &[x], 0);
         }
         op(Op::Concat(concat::Concat), &[x, x.with_c(5)], 0);
         op(Op::Concat(concat::Concat), &[x, x], 0);

@@ -1,6 +1,6 @@
 //! `residua compare`: runs goldens and holds the results to what the original made.
 //!
-//! A golden is a folder with `config.json` and `io.safetensors`: a network (with its `model.safetensors`) or a chain
+//! A golden is a folder with `config.json` and `io.safetensors`: a network (with its `model.safetensors`), a UNet or a ResNet, or a chain
 //! (whose `model` lies beside the folder of chains, or beside the chain). A folder of folders stands for all goldens
 //! below it. `--dump-layers` looks into the networks layer by layer. Goldens of systems that Residua does not compute are listed; they are an error only when they were named
 //! one by one, or when nothing else was there.
@@ -16,6 +16,7 @@ use std::time::Instant;
 
 mod anoddpm;
 mod chain;
+mod features;
 mod golden;
 mod network;
 mod schedule;

@@ -1,11 +1,16 @@
-//! `residua dte`: anomalous rows of tables, by diffusion time estimation.
+//! `residua dte`: anomalous rows of tables, and images as such rows, by diffusion time estimation.
 use super::DeviceArgs;
 use crate::Result;
-use crate::data::{Table, read_table, write_bytes};
+use crate::data::write_bytes;
 use crate::dte::{Estimate, Method, Model, RandomState, Recipe, Settings};
 use clap::{Subcommand, ValueEnum};
+use rows::InputArgs;
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+mod embed;
+mod images;
+mod rows;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -15,32 +20,18 @@ pub(super) struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Fit to a table's rows (those labelled anomalous left out) and write a model folder
+    /// Fit to a table's rows, or to images (those labelled anomalous left out), and write a model folder
     Fit(Fit),
-    /// Score a table's rows with a fitted model
+    /// Score a table's rows, or images, with a fitted model
     Score(Score),
-}
-
-#[derive(clap::Args)]
-struct TableArgs {
-    /// The table: .npz with X and perhaps y, .npy, CSV with a header, or Parquet
-    #[arg(value_name = "TABLE")]
-    table: PathBuf,
-    /// The label column or array (0 normal, 1 anomalous), instead of y or label
-    #[arg(long, value_name = "NAME")]
-    label: Option<String>,
-}
-
-impl TableArgs {
-    fn read(&self) -> Result<Table> {
-        read_table(&self.table, self.label.as_deref())
-    }
+    /// Write the features of images as a table
+    Embed(embed::Args),
 }
 
 #[derive(clap::Args)]
 struct Fit {
     #[command(flatten)]
-    table: TableArgs,
+    input: InputArgs,
     /// Model folder to write
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
@@ -106,7 +97,7 @@ impl TrainingArgs {
 #[derive(clap::Args)]
 struct Score {
     #[command(flatten)]
-    table: TableArgs,
+    input: InputArgs,
     /// Model folder that `fit` wrote
     #[arg(long, value_name = "FOLDER")]
     model: PathBuf,
@@ -145,15 +136,19 @@ impl EstimateArgs {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
-    match &args.command {
+    let failed = match &args.command {
         Command::Fit(a) => fit(a),
         Command::Score(a) => score(a),
-    }
-    .map(|()| ExitCode::SUCCESS)
+        Command::Embed(a) => embed::run(a),
+    }?;
+    Ok(ExitCode::from(if failed { 2 } else { 0 }))
 }
 
-fn fit(args: &Fit) -> Result<()> {
-    let table = args.table.read()?;
+/// True when an image could not be read; the rest is done.
+fn fit(args: &Fit) -> Result<bool> {
+    let device = args.device.open()?;
+    let input = args.input.read(&device, None)?;
+    let table = &input.table;
     let normal: Vec<usize> = match &table.labels {
         Some(y) => (0..y.len()).filter(|&i| !y[i]).collect(),
         None => (0..table.rows()).collect(),
@@ -164,7 +159,6 @@ fn fit(args: &Fit) -> Result<()> {
     } else {
         normal
     };
-    let device = args.device.open()?;
     let settings = args.training.settings(args.neighbours, args.batch, Estimate::default(), args.seed);
     let mut loss = None;
     let normal = table.select(&rows);
@@ -172,27 +166,28 @@ fn fit(args: &Fit) -> Result<()> {
         loss = Some(now);
         true
     });
-    device.drive(fitted)?.write(&args.out)?;
+    let mut model = device.drive(fitted)?;
+    model.features = input.features.clone();
+    model.write(&args.out)?;
     if let Some(loss) = loss {
         println!("mean loss of the last epoch: {loss:.5}");
     }
     println!("{}: fitted to {} of {} rows, {} columns", args.out.display(), rows.len(), table.rows(), table.columns);
-    Ok(())
+    Ok(input.tell_failures())
 }
 
-fn score(args: &Score) -> Result<()> {
-    let (model, table, device) = (Model::open(&args.model)?, args.table.read()?, args.device.open()?);
-    let scores = device.drive(model.score(&device, &table, args.estimate.get(), args.seed))?;
-    let mut text = String::from("row,score\n");
-    for (i, s) in scores.iter().enumerate() {
-        text.push_str(&format!("{i},{s:e}\n"));
-    }
+/// True when an image could not be read; the rest is done.
+fn score(args: &Score) -> Result<bool> {
+    let (model, device) = (Model::open(&args.model)?, args.device.open()?);
+    let input = args.input.read(&device, model.features.as_ref())?;
+    let scores = device.drive(model.score(&device, &input.table, args.estimate.get(), args.seed))?;
+    let text = input.csv(Some(("score", &scores.iter().map(|s| format!("{s:e}")).collect::<Vec<_>>())))?;
     match &args.out {
-        Some(path) => write_bytes(path, text.as_bytes())?,
-        None => print!("{text}"),
+        Some(path) => write_bytes(path, &text)?,
+        None => print!("{}", String::from_utf8_lossy(&text)),
     }
-    if let Some(m) = table.labels.as_deref().and_then(|y| crate::dte::measures(&scores, y)) {
+    if let Some(m) = input.table.labels.as_deref().and_then(|y| crate::dte::measures(&scores, y)) {
         eprintln!("AUROC {:.2} % over {} rows", 100.0 * m.auroc, scores.len());
     }
-    Ok(())
+    Ok(input.tell_failures())
 }

@@ -175,7 +175,7 @@ impl<'a> Scorer<'a> {
 }
 
 /// A bar with the time left; silent when the standard error is no terminal.
-fn bar(length: usize, what: &'static str) -> ProgressBar {
+pub(crate) fn bar(length: usize, what: &'static str) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg:7} {wide_bar} {pos}/{len} {eta_precise} left");
     let bar = ProgressBar::new(length as u64).with_message(what);
     match style {

@@ -150,10 +150,24 @@ fn values(file: NpyFile<&[u8]>, source: &Path, range: ValueRange) -> Result<Vec<
 /// # Errors
 /// [`Error::Io`] when it cannot be written.
 pub fn write_npy(path: &Path, map: &Map) -> Result<()> {
+    write_array(path, [map.height, map.width], &map.data)
+}
+
+/// Writes rows of `columns` values each as a float32 array of shape (rows, columns), whole or not at all.
+/// # Errors
+/// [`Error::Io`] when it cannot be written; [`Error::File`] when the values do not make whole rows.
+pub fn write_npy_rows(path: &Path, columns: usize, values: &[f32]) -> Result<()> {
+    if columns == 0 || !values.len().is_multiple_of(columns) {
+        return Err(Error::file(path, format!("{} values do not make rows of {columns} columns", values.len())));
+    }
+    write_array(path, [values.len() / columns, columns], values)
+}
+
+fn write_array(path: &Path, shape: [usize; 2], values: &[f32]) -> Result<()> {
     write_atomic(path, |file| {
-        let shape = [map.height as u64, map.width as u64];
+        let shape = shape.map(|n| n as u64);
         let mut writer = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(file).begin_nd()?;
-        writer.extend(map.data.iter().copied())?;
+        writer.extend(values.iter().copied())?;
         writer.finish()
     })
 }

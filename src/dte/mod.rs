@@ -2,6 +2,7 @@
 //! table looks is how anomalous it is.
 mod estimator;
 mod eval;
+mod images;
 mod metrics;
 mod model;
 mod networks;
@@ -14,6 +15,7 @@ mod train;
 
 pub use estimator::{Estimator, Method, Settings};
 pub use eval::{Evaluation, dataset_name, evaluate, read_published};
+pub use images::{Extractor, Features};
 pub use metrics::{f1_at_anomalies, measures};
 pub use model::Model;
 pub use networks::{BINS, Kind, Network, linear_schedule};

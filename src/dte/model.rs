@@ -1,7 +1,7 @@
 //! A fitted estimator as a folder: `config.json` and `model.safetensors`.
 use super::networks::Network;
 use super::np::check_neighbours;
-use super::{Estimate, Estimator, Method, Scaler, Settings};
+use super::{Estimate, Estimator, Features, Method, Scaler, Settings};
 use crate::data::{Table, create_folder, write_bytes};
 use crate::model::Checkpoint;
 use crate::{Device, Error, Result};
@@ -19,6 +19,8 @@ struct Config {
     neighbours: Option<usize>,
     mean: Vec<f64>,
     std: Vec<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    features: Option<Features>,
 }
 
 /// A fitted estimator with its standardisation.
@@ -32,6 +34,8 @@ pub struct Model {
     pub scaler: Scaler,
     /// The estimator, of standardised rows.
     pub estimator: Estimator,
+    /// How images became rows, where they were images.
+    pub features: Option<Features>,
 }
 
 /// The one tensor of DTE-NP: (rows, columns), standardised.
@@ -49,7 +53,7 @@ impl Model {
     ) -> Result<Self> {
         let (scaler, columns) = (Scaler::fit(table), table.columns);
         let estimator = Estimator::fit(device, settings, (scaler.apply(table), columns), progress).await?;
-        Ok(Model { method: settings.method, columns, scaler, estimator })
+        Ok(Model { method: settings.method, columns, scaler, estimator, features: None })
     }
 
     /// Scores a table's rows on a device; higher is more anomalous. `seed` decides the baseline's noise.
@@ -84,7 +88,8 @@ impl Model {
         }
         write_bytes(&path, &safetensors::serialize(views, None).map_err(failed)?)?;
         let Scaler { mean, std } = self.scaler.clone();
-        let config = Config { method: self.method, columns: self.columns, neighbours, mean, std };
+        let features = self.features.clone();
+        let config = Config { method: self.method, columns: self.columns, neighbours, mean, std, features };
         let text = serde_json::to_vec_pretty(&config).map_err(|e| Error::Invalid(e.to_string()))?;
         write_bytes(&folder.join("config.json"), &text)
     }
@@ -96,11 +101,14 @@ impl Model {
         let path = folder.join("config.json");
         let text = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
         let config: Config = serde_json::from_slice(&text).map_err(|e| Error::file(&path, e.to_string()))?;
-        let Config { method, columns, neighbours, mean, std } = config;
+        let Config { method, columns, neighbours, mean, std, features } = config;
         let finite = mean.iter().all(|m| m.is_finite()) && std.iter().all(|s| s.is_finite() && *s > 0.0);
         if columns == 0 || mean.len() != columns || std.len() != columns || !finite {
             let fault = format!("`mean` and `std` must hold {columns} numbers each, those of `std` positive");
             return Err(Error::file(&path, fault));
+        }
+        if let Some(features) = &features {
+            features.preprocessing.check().map_err(|e| Error::file(&path, e.to_string()))?;
         }
         let checkpoint = Checkpoint::open(folder.join("model.safetensors"))?;
         let estimator = match method.network() {
@@ -116,7 +124,7 @@ impl Model {
                 Estimator::NonParametric { rows, neighbours }
             }
         };
-        Ok(Model { method, columns, scaler: Scaler { mean, std }, estimator })
+        Ok(Model { method, columns, scaler: Scaler { mean, std }, estimator, features })
     }
 }
 
@@ -132,7 +140,9 @@ mod tests {
         let recipe = Recipe { epochs: 2, ..Recipe::default() };
         for method in Method::ALL {
             let settings = Settings { method, neighbours: 4, recipe, ..Settings::default() };
-            let model = pollster::block_on(Model::fit(&Device::Cpu, &settings, &table, |_, _| true)).unwrap();
+            let mut model = pollster::block_on(Model::fit(&Device::Cpu, &settings, &table, |_, _| true)).unwrap();
+            let preprocessing = crate::data::Preprocessing::imagenet();
+            model.features = (method == Method::Np).then(|| Features { sha256: "0f".into(), preprocessing });
             let folder = tempfile::tempdir().unwrap();
             model.write(folder.path()).unwrap();
             let opened = Model::open(folder.path()).unwrap();

@@ -1,6 +1,5 @@
 //! Shorthands for the nodes that networks are made of. Weights come as PyTorch stores them and are packed here.
 use super::{Graph, NodeId};
-use crate::Result;
 use crate::kernels::{
     Op, WeightId, attention, concat,
     conv::{self, Conv},
@@ -8,6 +7,7 @@ use crate::kernels::{
     pointwise::{self, Activation},
     resample,
 };
+use crate::{Result, Shape};
 
 /// A convolution's weights and geometry.
 pub struct ConvSpec<'a> {
@@ -112,7 +112,18 @@ impl Graph {
     }
     /// Average pooling 2×2.
     pub fn avg_pool(&mut self, name: &str, x: NodeId) -> Result<NodeId> {
-        let op = resample::Pool { kind: resample::PoolKind::Average, size: 2, stride: 2 };
+        let op = resample::Pool::square(resample::PoolKind::Average, 2, 2);
+        self.push(name, Op::Pool(op), &[x])
+    }
+    /// The mean of every channel over all pixels, (N,1,1,C).
+    pub fn global_avg_pool(&mut self, name: &str, x: NodeId) -> Result<NodeId> {
+        let Shape { h, w, .. } = self.shape(x);
+        let op = resample::Pool { kind: resample::PoolKind::Average, size: [h, w], stride: 1, pad: 0 };
+        self.push(name, Op::Pool(op), &[x])
+    }
+    /// Maximum pooling of square windows.
+    pub fn max_pool(&mut self, name: &str, x: NodeId, size: usize, stride: usize, pad: usize) -> Result<NodeId> {
+        let op = resample::Pool { kind: resample::PoolKind::Max, size: [size; 2], stride, pad };
         self.push(name, Op::Pool(op), &[x])
     }
     /// [a, b] along the channels.

@@ -16,15 +16,25 @@ pub enum PoolKind {
     Max,
 }
 
-/// Pooling without padding; incomplete windows at the end are dropped, as PyTorch does.
+/// Pooling as PyTorch's `max_pool2d` and `avg_pool2d` do it: incomplete windows at the end are dropped; padding never wins
+/// a maximum and counts as zeros in a mean.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pool {
     /// Mean or maximum.
     pub kind: PoolKind,
-    /// Side of the window.
-    pub size: usize,
-    /// Step.
+    /// Rows and columns of the window.
+    pub size: [usize; 2],
+    /// Step, the same in both directions.
     pub stride: usize,
+    /// Padding on all four sides, at most half of the window.
+    pub pad: usize,
+}
+
+impl Pool {
+    /// A square window without padding.
+    pub fn square(kind: PoolKind, size: usize, stride: usize) -> Self {
+        Pool { kind, size: [size; 2], stride, pad: 0 }
+    }
 }
 
 impl Kernel for Upsample {
@@ -59,10 +69,15 @@ impl Upsample {
 impl Kernel for Pool {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let [x] = inputs else { return Err(format!("one input is needed, not {}", inputs.len())) };
-        if self.size == 0 || self.stride == 0 || x.h < self.size || x.w < self.size {
-            return Err(format!("a window of {} does not fit into {x}", self.size));
+        let [rows, columns] = self.size;
+        if self.stride == 0 || rows == 0 || columns == 0 || 2 * self.pad > rows.min(columns) {
+            return Err(format!("{rows}x{columns} with step {} and padding {} is no window", self.stride, self.pad));
         }
-        Ok(Shape::new(x.n, (x.h - self.size) / self.stride + 1, (x.w - self.size) / self.stride + 1, x.c))
+        let side = |size: usize, window: usize| Some((size + 2 * self.pad).checked_sub(window)? / self.stride + 1);
+        let (h, w) = side(x.h, rows)
+            .zip(side(x.w, columns))
+            .ok_or_else(|| format!("a window of {rows}x{columns} with padding {} does not fit into {x}", self.pad))?;
+        Ok(Shape::new(x.n, h, w, x.c))
     }
     fn shader(&self, io: &Io) -> Shader {
         let (x, o) = (io.inputs[0], io.output);
@@ -74,8 +89,11 @@ impl Kernel for Pool {
             ("IN_H", x.h.into()),
             ("IN_W", x.w.into()),
             ("CV", (o.c_pad() / 4).into()),
-            ("SIZE", self.size.into()),
+            ("ROWS", self.size[0].into()),
+            ("COLUMNS", self.size[1].into()),
             ("STRIDE", self.stride.into()),
+            ("PAD", self.pad.into()),
+            ("PADDED", (self.pad > 0).into()),
             ("MAX", (self.kind == PoolKind::Max).into()),
         ];
         let label = if self.kind == PoolKind::Max { "pool_max_f32" } else { "pool_average_f32" };
@@ -87,13 +105,17 @@ impl Pool {
     /// The CPU half.
     pub fn cpu<T: Real>(&self, a: Args<T>) {
         let (x, o, cp) = (a.io.inputs[0], a.io.output, a.io.output.c_pad());
-        let share = T::one() / T::of((self.size * self.size) as f64);
+        let ([rows, columns], pad) = (self.size, self.pad);
+        let share = T::one() / T::of((rows * columns) as f64);
+        let start = if self.kind == PoolKind::Max { T::neg_infinity() } else { T::zero() };
+        // The window's share of the input, along one axis.
+        let inside = |at: usize, window: usize, size: usize| at.max(pad) - pad..(at + window - pad).min(size);
         a.output.par_chunks_mut(o.w * cp).enumerate().for_each(|(row, out)| {
+            let (first, ys) = (row / o.h * x.h, inside(row % o.h * self.stride, rows, x.h));
             for (col, y) in out.chunks_exact_mut(cp).enumerate() {
-                let first = (row / o.h * x.h + row % o.h * self.stride) * x.w + col * self.stride;
-                y.copy_from_slice(&a.inputs[0][first * cp..][..cp]);
-                for k in 1..self.size * self.size {
-                    let u = &a.inputs[0][(first + k / self.size * x.w + k % self.size) * cp..][..cp];
+                y.fill(start);
+                for (r, c) in ys.clone().flat_map(|r| inside(col * self.stride, columns, x.w).map(move |c| (r, c))) {
+                    let u = &a.inputs[0][((first + r) * x.w + c) * cp..][..cp];
                     for (y, &u) in y.iter_mut().zip(u) {
                         *y = match self.kind {
                             PoolKind::Average => *y + u,
@@ -130,29 +152,63 @@ mod tests {
         }
     }
 
+    /// A window's values, straight from PyTorch's definition; `None` is padding.
+    fn window(case: &Case, pool: &Pool, i: usize) -> Vec<Option<f64>> {
+        let (x, o, cp) = (case.io.inputs[0], case.io.output, case.io.output.c_pad());
+        let (p, k) = (i / cp, i % cp);
+        let (n, row, col) = (p / (o.h * o.w), p / o.w % o.h, p % o.w);
+        let at = |j: usize| {
+            let r = (row * pool.stride + j / pool.size[1]).checked_sub(pool.pad).filter(|&r| r < x.h)?;
+            let c = (col * pool.stride + j % pool.size[1]).checked_sub(pool.pad).filter(|&c| c < x.w)?;
+            Some(f64::from(case.inputs[0][((n * x.h + r) * x.w + c) * cp + k]))
+        };
+        (0..pool.size[0] * pool.size[1]).map(at).collect()
+    }
+
     #[test]
-    fn pooling_drops_incomplete_windows() {
-        for (kind, size, stride) in
-            [(PoolKind::Average, 2, 2), (PoolKind::Max, 2, 2), (PoolKind::Max, 3, 2), (PoolKind::Average, 3, 1)]
-        {
+    fn pooling_drops_incomplete_windows_and_pads() {
+        use PoolKind::{Average, Max};
+        for (kind, size, stride, pad) in [
+            (Average, [2, 2], 2, 0),
+            (Max, [2, 2], 2, 0),
+            (Max, [3, 3], 2, 0),
+            (Average, [3, 3], 1, 0),
+            (Max, [3, 3], 2, 1),
+            (Average, [3, 3], 2, 1),
+            (Max, [2, 3], 1, 1),
+            (Average, [3, 2], 3, 0),
+        ] {
             for (n, h, w, c) in [(1, 3, 3, 1), (2, 7, 5, 3), (2, 8, 9, 20)] {
-                let op = Op::Pool(Pool { kind, size, stride });
-                let case = Case::new(op, &[Shape::new(n, h, w, c)], vec![]);
-                let (y, o, cp) = (case.check(1e-11), case.io.output, case.io.output.c_pad());
-                for (i, y) in y.iter().enumerate() {
-                    let (p, k) = (i / cp, i % cp);
-                    let (n, row, col) = (p / (o.h * o.w), p / o.w % o.h, p % o.w);
-                    let window: Vec<f64> = (0..size * size)
-                        .map(|j| ((n * h + row * stride + j / size) * w + col * stride + j % size) * cp + k)
-                        .map(|at| f64::from(case.inputs[0][at]))
-                        .collect();
+                let pool = Pool { kind, size, stride, pad };
+                let mut case = Case::new(Op::Pool(pool.clone()), &[Shape::new(n, h, w, c)], vec![]);
+                // All negative: a zero of the padding would win the maximum.
+                let cp = case.io.output.c_pad();
+                case.inputs[0].iter_mut().enumerate().filter(|(i, _)| i % cp < c).for_each(|(_, v)| *v -= 3.0);
+                for (i, y) in case.check(1e-11).iter().enumerate() {
+                    let window = window(&case, &pool, i);
                     let expected = match kind {
-                        PoolKind::Average => window.iter().sum::<f64>() / (size * size) as f64,
-                        PoolKind::Max => window.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+                        Average => window.iter().flatten().sum::<f64>() / window.len() as f64,
+                        Max => window.iter().flatten().copied().fold(f64::NEG_INFINITY, f64::max),
                     };
-                    assert!((y - expected).abs() < 1e-12);
+                    assert!((y - expected).abs() < 1e-12, "{pool:?} {y} {expected}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn windows_that_do_not_fit_are_refused() {
+        let output =
+            |size, stride, pad| Pool { kind: PoolKind::Max, size, stride, pad }.output(&[Shape::new(1, 4, 6, 1)]);
+        assert_eq!(output([3, 3], 2, 1), Ok(Shape::new(1, 2, 3, 1)));
+        assert_eq!(output([4, 6], 1, 0), Ok(Shape::new(1, 1, 1, 1)));
+        for (size, stride, pad, says) in [
+            ([5, 5], 1, 0, "5x5"),
+            ([3, 3], 1, 2, "no window"),
+            ([2, 2], 0, 0, "no window"),
+            ([0, 2], 1, 0, "no window"),
+        ] {
+            assert!(output(size, stride, pad).unwrap_err().contains(says), "{size:?}");
         }
     }
 }

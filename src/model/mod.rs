@@ -10,6 +10,7 @@ mod layouts;
 mod locate;
 mod params;
 mod qkv;
+pub mod resnet;
 #[cfg(test)]
 mod testing;
 pub mod unet;
@@ -22,4 +23,5 @@ pub use keys::WeightCopy;
 pub use layouts::{Layout, read};
 pub use locate::locate;
 pub use params::Param;
+pub use resnet::ResNet;
 pub use unet::UnetSpec;

@@ -30,6 +30,9 @@ pub const NETWORKS: [&str; 9] = [
     "monai-unet",
 ];
 
+/// The ResNet goldens of `tests/goldens`.
+pub const RESNETS: [&str; 3] = ["resnet-basic", "resnet-bottleneck", "resnet-wide"];
+
 /// The chains of `tests/goldens`.
 pub const CHAINS: [&str; 8] = [
     "anoddpm-gauss",

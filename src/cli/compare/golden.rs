@@ -18,6 +18,8 @@ pub(super) struct Golden {
 pub(super) enum Kind {
     /// One call of a UNet.
     Network,
+    /// One call of a ResNet without its classifier.
+    Features,
     /// Simplex noise for seeds and times.
     SimplexFields,
     /// AnoDDPM, noising and denoising.
@@ -58,6 +60,9 @@ impl Golden {
     pub fn kind(&self) -> Result<Result<Kind, String>> {
         let c = &self.config;
         if let Some(class) = c.text("_class_name")? {
+            if class == "ResNet" {
+                return Ok(Ok(Kind::Features));
+            }
             let unet = ["UNet2DModel", "DiffusionModelUNet", "UNetModel"].iter().any(|n| class.ends_with(n));
             let known = unet && !class.ends_with("EncoderUNetModel");
             return Ok(if known { Ok(Kind::Network) } else { Err(class.to_owned()) });
@@ -82,6 +87,7 @@ impl Golden {
     pub fn run(&self, kind: Kind, device: &Device) -> Result<Vec<Deviation>> {
         match kind {
             Kind::Network => super::network::run(self, device),
+            Kind::Features => super::features::run(self, device),
             Kind::SimplexFields => super::anoddpm::fields(self, device),
             Kind::AnoDdpm => super::anoddpm::run(self, device),
             Kind::Diffusers => super::chain::diffusers(self, device),

@@ -1,0 +1,163 @@
+//! From images to rows: which files, which labels, and the network over all of them.
+use super::rows::Rows;
+use crate::cli::scoring::bar;
+use crate::data::{Input, Kind, Preprocessing, Table, ValueRange, find_inputs, read_picture};
+use crate::dte::{Extractor, Features};
+use crate::eval::is_normal;
+use crate::model::Checkpoint;
+use crate::report::Failure;
+use crate::{Device, Error, Result, Tensor};
+use rayon::prelude::*;
+use std::path::{Path, PathBuf};
+
+/// The network that makes rows of images, and what comes before it.
+#[derive(clap::Args)]
+pub(super) struct ImageArgs {
+    /// Takes images: a ResNet's safetensors file with torchvision's keys, whose features become the rows
+    #[arg(long, value_name = "FILE")]
+    pub features: Option<PathBuf>,
+    /// Pixels of an image's shorter side when the middle is cut out [default: 256, or as the model was fitted]
+    #[arg(long, value_name = "N", requires = "features")]
+    size: Option<usize>,
+    /// Side of the square that is cut out [default: 224, or as the model was fitted]
+    #[arg(long, value_name = "N", requires = "features")]
+    crop: Option<usize>,
+    /// Means of the channels, from 0 to 1 [default: ImageNet's]
+    #[arg(long, value_name = "R,G,B", value_delimiter = ',', requires = "features")]
+    mean: Option<Vec<f32>>,
+    /// Standard deviations of the channels [default: ImageNet's]
+    #[arg(long, value_name = "R,G,B", value_delimiter = ',', requires = "features")]
+    std: Option<Vec<f32>>,
+    /// Images that go through the network at once [default: 8 on a GPU, 4 on the processor]
+    #[arg(long, value_name = "N", requires = "features", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    images_at_once: Option<u16>,
+}
+
+/// Folders below an argument that hold the masks of images.
+const MASKS: [&str; 3] = ["ground_truth", "masks", "mask"];
+
+impl ImageArgs {
+    /// The flags over what a model records, or over ImageNet's.
+    fn preprocessing(&self, recorded: Option<&Features>) -> Result<Preprocessing> {
+        let base = recorded.map_or_else(Preprocessing::imagenet, |r| r.preprocessing.clone());
+        let chosen = Preprocessing {
+            size: self.size.unwrap_or(base.size),
+            crop: self.crop.unwrap_or(base.crop),
+            mean: self.mean.clone().unwrap_or(base.mean),
+            std: self.std.clone().unwrap_or(base.std),
+        };
+        chosen.check()?;
+        match recorded.filter(|r| r.preprocessing != chosen) {
+            None => Ok(chosen),
+            Some(Features { preprocessing: Preprocessing { size, crop, mean, std }, .. }) => {
+                Err(Error::Invalid(format!(
+                    "the model was fitted with size {size}, crop {crop}, mean {mean:?}, std {std:?}; leave these flags out"
+                )))
+            }
+        }
+    }
+}
+
+/// A row for each image, in the order of the files; what cannot be read is listed and the rest is done.
+pub(super) fn embed(
+    device: &Device,
+    arguments: &[PathBuf],
+    network: &Path,
+    args: &ImageArgs,
+    recorded: Option<&Features>,
+) -> Result<Rows> {
+    let preprocessing = args.preprocessing(recorded)?;
+    let inputs = without_masks(find_inputs(arguments)?, arguments);
+    let checkpoint = Checkpoint::open(network)?;
+    let features = Features { sha256: checkpoint.sha256(), preprocessing };
+    if recorded.is_some_and(|r| r.sha256 != features.sha256) {
+        return Err(Error::file(checkpoint.path(), "is another network than the one that the model was fitted with"));
+    }
+    let usual = if matches!(device, Device::Cpu) { 4 } else { 8 };
+    let batch = args.images_at_once.map_or(usual, usize::from).min(inputs.len());
+    let mut extractor = device.drive(Extractor::new(device, &checkpoint, &features.preprocessing, batch))?;
+    tracing::info!("{}: {}", checkpoint.path().display(), extractor.network);
+
+    let (mut values, mut paths, mut failures) = (Vec::new(), Vec::new(), Vec::new());
+    let bar = bar(inputs.len(), "images");
+    for chunk in inputs.chunks(extractor.batch()) {
+        let read: Vec<Result<Tensor>> = chunk.par_iter().map(|i| prepare(i, &features.preprocessing)).collect();
+        let (mut ready, mut of) = (Vec::new(), Vec::new());
+        for (input, read) in chunk.iter().zip(read) {
+            match read {
+                Ok(tensor) => (ready.push(tensor), of.push(input)).1,
+                Err(e) => failures.push(Failure { path: input.path.clone(), error: e.to_string() }),
+            }
+        }
+        let rows = if ready.is_empty() { Vec::new() } else { device.drive(extractor.features(&ready))? };
+        for (input, row) in of.into_iter().zip(rows) {
+            if row.iter().all(|v| v.is_finite()) {
+                values.extend(row.into_iter().map(f64::from));
+                paths.push(input.path.clone());
+            } else {
+                let error = format!("{}: the network gives no finite features", input.path.display());
+                failures.push(Failure { path: input.path.clone(), error });
+            }
+        }
+        bar.inc(chunk.len() as u64);
+    }
+    bar.finish_and_clear();
+    if paths.is_empty() {
+        let first = failures.first().map_or("there is none", |f| &f.error);
+        return Err(Error::Invalid(format!("no image could be used: {first}")));
+    }
+    let table = Table::new(network, extractor.network.features(), values, labels(&paths), None)?;
+    Ok(Rows { table, paths: Some(paths), features: Some(features), failures })
+}
+
+fn prepare(input: &Input, preprocessing: &Preprocessing) -> Result<Tensor> {
+    if input.kind == Kind::Volume {
+        return Err(Error::file(&input.path, "is a volume; features are of single images"));
+    }
+    preprocessing.apply(&read_picture(&input.path, ValueRange::UNIT)?).map_err(|e| match e {
+        Error::Invalid(fault) => Error::file(&input.path, fault),
+        e => e,
+    })
+}
+
+/// Leaves out what lies in a folder of masks below an argument.
+fn without_masks(inputs: Vec<Input>, arguments: &[PathBuf]) -> Vec<Input> {
+    let masked = |path: &Path| {
+        let below = arguments.iter().filter_map(|a| path.strip_prefix(a).ok()?.parent());
+        let mut names = below.flat_map(Path::components).map(|c| c.as_os_str().to_string_lossy().to_lowercase());
+        names.any(|name| MASKS.contains(&&*name))
+    };
+    inputs.into_iter().filter(|i| !masked(&i.path)).collect()
+}
+
+/// True for an anomaly, by the folder that an image lies in; none where no folder is one of normal images.
+fn labels(paths: &[PathBuf]) -> Option<Vec<bool>> {
+    let normal = |path: &PathBuf| {
+        let folder = path.parent().and_then(Path::file_name);
+        folder.is_some_and(|name| is_normal(&name.to_string_lossy()))
+    };
+    let normal: Vec<bool> = paths.iter().map(normal).collect();
+    normal.contains(&true).then(|| normal.iter().map(|n| !n).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_come_from_folders() {
+        let of = |paths: &[&str]| labels(&paths.iter().map(PathBuf::from).collect::<Vec<_>>());
+        assert_eq!(of(&["t/good/a.png", "t/crack/b.png", "t/OK/c.png"]), Some(vec![false, true, false]));
+        assert_eq!(of(&["t/x/a.png", "b.png"]), None);
+        assert_eq!(of(&["good.png"]), None);
+    }
+
+    #[test]
+    fn masks_below_an_argument_are_no_images() {
+        let input = |path: &str| Input { path: path.into(), folder: path.into(), kind: Kind::Image };
+        let inputs = ["d/test/good/a.png", "d/ground_truth/crack/a.png", "masks/b.png"].map(input).to_vec();
+        let left = without_masks(inputs, &["d".into(), "masks".into()]);
+        let left: Vec<_> = left.iter().map(|i| i.path.to_str().unwrap()).collect();
+        assert_eq!(left, ["d/test/good/a.png", "masks/b.png"]);
+    }
+}

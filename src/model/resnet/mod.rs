@@ -1,0 +1,209 @@
+//! ResNets as torchvision stores them (He, Zhang, Ren, Sun, CVPR 2016; the wide ones: Zagoruyko, Komodakis, BMVC 2016),
+//! described by their keys and shapes alone, as extractors of features: the last layer's global average, without `fc`.
+mod build;
+#[cfg(test)]
+mod tests;
+
+use super::Checkpoint;
+use crate::{Error, Result};
+use std::fmt;
+
+/// A convolution without bias and the BatchNorm after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ConvNorm {
+    /// Of the convolution, without `.weight`.
+    pub key: String,
+    /// Of the BatchNorm.
+    pub norm: String,
+    /// (Cout,Cin,k,k).
+    pub shape: [usize; 4],
+    pub stride: usize,
+}
+
+/// A residual block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Block {
+    /// Two of 3×3, or 1×1, 3×3 and 1×1.
+    pub convs: Vec<ConvNorm>,
+    /// What brings the block's input to its output's shape, where they differ.
+    pub downsample: Option<ConvNorm>,
+}
+
+/// The kind of its residual blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockKind {
+    /// Two 3×3 convolutions.
+    Basic,
+    /// 1×1, 3×3 and 1×1, the stride on the 3×3 (torchvision's, "v1.5").
+    Bottleneck,
+}
+
+/// A residual network without its classifier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResNet {
+    /// The kind of its blocks.
+    pub block: BlockKind,
+    pub(super) stem: ConvNorm,
+    pub(super) layers: Vec<Vec<Block>>,
+}
+
+/// What torchvision calls the depths.
+const DEPTHS: [(BlockKind, [usize; 4], usize); 5] = [
+    (BlockKind::Basic, [2, 2, 2, 2], 18),
+    (BlockKind::Basic, [3, 4, 6, 3], 34),
+    (BlockKind::Bottleneck, [3, 4, 6, 3], 50),
+    (BlockKind::Bottleneck, [3, 4, 23, 3], 101),
+    (BlockKind::Bottleneck, [3, 8, 36, 3], 152),
+];
+
+impl ResNet {
+    /// Recognises the network: its blocks are counted by their keys, all widths come from the shapes. Strides, paddings and
+    /// pooling are torchvision's, as no tensor tells them.
+    /// # Errors
+    /// [`Error::MissingTensor`] or [`Error::TensorShape`] where the keys do not make such a network; [`Error::File`] for
+    /// another stem and, with its name, for a ResNeXt, whose convolutions are grouped.
+    pub fn read(ck: &Checkpoint) -> Result<Self> {
+        let stem = conv(ck, "conv1", "bn1", 2)?;
+        if stem.shape[2..] != [7, 7] {
+            let fault = format!("tensor `conv1.weight` is {:?}; a ResNet begins with a 7x7 convolution", stem.shape);
+            return Err(Error::file(ck.path(), fault));
+        }
+        let block = if ck.contains("layer1.0.conv3.weight") { BlockKind::Bottleneck } else { BlockKind::Basic };
+        let mut width = stem.shape[0];
+        let mut layers = Vec::new();
+        for layer in 1..=4 {
+            let count = (0..).take_while(|j| ck.has_under(&format!("layer{layer}.{j}."))).count().max(1);
+            let mut blocks = Vec::new();
+            for j in 0..count {
+                let stride = if layer > 1 && j == 0 { 2 } else { 1 };
+                let read = Block::read(ck, &format!("layer{layer}.{j}"), block, width, stride)?;
+                width = read.out();
+                blocks.push(read);
+            }
+            layers.push(blocks);
+        }
+        let net = ResNet { block, stem, layers };
+        net.refuse_groups(ck)?;
+        net.check(ck)?;
+        Ok(net)
+    }
+    /// Channels of the image.
+    pub fn in_channels(&self) -> usize {
+        self.stem.shape[1]
+    }
+    /// Length of a feature vector.
+    pub fn features(&self) -> usize {
+        self.layers.last().and_then(|l| l.last()).map_or(0, Block::out)
+    }
+    /// Every convolution, in order.
+    pub(super) fn convs(&self) -> impl Iterator<Item = &ConvNorm> {
+        let blocks = self.layers.iter().flatten().flat_map(|b| b.convs.iter().chain(&b.downsample));
+        std::iter::once(&self.stem).chain(blocks)
+    }
+
+    /// A 3×3 convolution that takes fewer channels than it is given works on groups of them.
+    fn refuse_groups(&self, ck: &Checkpoint) -> Result<()> {
+        for pair in self.layers.iter().flatten().flat_map(|b| b.convs.windows(2)) {
+            let (given, takes) = (pair[0].shape[0], pair[1].shape[1]);
+            if takes > 0 && takes < given && given.is_multiple_of(takes) {
+                let (groups, name) =
+                    (given / takes, self.depth().map_or("a ResNeXt".into(), |d| format!("resnext{d}")));
+                let fault =
+                    format!("is {name}_{groups}x{takes}d: grouped convolutions (`{}`) are not supported", pair[1].key);
+                return Err(Error::file(ck.path(), fault));
+            }
+        }
+        Ok(())
+    }
+
+    /// Widths fit together, and every tensor is there in its shape.
+    fn check(&self, ck: &Checkpoint) -> Result<()> {
+        let mut width = self.stem.shape[0];
+        for block in self.layers.iter().flatten() {
+            let mut cin = width;
+            for c in &block.convs {
+                ck.check(&format!("{}.weight", c.key), &[c.shape[0], cin, c.shape[2], c.shape[3]])?;
+                cin = c.shape[0];
+            }
+            if let Some(d) = &block.downsample {
+                ck.check(&format!("{}.weight", d.key), &[cin, width, 1, 1])?;
+            }
+            width = cin;
+        }
+        for c in self.convs() {
+            for name in ["weight", "bias", "running_mean", "running_var"] {
+                ck.check(&format!("{}.{name}", c.norm), &[c.shape[0]])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn depth(&self) -> Option<usize> {
+        let blocks: Vec<usize> = self.layers.iter().map(Vec::len).collect();
+        DEPTHS.iter().find(|(kind, counts, _)| *kind == self.block && blocks == counts).map(|d| d.2)
+    }
+    /// How much wider than a plain Bottleneck's the 3×3 convolutions are, where the stem and the output are torchvision's.
+    fn widening(&self) -> Option<usize> {
+        let (first, stem) = (self.layers.first()?.first()?, self.stem.shape[0]);
+        let planes = if self.block == BlockKind::Basic { first.out() } else { first.out() / 4 };
+        let width = first.convs[0].shape[0];
+        let plain = stem == 64 && planes == 64 && self.features() == 8 * first.out();
+        (plain && width.is_multiple_of(64)).then_some(width / 64)
+    }
+}
+
+impl fmt::Display for ResNet {
+    /// torchvision's name, or the blocks of the four layers.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.depth().zip(self.widening()) {
+            Some((depth, 1)) => write!(f, "resnet{depth}"),
+            Some((depth, wider)) => write!(f, "wide_resnet{depth}_{wider}"),
+            None => {
+                let counts: Vec<_> = self.layers.iter().map(|l| l.len().to_string()).collect();
+                let kind = if self.block == BlockKind::Basic { "basic" } else { "bottleneck" };
+                write!(f, "ResNet of {} {kind} blocks, {} features", counts.join("+"), self.features())
+            }
+        }
+    }
+}
+
+impl Block {
+    fn read(ck: &Checkpoint, at: &str, kind: BlockKind, width: usize, stride: usize) -> Result<Self> {
+        // The 3×3 that carries the stride is the first of a basic block and the second of a bottleneck.
+        let (kernels, strided): (&[usize], _) = match kind {
+            BlockKind::Basic => (&[3, 3], 0),
+            BlockKind::Bottleneck => (&[1, 3, 1], 1),
+        };
+        let mut convs = Vec::new();
+        for (i, &kernel) in kernels.iter().enumerate() {
+            let (key, step) = (format!("{at}.conv{}", i + 1), if i == strided { stride } else { 1 });
+            let c = conv(ck, &key, &format!("{at}.bn{}", i + 1), step)?;
+            ck.check(&format!("{key}.weight"), &[c.shape[0], c.shape[1], kernel, kernel])?;
+            convs.push(c);
+        }
+        let mut block = Block { convs, downsample: None };
+        let key = format!("{at}.downsample.0");
+        if stride > 1 || width != block.out() || ck.contains(&format!("{key}.weight")) {
+            block.downsample = Some(conv(ck, &key, &format!("{at}.downsample.1"), stride)?);
+        }
+        Ok(block)
+    }
+    /// Channels of its output.
+    fn out(&self) -> usize {
+        self.convs.last().map_or(0, |c| c.shape[0])
+    }
+}
+
+/// A convolution by the shape of its weight; trailing sizes of one may be left out.
+fn conv(ck: &Checkpoint, key: &str, norm: &str, stride: usize) -> Result<ConvNorm> {
+    let weight = format!("{key}.weight");
+    let found =
+        ck.shape(&weight).ok_or_else(|| Error::MissingTensor { path: ck.path().into(), key: weight.clone() })?;
+    let mut shape = [1; 4];
+    if found.is_empty() || found.len() > 4 || found.contains(&0) {
+        let fault = format!("tensor `{weight}` is {found:?}, not (Cout,Cin,k,k)");
+        return Err(Error::file(ck.path(), fault));
+    }
+    shape[..found.len()].copy_from_slice(found);
+    Ok(ConvNorm { key: key.into(), norm: norm.into(), shape, stride })
+}
