@@ -273,6 +273,8 @@ fn the_step_row_has_one_layout() {
         ("seed_hi", offset_of!(StepRow, seed_hi)),
         ("draw", offset_of!(StepRow, draw)),
         ("noise_t", offset_of!(StepRow, noise_t)),
+        ("rate", offset_of!(StepRow, rate)),
+        ("root", offset_of!(StepRow, root)),
         ("pad", offset_of!(StepRow, pad)),
     ];
     assert_eq!(found.len(), fields.len());
