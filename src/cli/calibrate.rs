@@ -2,11 +2,9 @@
 use super::items;
 use super::model_args::ModelArgs;
 use super::scoring::{Scorer, ScoringArgs};
-use crate::data::find_inputs;
+use crate::data::{find_inputs, hash_files};
 use crate::detect::{Calibration, PixelHistogram};
-use crate::hex::hex;
 use crate::{Error, Result};
-use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -30,7 +28,7 @@ const RATES: [f64; 6] = [0.2, 0.1, 0.05, 0.02, 0.01, 0.001];
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let model = args.model.open()?;
     let inputs = find_inputs(&args.inputs)?;
-    let data = hash(&inputs.iter().map(|i| i.path.clone()).collect::<Vec<_>>())?;
+    let data = hash_files(inputs.iter().map(|i| &*i.path))?;
     let (items, mut failures) = items::expand(&inputs, usize::from(args.scoring.axis));
     let mut scorer = Scorer::open(&model, &args.scoring)?;
     let (mut scores, mut pixels) = (Vec::new(), PixelHistogram::default());
@@ -70,17 +68,4 @@ fn table(c: &Calibration) {
     }
     println!("the smallest rate that {n} images can promise is {:.4}", c.smallest_rate());
     println!("it holds for images that are normal in the same way, one by one: slices of one volume count as one");
-}
-
-/// SHA-256 over the files' contents, each preceded by its length, in order of their paths.
-fn hash(paths: &[PathBuf]) -> Result<String> {
-    let mut sorted: Vec<&PathBuf> = paths.iter().collect();
-    sorted.sort();
-    let mut all = Sha256::new();
-    for path in sorted {
-        let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
-        all.update((bytes.len() as u64).to_le_bytes());
-        all.update(&bytes);
-    }
-    Ok(hex(&all.finalize()))
 }

@@ -1,15 +1,14 @@
 //! `residua eval`: a labelled dataset and a model in (or maps that a run left), metrics and a report out.
-use super::items::{Item, expand};
 use super::model_args::ModelArgs;
 use super::scoring::{Scorer, ScoringArgs};
-use crate::data::{Kind, check_writable};
-use crate::eval::{Dataset, Evaluation, EvaluationReport, Evaluator, ScoredImage, Selection, bootstrap_in_words};
+use crate::data::check_writable;
+use crate::eval::{Dataset, Evaluation, EvaluationReport, Selection, bootstrap_in_words};
 use crate::report::{Failure, utc_now};
 use crate::{Error, Result};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use truth::Group;
 
+pub(super) mod images;
 mod maps;
 mod tables;
 mod truth;
@@ -59,6 +58,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         Some(folder) => maps::evaluate(args, &dataset, folder)?,
         None => score(args, &dataset)?,
     };
+    if done.evaluation.images.is_empty() && done.interrupted {
+        return Err(Error::Interrupted);
+    }
     if done.evaluation.images.is_empty() {
         let first = done.failures.first().map_or("the dataset is empty".into(), |f| f.error.clone());
         return Err(Error::file(&args.dataset, format!("no image could be evaluated: {first}")));
@@ -83,7 +85,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     for f in &report.failures {
         eprintln!("error: {}: {}", f.path.display(), f.error);
     }
-    Ok(ExitCode::from(if report.failures.is_empty() { 0 } else { 2 }))
+    if done.interrupted {
+        eprintln!("error: interrupted: {} images of the dataset are in the numbers", report.evaluation.images.len());
+    }
+    Ok(ExitCode::from(if report.failures.is_empty() && !done.interrupted { 0 } else { 2 }))
 }
 
 /// The numbers, where they come from, and what is not in them.
@@ -91,62 +96,23 @@ struct Done {
     evaluation: Evaluation,
     source: serde_json::Value,
     failures: Vec<Failure>,
-}
-
-/// Goes through the dataset, all its pictures or one volume at a time; `each` gets what they expand to. What cannot be
-/// opened goes to `failures`, and the rest is done.
-fn walk(
-    args: &Args,
-    dataset: &Dataset,
-    failures: &mut Vec<Failure>,
-    mut each: impl FnMut(&Group, Vec<Item>, &mut Vec<Failure>) -> Result<()>,
-) -> Result<()> {
-    for samples in dataset.samples.chunk_by(|a, b| a.input.kind != Kind::Volume && b.input.kind != Kind::Volume) {
-        let group = match Group::open(samples) {
-            Ok(group) => group,
-            Err(e) => {
-                failures.push(Failure { path: samples[0].input.path.clone(), error: e.to_string() });
-                continue;
-            }
-        };
-        let (items, unreadable) = expand(&group.inputs, usize::from(args.scoring.axis));
-        failures.extend(unreadable);
-        each(&group, items, failures)?;
-    }
-    Ok(())
+    interrupted: bool,
 }
 
 /// Runs the model over the dataset.
 fn score(args: &Args, dataset: &Dataset) -> Result<Done> {
     let model = args.model.open()?;
     let mut scorer = Scorer::open(&model, &args.scoring)?;
-    let mut evaluator = Evaluator::new(&args.out);
-    let mut failures = Vec::new();
-    walk(args, dataset, &mut failures, |group, items, failures| {
-        let ran = scorer.run(&items, |scored| {
-            match group.truth(&scored.item, (scored.picture.width, scored.picture.height)) {
-                Ok((defect, mask)) => {
-                    let (path, name) = (scored.item.path, scored.item.name);
-                    let image = ScoredImage { path, name, defect, score: scored.score };
-                    evaluator.add(image, mask.as_ref().map(|m| (&scored.map, m)))
-                }
-                Err(e) => {
-                    failures.push(Failure { path: scored.item.path, error: e.to_string() });
-                    Ok(())
-                }
-            }
-        });
-        ran.map_err(|e| match e {
-            Error::Interrupted => Error::Invalid("interrupted; nothing was written".into()),
-            e => e,
-        })
-    })?;
-    failures.append(&mut scorer.failures);
-    let source = serde_json::json!({
+    let scored = images::score(&mut scorer, dataset, args.scoring.axis, &args.out)?;
+    let mut source = serde_json::json!({
         "model": model.config.name, "sha256": model.sha256, "device": scorer.device.name(), "seed": scorer.seed,
         "parameters": model.config,
     });
-    Ok(Done { evaluation: evaluator.finish()?, source, failures })
+    if scored.interrupted {
+        source["interrupted"] = true.into();
+    }
+    let images::Scored { evaluation, failures, interrupted, .. } = scored;
+    Ok(Done { evaluation, source, failures, interrupted })
 }
 
 fn summary(args: &Args, report: &EvaluationReport) {

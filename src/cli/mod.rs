@@ -9,6 +9,7 @@ mod calibrate;
 mod compare;
 mod detect;
 mod devices;
+mod dial;
 mod dte;
 mod eval;
 mod inspect;
@@ -109,6 +110,8 @@ enum Command {
     Dte(dte::Args),
     /// Set the thresholds from normal images, at a stated false-positive rate
     Calibrate(calibrate::Args),
+    /// Measure speed and quality at several settings, for --quality
+    Dial(dial::Args),
     /// Judge the results of a run again, under other thresholds, without running it
     Rescore(rescore::Args),
     /// Tell what a model folder or a safetensors file is
@@ -146,6 +149,7 @@ pub fn main() -> ExitCode {
         Some(Command::Eval(a)) => eval::run(&a),
         Some(Command::Dte(a)) => dte::run(&a),
         Some(Command::Calibrate(a)) => calibrate::run(&a),
+        Some(Command::Dial(a)) => dial::run(&a),
         Some(Command::Rescore(a)) => rescore::run(&a),
         Some(Command::Inspect(a)) => inspect::run(&a),
         Some(Command::Devices(a)) => devices::run(&a),

@@ -1,7 +1,7 @@
 //! Which model, and what of its settings the user wants otherwise: for every command that runs a detector.
 use super::NetworkArgs;
-use crate::detect::ModelFolder;
 use crate::detect::config::SamplerConfig;
+use crate::detect::{Dial, ModelFolder, Quality};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,9 @@ pub(crate) struct ModelArgs {
     pub model: Option<PathBuf>,
     #[command(flatten)]
     network: NetworkArgs,
+    /// Speed against quality, as `residua dial` measured it for the model: fast, balanced or best
+    #[arg(long, value_name = "NAME")]
+    quality: Option<Quality>,
     /// Noise level: how far the image is dissolved before it is healed
     #[arg(long, value_name = "T")]
     lambda: Option<usize>,
@@ -33,11 +36,15 @@ impl ModelArgs {
             Some(p) => p.clone(),
             None => shipped_model()?,
         };
+        let dial = self.quality.map(|q| Ok::<_, Error>((q, Dial::open(&Dial::path(&path))?))).transpose()?;
         let model = ModelFolder::open(
             &path,
             |base| self.network.overrides(base),
             self.size,
             |c| {
+                if let Some(row) = dial.as_ref().and_then(|(q, d)| d.choose(*q)) {
+                    row.apply(c);
+                }
                 c.lambda = self.lambda.unwrap_or(c.lambda);
                 c.runs = self.runs.unwrap_or(c.runs);
                 if let Some(steps) = self.steps {
@@ -51,6 +58,9 @@ impl ModelArgs {
                 Ok(())
             },
         )?;
+        if let Some((_, d)) = &dial {
+            d.check(&Dial::path(&path), &model)?;
+        }
         model.settle(self.network.strict)?;
         Ok(model)
     }

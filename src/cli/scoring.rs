@@ -7,8 +7,8 @@ use crate::report::Failure;
 use crate::{Device, Error, Result, Shape, Tensor};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 /// Which device, which noise, how many at once.
@@ -27,13 +27,17 @@ pub(crate) struct ScoringArgs {
     pub axis: u8,
 }
 
-/// What Ctrl-C sets from now on, instead of ending the process.
+/// What Ctrl-C sets from now on, instead of ending the process; one for the whole process.
 pub(crate) fn interruption() -> Arc<AtomicBool> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = stop.clone();
-    // Only a second handler in the same process can make this fail; the first one then keeps its place.
-    let _ = ctrlc::set_handler(move || flag.store(true, Ordering::SeqCst));
-    stop
+    static STOP: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+    let stop = STOP.get_or_init(|| {
+        let stop = Arc::new(AtomicBool::new(false));
+        let flag = stop.clone();
+        // A host's handler, if there is one, keeps its place.
+        let _ = ctrlc::set_handler(move || flag.store(true, Ordering::SeqCst));
+        stop
+    });
+    stop.clone()
 }
 
 /// One image's result, at the image's own size.
@@ -70,10 +74,14 @@ pub(crate) struct Scorer<'a> {
 impl<'a> Scorer<'a> {
     /// Opens the device; from then on Ctrl-C ends the work after what is under way, with [`Error::Interrupted`].
     pub fn open(model: &'a ModelFolder, args: &ScoringArgs) -> Result<Self> {
-        let device = args.device.open()?;
+        Ok(Self::on(args.device.open()?, model, args))
+    }
+
+    /// The same on a device that is open already.
+    pub fn on(device: Device, model: &'a ModelFolder, args: &ScoringArgs) -> Self {
         let batch = usize::from(args.batch.unwrap_or(if matches!(device, Device::Cpu) { 4 } else { 8 }));
         let stop = interruption();
-        Ok(Scorer { model, device, seed: args.seed, batch, detectors: HashMap::new(), stop, failures: Vec::new() })
+        Scorer { model, device, seed: args.seed, batch, detectors: HashMap::new(), stop, failures: Vec::new() }
     }
 
     /// Scores all items in order, with progress bars; `sink` gets each result as its batch is finished. What cannot be

@@ -1,6 +1,7 @@
 //! Images, arrays and volumes in; maps out. Every reader yields [`Picture`]s (channels-last, in `[0,1]`) or a
 //! [`Volume`] of them, refuses absurd sizes from the header, and names the file and the fault in its error.
 mod find;
+mod hash;
 mod image;
 mod mask;
 mod npy;
@@ -25,6 +26,7 @@ mod table_tests;
 
 pub(crate) use find::stem;
 pub use find::{EXTENSIONS, Input, Kind, find_inputs};
+pub use hash::hash_files;
 pub use image::{decode_image, read_image};
 pub use mask::Mask;
 pub use npy::{decode_npy, read_map, read_npy, write_npy, write_npy_rows};

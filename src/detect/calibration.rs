@@ -5,7 +5,8 @@
 //! scored once. The p-value of a new image with score s is (1 + #{sᵢ ≥ s}) / (n + 1); if the image is normal and
 //! exchangeable with the n, the p-value is at most α with probability at most α. Nothing is assumed of the scores'
 //! distribution, but slices of one volume, or frames of one part, are not n independent images.
-use super::{DetectorConfig, ModelFolder};
+use super::ModelFolder;
+use super::identity::{NAMES, difference, settings, without};
 use crate::data::write_atomic;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -58,7 +59,7 @@ impl Calibration {
             created: crate::report::utc_now(),
             data_sha256,
             model_sha256: model.sha256.clone(),
-            settings: settings(&model.config)?,
+            settings: settings(&model.config, &NAMES)?,
             scores,
             pixels: pixels.count(),
             pixel_quantiles: pixels.quantiles(),
@@ -75,7 +76,7 @@ impl Calibration {
     pub fn read(model: &ModelFolder) -> Result<Self> {
         let path = Self::path(&model.path);
         let found = Self::open(&path)?;
-        found.check(&path, &model.sha256, &settings(&model.config)?)?;
+        found.check(&path, &model.sha256, &settings(&model.config, &NAMES)?)?;
         Ok(found)
     }
     /// Reads the file at [`Calibration::path`], whatever model it was made with.
@@ -100,14 +101,8 @@ impl Calibration {
     /// # Errors
     /// [`Error::File`] when it was made with other weights or settings, which are named.
     pub fn check(&self, path: &Path, sha256: &str, parameters: &serde_json::Value) -> Result<()> {
-        let now = without_names(parameters.clone());
-        let other = if self.model_sha256 != sha256 {
-            Some("weights".to_owned())
-        } else {
-            let keys = now.as_object().into_iter().flat_map(|o| o.keys());
-            keys.filter(|k| now[*k] != self.settings[*k]).map(|k| format!("`{k}`")).reduce(|a, b| a + ", " + &b)
-        };
-        match other {
+        let now = without(parameters.clone(), &NAMES);
+        match difference((&self.model_sha256, &self.settings), (sha256, &now)) {
             Some(what) => Err(Error::file(path, format!("was made with other {what}: calibrate again"))),
             None => Ok(()),
         }
@@ -182,19 +177,6 @@ impl Calibration {
 fn in_range(rate: f64) -> Result<()> {
     let fault = || Error::Invalid(format!("a false-positive rate lies between 0 and 1, not at {rate}"));
     if rate > 0.0 && rate < 1.0 { Ok(()) } else { Err(fault()) }
-}
-
-/// What the scores depend on.
-fn settings(config: &DetectorConfig) -> Result<serde_json::Value> {
-    serde_json::to_value(config).map(without_names).map_err(|e| Error::Invalid(e.to_string()))
-}
-
-/// Settings without the thresholds, and without the names of things.
-fn without_names(mut settings: serde_json::Value) -> serde_json::Value {
-    if let Some(object) = settings.as_object_mut() {
-        ["name", "threshold", "network"].iter().for_each(|key| drop(object.remove(*key)));
-    }
-    settings
 }
 
 #[cfg(test)]

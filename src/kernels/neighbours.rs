@@ -3,6 +3,10 @@ use super::{Args, Io, Kernel, Real, Shader, Value, grid_1d, widest};
 use crate::{Result, Shape};
 use rayon::prelude::*;
 
+mod blocks;
+
+use blocks::Blocks;
+
 /// The `k` smallest ‖x − r‖² over all rows r, ascending: queries (N,1,1,D), rows (M,1,1,D) → (N,1,1,k), 1 ≤ k ≤ 32, M ≥ k.
 /// By direct differences: the expansion ‖x‖² + ‖r‖² − 2x·r loses what is left of it where rows repeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,10 +22,10 @@ pub const MAX_K: usize = 32;
 const LANES: usize = 16;
 /// Queries that share a panel's loads; with LANES, as many sums as registers hold.
 const GROUP: usize = 4;
-/// Queries of a task.
+/// Queries of a task: as compact as a block of rows.
 const TASK: usize = 64;
-/// Values of the panels that a task goes over again for each of its groups: half of a small L1 cache in f32.
-const NEAR: usize = 4096;
+/// Rows of a block, a multiple of LANES.
+const BLOCK: usize = 128;
 
 impl Kernel for Neighbours {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
@@ -50,48 +54,53 @@ impl Kernel for Neighbours {
 }
 
 impl Neighbours {
-    /// The CPU half: a task has 64 queries, which go over the rows panel by panel, four at a time.
+    /// The CPU half. Rows and queries are each ordered so that blocks of them are compact; a task's queries go over the
+    /// blocks of rows from the nearest on, and a block whose bounding box lies farther off than the neighbours found so far
+    /// is left out: brute force on the leaves of a k-d tree (Bentley 1975). What is compared is compared by direct
+    /// differences, four queries with a panel of rows at a time.
     pub fn cpu<T: Real>(&self, a: Args<T>) {
         let (x, r) = (a.io.inputs[0], a.io.inputs[1]);
-        let (cp, kp) = (x.c_pad(), a.io.output.c_pad());
-        let panels = pack::<T, LANES>(a.inputs[1], r, T::infinity());
-        let tasks = a.output.par_chunks_mut(TASK * kp).zip(a.inputs[0].par_chunks(TASK * cp));
-        tasks.for_each(|(out, queries)| {
-            let shape = Shape { n: queries.len() / cp, ..x };
-            let groups = pack::<T, GROUP>(queries, shape, T::zero());
-            let mut best = vec![T::infinity(); shape.n.next_multiple_of(GROUP) * self.k];
-            widest(
-                #[inline(always)]
-                || search(&groups, &panels, x.c, self.k, &mut best),
-            );
-            for (out, best) in out.chunks_exact_mut(kp).zip(best.chunks_exact(self.k)) {
-                out.fill(T::zero());
-                out[..self.k].copy_from_slice(best);
+        let kp = a.io.output.c_pad();
+        let rows = Blocks::new(a.inputs[1], r, BLOCK);
+        let panels = rows.pack::<LANES>(T::infinity());
+        let queries = Blocks::new(a.inputs[0], x, TASK);
+        let groups = queries.pack::<GROUP>(T::zero());
+        let tasks: Vec<Vec<T>> = (0..queries.boxes.len())
+            .into_par_iter()
+            .map(|task| {
+                let count = queries.order[task * TASK..].len().min(TASK);
+                let mut best = vec![T::infinity(); count.next_multiple_of(GROUP) * self.k];
+                let groups = &groups[task * TASK * x.c..][..count.next_multiple_of(GROUP) * x.c];
+                let near = rows.by_distance(&queries.boxes[task]);
+                widest(
+                    #[inline(always)]
+                    || search(groups, &panels, &near, x.c, self.k, &mut best),
+                );
+                best
+            })
+            .collect();
+        a.output.fill(T::zero());
+        for (best, order) in tasks.iter().zip(queries.order.chunks(TASK)) {
+            for (best, &i) in best.chunks_exact(self.k).zip(order) {
+                a.output[i * kp..][..self.k].copy_from_slice(best);
             }
-        });
-    }
-}
-
-/// Rows (N,1,1,C) as panels of W rows, `[panel][c][W]`, without the padding of C; rows past the end hold `filler`.
-fn pack<T: Real, const W: usize>(data: &[T], shape: Shape, filler: T) -> Vec<T> {
-    let (c, cp) = (shape.c, shape.c_pad());
-    let mut out = vec![filler; shape.n.next_multiple_of(W) * c];
-    for (i, row) in data.chunks_exact(cp).enumerate() {
-        let panel = &mut out[i / W * W * c..][..W * c];
-        for (k, &v) in row[..c].iter().enumerate() {
-            panel[k * W + i % W] = v;
         }
     }
-    out
 }
 
-/// Every group against every panel, as many panels at a time as stay near. `best` holds k sorted values for each query.
+/// Every query against every block of rows, `near` saying how far each is off at the least, from the nearest on. `best`
+/// holds k sorted values for each query.
 #[inline(always)]
-fn search<T: Real>(groups: &[T], panels: &[T], c: usize, k: usize, best: &mut [T]) {
-    let near = (NEAR / (LANES * c)).max(1) * LANES * c;
-    for some in panels.chunks(near) {
+fn search<T: Real>(groups: &[T], panels: &[T], near: &[(T, usize)], c: usize, k: usize, best: &mut [T]) {
+    for &(least, block) in near {
+        let first = block * BLOCK * c;
+        let panels = &panels[first..panels.len().min(first + BLOCK * c)];
         for (group, best) in groups.chunks_exact(GROUP * c).zip(best.chunks_exact_mut(GROUP * k)) {
-            for panel in some.chunks_exact(LANES * c) {
+            // Not a number is never above.
+            if best.chunks_exact(k).all(|b| least > b[k - 1]) {
+                continue;
+            }
+            for panel in panels.chunks_exact(LANES * c) {
                 let distances = distances(group, panel);
                 for (d, best) in distances.iter().zip(best.chunks_exact_mut(k)) {
                     let worst = best[k - 1];
@@ -136,7 +145,7 @@ mod tests {
     #[test]
     fn agrees_with_the_definition_on_every_device() {
         let sizes = [(1, 1, 1, 1), (3, 5, 2, 5), (4, 7, 3, 2), (63, 31, 5, 4), (64, 32, 64, 5), (65, 33, 65, 5)];
-        let wide = [(67, 97, 131, 32), (130, 257, 10, 3)];
+        let wide = [(67, 97, 131, 32), (130, 257, 10, 3), (300, 1000, 2, 5)];
         for (n, m, c, k) in sizes.into_iter().chain(wide) {
             let shapes = [Shape::new(n, 1, 1, c), Shape::new(m, 1, 1, c)];
             let case = Case::new(Op::Neighbours(Neighbours { k }), &shapes, vec![]);

@@ -1,6 +1,7 @@
 //! Maps and scores that a run of `residua detect --maps` left.
+use super::images::walk;
 use super::truth::Group;
-use super::{Args, Done, walk};
+use super::{Args, Done};
 use crate::cli::items::Item;
 use crate::data::read_map;
 use crate::eval::{Dataset, Evaluator, ScoredImage};
@@ -15,7 +16,7 @@ pub(super) fn evaluate(args: &Args, dataset: &Dataset, folder: &Path) -> Result<
     let found = Found::new(&results.records);
     let mut evaluator = Evaluator::new(&args.out);
     let mut failures = Vec::new();
-    walk(args, dataset, &mut failures, |group, items, failures| {
+    walk(dataset, args.scoring.axis, &mut failures, |group, items, failures| {
         for item in items {
             if let Err(e) = one(&item, &found, folder, group, &mut evaluator) {
                 failures.push(Failure { path: item.path, error: e.to_string() });
@@ -31,7 +32,7 @@ pub(super) fn evaluate(args: &Args, dataset: &Dataset, folder: &Path) -> Result<
         source["seed"] = r.seed.into();
         source["parameters"] = r.parameters.clone();
     }
-    Ok(Done { evaluation: evaluator.finish()?, source, failures })
+    Ok(Done { evaluation: evaluator.finish()?, source, failures, interrupted: false })
 }
 
 fn one(item: &Item, found: &Found, folder: &Path, group: &Group, evaluator: &mut Evaluator) -> Result<()> {

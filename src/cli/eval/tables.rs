@@ -32,7 +32,7 @@ pub(super) struct TableArgs {
     setting: Option<SettingName>,
     #[command(flatten)]
     estimate: EstimateArgs,
-    /// Neighbours whose squared distances are averaged (np) [default: 5 for semi, 20 for unsup]
+    /// Neighbours whose squared distances are averaged (np) [default: 5 for semi, 32 for unsup]
     #[arg(long, value_name = "K", conflicts_with = "model")]
     neighbours: Option<usize>,
     /// Seeds for each table of up to 10 000 rows [default: 5]
