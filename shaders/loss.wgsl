@@ -2,7 +2,7 @@
 //
 // KIND 0, categorical: z a row of C logits, t the row's time, bin = floor(t C / STEPS); p = softmax(z), q = softmax(p) (as the
 //   original has it), loss = -ln q_bin.
-// KIND 1, inverse gamma: g the one output, b = g^2, loss = b / variance[t] - A ln(b + 1e-5), A = d/2 - 1.
+// KIND 1, inverse gamma: g a row of C outputs, b = |g|^2, loss = b / variance[t] - A ln(b + 1e-5), A = d/2 - 1.
 // KIND 2, mean square: z and the noise e that it should be, loss = mean over the columns of (z - e)^2.
 //
 // in0 the output (B,1,1,C), CV vec4s a row. in1 t (B,1,1,1), or e. w0 (KIND 1): the variances. out: (B,1,1,1), or the output's shape.
@@ -38,12 +38,13 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     let t = u32(goal[row * 4u]);
 #end
 #if KIND == 1
-    let g = z[at];
     let v = variance[min(t, STEPS - 1u)];
-    let b = g * g;
+    var b = 0.0;
+    for (var c = 0u; c < C; c++) { b += z[at + c] * z[at + c]; }
     let loss = b / v - A * log(b + 1e-5);
 #if GRADIENT
-    out[at] = 2.0 * g * (1.0 / v - A / (b + 1e-5)) / f32(B);
+    let slope = 2.0 * (1.0 / v - A / (b + 1e-5)) / f32(B);
+    for (var c = 0u; c < C; c++) { out[at + c] = slope * z[at + c]; }
 #end
 #end
 #if KIND == 0

@@ -3,6 +3,7 @@ use super::{Estimator, Protocol, Recipe, Setting, Settings, Split, f1_at_anomali
 use crate::data::Table;
 use crate::eval::Curve;
 use crate::{Device, Error, Result};
+use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::path::Path;
@@ -77,7 +78,8 @@ impl Evaluation {
     }
 }
 
-/// Fits and scores for each of the seeds 0, 1, … below `seeds`, which decide the split, the training and the noise.
+/// Fits and scores for each of the seeds 0, 1, … below `seeds`, which decide the split, the training and the noise; on the processor
+/// at once.
 /// `go_on` is asked after each epoch and each seed.
 /// # Errors
 /// As [`Split::new`], [`Estimator::fit`], [`Estimator::score`] and [`Evaluation::new`]; [`Error::Interrupted`] when
@@ -88,21 +90,22 @@ pub fn evaluate(
     (protocol, setting): (Protocol, Setting),
     settings: &Settings,
     seeds: u32,
-    go_on: impl Fn() -> bool,
+    go_on: impl Fn() -> bool + Sync,
 ) -> Result<Evaluation> {
-    let mut results = Vec::new();
-    for seed in 0..seeds.max(1) {
+    let one = |seed: u32| {
         let s = Split::new(table, protocol, setting, seed)?;
         let scores = device.drive(async {
             let settings = Settings { recipe: Recipe { seed, ..settings.recipe }, ..*settings };
             let fitted = Estimator::fit(device, &settings, (s.train, s.columns), |_, _| go_on()).await?;
             fitted.score(device, (&s.test, s.columns), settings.estimate, seed).await
         })?;
-        results.push((scores, s.labels));
-        if !go_on() {
-            return Err(Error::Interrupted);
-        }
-    }
+        if go_on() { Ok((scores, s.labels)) } else { Err(Error::Interrupted) }
+    };
+    // The networks are too small for several threads each; a GPU has one queue.
+    let results: Vec<_> = match device {
+        Device::Cpu => (0..seeds.max(1)).into_par_iter().map(one).collect::<Result<_>>()?,
+        Device::Gpu(_) => (0..seeds.max(1)).map(one).collect::<Result<_>>()?,
+    };
     Evaluation::new(name, table, &results)
 }
 

@@ -18,7 +18,7 @@ pub use eval::{Evaluation, dataset_name, evaluate, read_published};
 pub use images::{Extractor, Features};
 pub use metrics::{f1_at_anomalies, measures};
 pub use model::Model;
-pub use networks::{BINS, Kind, Network, linear_schedule};
+pub use networks::{BINS, Kind, Network, SCALES, linear_schedule};
 pub use np::{Estimate, NEIGHBOURS, NEIGHBOURS_UNSUPERVISED, NonParametric, STEPS};
 pub use protocol::{MAX_ROWS, Protocol, Setting, Split};
 pub use random_state::RandomState;

@@ -220,7 +220,7 @@ fn one(
     device: &Device,
     path: &Path,
     name: &str,
-    go_on: impl Fn() -> bool,
+    go_on: impl Fn() -> bool + Sync,
 ) -> Result<Evaluation> {
     let t = &args.tables;
     let table: Table = read_table(path, t.label.as_deref())?;

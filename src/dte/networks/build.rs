@@ -1,9 +1,9 @@
 //! Networks as they are run: rows as pixels of 1×1 convolutions, BatchNorm folded.
-use super::{Kind, Network, PASSES, Part, RESIDUAL, TRUNK, transposed};
+use super::{Kind, Network, Part, RESIDUAL, TRUNK, transposed};
 use crate::graph::{ConvSpec, Graph, NodeId, StateId};
 use crate::kernels::norm::Affine;
 use crate::kernels::pointwise::Activation;
-use crate::kernels::train::{Dropout, batch_norm::EPS};
+use crate::kernels::train::batch_norm::EPS;
 use crate::kernels::{Op, embedding::StepTime};
 use crate::{Error, Result, Shape, Tensor};
 
@@ -44,21 +44,14 @@ impl Network {
         match self.kind {
             Kind::Categorical | Kind::InverseGamma => {
                 let mut h = self.linear(g, "layers.0", None, x)?;
-                for (i, (_, p)) in (1..).zip(TRUNK) {
+                for i in 1..=TRUNK.len() {
                     h = g.map("relu", h, Activation::Relu, 1.0, 0.0)?;
-                    if self.passes() > 1 && p > 0.0 {
-                        h = g.push("dropout", Op::Dropout(Dropout { p, stream: i }), &[h])?;
-                    }
                     h = self.linear(g, &format!("layers.{i}"), None, h)?;
                 }
                 Ok((h, Vec::new()))
             }
             Kind::Residual => self.residual(g, x),
         }
-    }
-    /// How often the network is run for a score, each time with another dropout; once is without.
-    pub(super) fn passes(&self) -> u32 {
-        if self.kind == Kind::InverseGamma { PASSES } else { 1 }
     }
     /// A linear layer, with the BatchNorm before it.
     fn linear(&self, g: &mut Graph, name: &str, norm: Option<&str>, x: NodeId) -> Result<NodeId> {

@@ -11,7 +11,7 @@ use crate::{Error, Result};
 pub enum Kind {
     /// DTE-C: which of [`BINS`] spans of time a row looks diffused to.
     Categorical,
-    /// DTE-IG: g(x), whose square is the scale of an inverse gamma over the variance.
+    /// DTE-IG: g(x), [`SCALES`] numbers whose sum of squares is the scale of an inverse gamma over the variance.
     InverseGamma,
     /// The tabular DDPM baseline: the noise in a row.
     Residual,
@@ -20,11 +20,12 @@ pub enum Kind {
 /// Spans of time that DTE-C tells apart.
 pub const BINS: usize = 7;
 
-/// Width and dropout of the layers before the last, of DTE-C and DTE-IG.
-pub(super) const TRUNK: [(usize, f32); 3] = [(256, 0.0), (512, 0.5), (256, 0.5)];
+/// Outputs of DTE-IG's network. The published one has a single g with β = g², which crosses zero where it should be large, at
+/// places that chance decides; the squares of many do not vanish together, and ‖x − x₀‖² is a smooth sum of squares.
+pub const SCALES: usize = 64;
 
-/// Passes that DTE-IG's score is the mean of.
-const PASSES: u32 = 32;
+/// Widths of the layers before the last, of DTE-C and DTE-IG.
+pub(super) const TRUNK: [usize; 3] = [256, 512, 256];
 
 /// Widths of the baseline's network.
 pub(super) struct Widths {
@@ -91,13 +92,13 @@ pub(super) type Named = (String, Vec<usize>, Vec<f32>);
 fn layout(kind: Kind, columns: usize) -> Vec<(String, Option<usize>, usize)> {
     let linear = |name: &str, from: usize, to: usize| (name.to_owned(), Some(from), to);
     let trunk = |outputs: usize| {
-        let widths = [columns, TRUNK[0].0, TRUNK[1].0, TRUNK[2].0, outputs];
+        let widths = [columns, TRUNK[0], TRUNK[1], TRUNK[2], outputs];
         (0..4).map(|i| linear(&format!("layers.{i}"), widths[i], widths[i + 1])).collect()
     };
     let Widths { width, hidden, time, blocks } = RESIDUAL;
     match kind {
         Kind::Categorical => trunk(BINS),
-        Kind::InverseGamma => trunk(1),
+        Kind::InverseGamma => trunk(SCALES),
         Kind::Residual => {
             let mut all = vec![
                 linear("time_embed.0", time, time),

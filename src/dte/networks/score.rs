@@ -14,10 +14,8 @@ const DENOISED: usize = 250;
 
 impl Network {
     /// Scores of standardised rows, higher being more anomalous. DTE-C: the mean of the span's number under its softmax, 0 to
-    /// `BINS − 1`. DTE-IG: g², the scale (the paper's statistic; its code has g, whose sign the loss does not see), as the mean of 32
-    /// passes with dropout (Gal and Ghahramani, ICML 2016): far from all it was trained on, one network's g may well cross zero, many
-    /// do not at one place. The baseline: the mean squared difference between a row and what 250 steps of denoising make of it.
-    /// `noise_seed` decides the masks and the noise.
+    /// `BINS − 1`. DTE-IG: ‖g‖², the scale (the paper's statistic; its code has g, whose sign the loss does not see). The baseline:
+    /// the mean squared difference between a row and what 250 steps of denoising make of it, with the noise of `noise_seed`.
     /// # Errors
     /// [`crate::Error::Invalid`] for rows of another width; whatever the device reports.
     pub async fn score(&self, device: &Device, rows: &[f32], noise_seed: u32) -> Result<Vec<f64>> {
@@ -29,13 +27,9 @@ impl Network {
         for (i, chunk) in rows.chunks(count * d).enumerate() {
             seed(&mut run.steps, u64::from(noise_seed) | (i as u64) << 32, 0);
             run.fill(chunk, d, count)?;
-            let mut sums = vec![0.0; chunk.len() / d];
-            for pass in 0..self.passes() {
-                let found = run.pass(pass, count).await?;
-                let rows = found.chunks_exact(found.len() / count);
-                sums.iter_mut().zip(rows).for_each(|(sum, row)| *sum += self.statistic(row));
-            }
-            scores.extend(sums.into_iter().map(|sum| sum / f64::from(self.passes())));
+            let found = run.pass(count).await?;
+            let rows = found.chunks_exact(found.len() / count).take(chunk.len() / d);
+            scores.extend(rows.map(|row| self.statistic(row)));
         }
         Ok(scores)
     }
@@ -132,10 +126,7 @@ impl Program {
         self.session.upload(self.input, &Tensor::new(Shape::new(1, count, 1, d), columns)?)
     }
     /// The outputs, a row after the other.
-    async fn pass(&mut self, pass: u32, count: usize) -> Result<Vec<f32>> {
-        if let [only] = &mut self.steps[..] {
-            only.draw = pass;
-        }
+    async fn pass(&mut self, count: usize) -> Result<Vec<f32>> {
         self.session.set_steps(&self.steps)?;
         self.session.run(&self.schedule, |_| true).await?;
         let found = self.session.read(self.output).await?;

@@ -1,5 +1,5 @@
 //! Networks as they are trained: every parameter is a state that Adam changes.
-use crate::dte::networks::{BINS, Kind, RESIDUAL, TRUNK};
+use crate::dte::networks::{BINS, Kind, RESIDUAL, SCALES, TRUNK};
 use crate::graph::{Graph, NodeId, StateId};
 use crate::kernels::Op;
 use crate::kernels::noise::philox4x32_10;
@@ -56,19 +56,19 @@ impl Layers<'_> {
     /// The network of a kind on noised rows at times t.
     pub fn network(&mut self, kind: Kind, x: NodeId, t: NodeId) -> Result<NodeId> {
         match kind {
-            Kind::Categorical => self.trunk(x, BINS),
-            Kind::InverseGamma => self.trunk(x, 1),
+            Kind::Categorical => self.trunk(x, BINS, true),
+            Kind::InverseGamma => self.trunk(x, SCALES, false),
             Kind::Residual => self.residual(x, t),
         }
     }
-    /// The layers of [`TRUNK`], each with ReLU and its dropout, and one with `outputs`.
-    fn trunk(&mut self, x: NodeId, outputs: usize) -> Result<NodeId> {
+    /// The layers of [`TRUNK`], each with ReLU and after the first with dropout if so, and one with `outputs`.
+    fn trunk(&mut self, x: NodeId, outputs: usize, dropout: bool) -> Result<NodeId> {
         let mut h = x;
-        for (i, (width, dropout)) in TRUNK.into_iter().enumerate() {
+        for (i, width) in TRUNK.into_iter().enumerate() {
             h = self.linear(&format!("layers.{i}"), h, width)?;
             h = self.act(h, Activation::Relu)?;
-            if dropout > 0.0 {
-                h = self.dropout(h, dropout)?;
+            if dropout && i > 0 {
+                h = self.dropout(h, 0.5)?;
             }
         }
         self.linear("layers.3", h, outputs)

@@ -90,7 +90,7 @@ fn plane(count: usize, off: f32) -> Vec<f32> {
 fn the_trained_tell_what_is_off_the_plane() {
     let (train_rows, near, off) = (plane(256, 0.0), plane(60, 0.0), plane(60, 1.2));
     for (kind, wanted) in KINDS.into_iter().zip([0.95, 0.95, 0.7]) {
-        let recipe = Recipe { epochs: 60, rate: 1e-3, ..Recipe::default() };
+        let recipe = Recipe { epochs: 60, rate: Some(1e-3), ..Recipe::default() };
         let mut losses = Vec::new();
         let (a, b) = pollster::block_on(async {
             let remember = |_, loss| {
@@ -139,9 +139,13 @@ fn the_same_seed_gives_the_same_network_and_bad_settings_are_refused() {
     let two = Recipe { epochs: 2, ..Recipe::default() };
     assert_eq!(fit(two, 5).unwrap(), fit(two, 5).unwrap());
     assert_ne!(fit(two, 5).unwrap(), fit(Recipe { seed: 1, ..two }, 5).unwrap());
-    let one = Recipe { max_steps: 2, ..two };
+    let one = Recipe { max_steps: Some(2), ..two };
     assert_eq!(fit(one, 5).unwrap(), fit(Recipe { epochs: 1, ..two }, 5).unwrap());
-    for (recipe, columns) in [(Recipe { batch: 0, ..two }, 5), (Recipe { rate: f64::NAN, ..two }, 5), (two, 4)] {
+    // 70 rows are two minibatches, or one whole one; 60 epochs of 20 000 rows are more than 4000 steps.
+    assert_eq!([70, 1000, 20_000].map(|n| Recipe::default().steps(Kind::Categorical, n)), [800, 4000, 18_780]);
+    assert_eq!(Recipe::default().steps(Kind::Residual, 70), 400);
+    assert_eq!(Recipe::default().steps(Kind::InverseGamma, 5000), 8000);
+    for (recipe, columns) in [(Recipe { batch: 0, ..two }, 5), (Recipe { rate: Some(f64::NAN), ..two }, 5), (two, 4)] {
         assert!(matches!(fit(recipe, columns), Err(Error::Invalid(_))));
     }
     let stopped = pollster::block_on(train(&Device::Cpu, Kind::Categorical, (&rows, 5), &two, |_, _| false));

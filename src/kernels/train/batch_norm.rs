@@ -53,47 +53,54 @@ impl Kernel for BatchNorm {
 impl BatchNorm {
     /// The CPU half.
     pub fn cpu<T: Real>(&self, a: Args<T>) {
-        let x = a.io.inputs[0];
-        let (cp, n) = (x.c_pad(), T::of(x.n as f64));
-        let columns = |f: &dyn Fn(usize, usize) -> T| -> Vec<T> {
-            let mut sums = vec![T::zero(); cp];
-            (0..x.n).for_each(|r| sums.iter_mut().enumerate().for_each(|(c, s)| *s += f(r, c)));
-            sums
-        };
-        let at = |r: usize, c: usize| a.inputs[0][r * cp + c];
-        let mean: Vec<T> = columns(&at).into_iter().map(|s| s / n).collect();
-        let squares = columns(&|r, c| (at(r, c) - mean[c]) * (at(r, c) - mean[c]));
+        let shape = a.io.inputs[0];
+        let (cp, n) = (shape.c_pad(), T::of(shape.n as f64));
+        let x = &a.inputs[0][..shape.n * cp];
+        let mean: Vec<T> = sums(cp, x, x, |_, v, _| v).into_iter().map(|s| s / n).collect();
+        let squares = sums(cp, x, x, |c, v, _| (v - mean[c]) * (v - mean[c]));
         let scale: Vec<T> = squares.iter().map(|&s| T::one() / (s / n + T::of(EPS)).sqrt()).collect();
-        let normal = |r: usize, c: usize| (at(r, c) - mean[c]) * scale[c];
-        let rows = a.output.chunks_exact_mut(cp).enumerate();
         match self {
-            BatchNorm::Forward => rows.for_each(|(r, y)| {
+            BatchNorm::Forward => {
                 let (gamma, beta) = a.inputs[1].split_at(cp);
-                y.iter_mut().enumerate().for_each(|(c, y)| *y = gamma[c] * normal(r, c) + beta[c]);
-            }),
+                each(cp, a.output, x, x, |c, v, _| gamma[c] * ((v - mean[c]) * scale[c]) + beta[c]);
+            }
             BatchNorm::Moments => {
-                let more = T::of(x.n.max(2) as f64 - 1.0);
+                let more = T::of(shape.n.max(2) as f64 - 1.0);
                 let (first, second) = a.output.split_at_mut(cp);
                 first.copy_from_slice(&mean);
                 second.iter_mut().zip(squares).for_each(|(v, s)| *v = s / more);
             }
             BatchNorm::Input | BatchNorm::Weight => {
-                let dy = |r: usize, c: usize| a.inputs[1][r * cp + c];
-                let beta = columns(&dy);
-                let gamma = columns(&|r, c| dy(r, c) * normal(r, c));
+                let dy = a.inputs[1];
+                let beta = sums(cp, x, dy, |_, _, d| d);
+                let gamma = sums(cp, x, dy, |c, v, d| d * ((v - mean[c]) * scale[c]));
                 if *self == BatchNorm::Weight {
                     a.output[..cp].copy_from_slice(&gamma);
                     a.output[cp..2 * cp].copy_from_slice(&beta);
                     return;
                 }
-                rows.for_each(|(r, dx)| {
-                    dx.iter_mut().enumerate().for_each(|(c, dx)| {
-                        let rest = (beta[c] + normal(r, c) * gamma[c]) / n;
-                        *dx = a.inputs[2][c] * scale[c] * (dy(r, c) - rest);
-                    });
+                let weight = a.inputs[2];
+                each(cp, a.output, x, dy, |c, v, d| {
+                    weight[c] * scale[c] * (d - (beta[c] + (v - mean[c]) * scale[c] * gamma[c]) / n)
                 });
             }
         }
+    }
+}
+
+/// The sum over the rows of x and y, `cp` values each, of what `f` makes of a column's number and values.
+fn sums<T: Real>(cp: usize, x: &[T], y: &[T], f: impl Fn(usize, T, T) -> T) -> Vec<T> {
+    let mut sums = vec![T::zero(); cp];
+    for (x, y) in x.chunks_exact(cp).zip(y.chunks_exact(cp)) {
+        sums.iter_mut().zip(x).zip(y).enumerate().for_each(|(c, ((s, &x), &y))| *s += f(c, x, y));
+    }
+    sums
+}
+
+/// The same, kept for each row.
+fn each<T: Real>(cp: usize, out: &mut [T], x: &[T], y: &[T], f: impl Fn(usize, T, T) -> T) {
+    for ((out, x), y) in out.chunks_exact_mut(cp).zip(x.chunks_exact(cp)).zip(y.chunks_exact(cp)) {
+        out.iter_mut().zip(x).zip(y).enumerate().for_each(|(c, ((o, &x), &y))| *o = f(c, x, y));
     }
 }
 

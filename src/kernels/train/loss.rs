@@ -19,7 +19,7 @@ pub enum LossKind {
         /// Number of times.
         steps: usize,
     },
-    /// `β/σ²[t] − (d/2 − 1)·ln(β + 1e-5)`, β = g², for one output g; the goal is t (B,1,1,1).
+    /// `β/σ²[t] − (d/2 − 1)·ln(β + 1e-5)`, β = ‖g‖², g being all outputs of a row; the goal is t (B,1,1,1).
     InverseGamma {
         /// d/2 − 1.
         shape: f32,
@@ -36,8 +36,7 @@ impl Kernel for Loss {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let [z, goal] = inputs else { return Err(format!("an output and a goal are needed, not {inputs:?}")) };
         let fits = match self.kind {
-            LossKind::Categorical { .. } => goal.c == 1,
-            LossKind::InverseGamma { .. } => z.c == 1 && goal.c == 1,
+            LossKind::Categorical { .. } | LossKind::InverseGamma { .. } => goal.c == 1,
             LossKind::MeanSquare => goal.c == z.c,
         };
         if !fits || [z.h, z.w] != [1; 2] || z.with_c(goal.c) != *goal {
@@ -87,8 +86,9 @@ impl Loss {
                 LossKind::InverseGamma { shape, steps, .. } => {
                     let v = a.weights[0][(goal[0].f64() as usize).min(steps - 1)];
                     let (shape, small) = (T::of(shape.into()), T::of(1e-5));
-                    let beta = z[0] * z[0];
-                    gradient[0] = T::of(2.0) * z[0] * (T::one() / v - shape / (beta + small));
+                    let beta: T = z.iter().map(|&g| g * g).sum();
+                    let slope = T::of(2.0) * (T::one() / v - shape / (beta + small));
+                    gradient.iter_mut().zip(z).for_each(|(to, &g)| *to = slope * g);
                     beta / v - shape * (beta + small).ln()
                 }
                 LossKind::MeanSquare => {
@@ -136,7 +136,8 @@ mod tests {
         let variances = vec![0.1, 0.2, 0.4, 0.8];
         let kinds = [
             (LossKind::Categorical { steps: 4 }, 7, 1, vec![]),
-            (LossKind::InverseGamma { shape: 1.5, steps: 4, variances: WeightId(0) }, 1, 1, vec![variances]),
+            (LossKind::InverseGamma { shape: 1.5, steps: 4, variances: WeightId(0) }, 1, 1, vec![variances.clone()]),
+            (LossKind::InverseGamma { shape: 4.0, steps: 4, variances: WeightId(0) }, 9, 1, vec![variances]),
             (LossKind::MeanSquare, 5, 5, vec![]),
         ];
         for (kind, c, goals, weights) in kinds {
@@ -188,6 +189,6 @@ mod tests {
         let refused = |kind, z, goal| Loss { kind, gradient: true }.output(&[z, goal]).is_err();
         assert!(refused(LossKind::MeanSquare, s(4, 3), s(4, 2)));
         assert!(refused(LossKind::Categorical { steps: 3 }, s(4, 3), s(5, 1)));
-        assert!(refused(LossKind::InverseGamma { shape: 1.0, steps: 3, variances: WeightId(0) }, s(4, 3), s(4, 1)));
+        assert!(refused(LossKind::InverseGamma { shape: 1.0, steps: 3, variances: WeightId(0) }, s(4, 3), s(4, 2)));
     }
 }
