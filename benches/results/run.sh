@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# The table of results in docs/results.md and README.md: every system on every data set, by `residua eval`.
+#
+#   benches/results/run.sh DATA [OUT] [DEVICE]
+#
+# DATA holds adbench/classical and adbench/mvtec-resnet18 (tables of ADBench), brain-flair (test/good, test/tumour and
+# ground_truth/tumour) and dte_readme_auroc_{semi,unsup}.csv (published numbers); what is not there is left out. The textures
+# are made by weights/recipes/textures.py, which needs scikit-image. What OUT (default: residua-results) already holds is
+# kept, so that an interrupted run goes on.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+data=${1:?the folder with the data}
+out=${2:-residua-results}
+device=${3:-auto}
+python=${PYTHON:-python3}
+cargo build --release
+mkdir -p "$out"
+
+# NAME DATASET FLAGS...
+evaluate() {
+    local name=$1 set=$2
+    shift 2
+    if [ ! -e "$set" ]; then
+        echo "$name: $set is not there" >&2
+    elif [ ! -e "$out/$name/done" ]; then
+        target/release/residua eval "$set" --device "$device" --out "$out/$name" "$@" >/dev/null
+        touch "$out/$name/done"
+        echo "$name: done" >&2
+    fi
+}
+
+if [ -d "$out/textures" ] || "$python" weights/recipes/textures.py "$out/textures"; then
+    evaluate texture "$out/textures/val" --model weights/texture
+fi
+# Every third slice of the test split, as a manifest.
+if [ -d "$data/brain-flair" ]; then
+    "$python" - "$data/brain-flair" >"$out/brain-flair.csv" <<'PYTHON'
+import sys
+from pathlib import Path
+
+root = Path(sys.argv[1]).resolve()
+print("path,label,mask")
+for folder, label in [("good", "good"), ("tumour", "tumour")]:
+    for image in sorted((root / "test" / folder).glob("*.png"))[::3]:
+        mask = root / "ground_truth/tumour" / image.name if label == "tumour" else ""
+        print(f"{image},{label},{mask}")
+PYTHON
+    evaluate brain-flair "$out/brain-flair.csv" --model weights/brain-flair
+fi
+for setting in semi unsup; do
+    published=$data/dte_readme_auroc_$setting.csv
+    flags=(--protocol paper --setting "$setting")
+    [ ! -e "$published" ] || flags+=(--published "$published")
+    for method in np c ig ddpm; do
+        evaluate "classical-$setting-$method" "$data/adbench/classical" "${flags[@]}" --method "$method"
+    done
+done
+for method in np c ig; do
+    evaluate "mvtec-semi-$method" "$data/adbench/mvtec-resnet18" --protocol paper --method "$method"
+done
+"$python" benches/results/table.py "$out" docs/results.md README.md

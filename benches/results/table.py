@@ -1,0 +1,102 @@
+"""The results of benches/results/run.sh as tables in Markdown.
+
+    python table.py OUT RESULTS.md README.md
+
+RESULTS.md gets everything; in README.md what lies between the lines `<!-- results -->` and `<!-- /results -->` is replaced.
+"""
+import json
+import sys
+from pathlib import Path
+
+SYSTEMS = {"np": "DTE-NP", "c": "DTE-C", "ig": "DTE-IG", "ddpm": "DDPM baseline of DTE"}
+SETTINGS = {"semi": "trained on normal rows", "unsup": "trained on all rows"}
+
+
+def percent(value):
+    """In percent, two decimals."""
+    return "–" if value is None else f"{100 * value:.2f}"
+
+
+def interval(level, key):
+    """A metric and its 95 % interval."""
+    value, found = level.get(key), level["intervals"].get(key)
+    return percent(value) + (f" ({100 * found[0]:.1f} to {100 * found[1]:.1f})" if found else "")
+
+
+def load(out, name):
+    """A finished evaluation."""
+    folder = out / name
+    return json.loads((folder / "eval.json").read_text()) if (folder / "done").exists() else None
+
+
+def images(out):
+    """Rows of the image data sets."""
+    for name, data in [("texture", "textures, validation quarter"), ("brain-flair", "TCGA-LGG slices, every third of the test split")]:
+        e = load(out, name)
+        if e:
+            count = f"{len(e['images'])} images"
+            yield e, ["AnoDDPM", f"`weights/{name}`", data, count, interval(e["image"], "auroc"), interval(e["pixel"], "auprc"),
+                      interval(e["pixel"], "best_dice"), "–"]
+
+
+def tables(out):
+    """Rows of the table data sets."""
+    groups = [(f"classical-{s}", f"ADBench, classical, {words}") for s, words in SETTINGS.items()]
+    groups.append(("mvtec-semi", "MVTec AD, ResNet-18 embeddings of ADBench, trained on normal rows"))
+    for prefix, data in groups:
+        for method, system in SYSTEMS.items():
+            e = load(out, f"{prefix}-{method}")
+            if e:
+                mean = e["mean"]
+                yield e, [system, "–", data, f"{len(e['sets'])} tables", percent(mean["auroc"]), "–", "–", percent(mean["published"])]
+
+
+def markdown(columns, rows):
+    """A table."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def per_set(out):
+    """A table for each group of tables: the AUROC of each set by each method, the published beside."""
+    for prefix, title in [(f"classical-{s}", f"ADBench's classical tables, {words}") for s, words in SETTINGS.items()] + [
+            ("mvtec-semi", "MVTec AD, ResNet-18 embeddings, trained on normal rows")]:
+        found = {m: e for m in SYSTEMS if (e := load(out, f"{prefix}-{m}"))}
+        if not found:
+            continue
+        names = sorted({s["name"] for e in found.values() for s in e["sets"]})
+        by = {m: {s["name"]: s for s in e["sets"]} for m, e in found.items()}
+        rows = []
+        for name in names:
+            row = [name, str(next(b[name]["rows"] for b in by.values() if name in b))]
+            for m in found:
+                s = by[m].get(name)
+                row += [f"{percent(s['auroc'])} ± {100 * s['std']:.1f}", percent(s["published"])] if s else ["–", "–"]
+            rows.append(row)
+        mean = [f"mean of {len(names)}", ""]
+        for e in found.values():
+            mean += [f"**{percent(e['mean']['auroc'])}**", percent(e["mean"]["published"])]
+        rows.append(mean)
+        columns = ["data set", "rows"] + [c for m in found for c in (SYSTEMS[m], "published")]
+        yield f"## {title}\n\nAUROC in percent, mean and standard deviation over five seeds (one above 10 000 rows), `--protocol paper`.\n\n" + markdown(columns, rows)
+
+
+def main():
+    """Writes both files."""
+    out, results, readme = map(Path, sys.argv[1:4])
+    rows = [*images(out), *tables(out)]
+    dates = sorted(e["created"][:10] for e, _ in rows)
+    devices = sorted({e["source"]["device"] for e, _ in rows})
+    when = f"{dates[0]}" + (f" to {dates[-1]}" if dates[-1] != dates[0] else "")
+    columns = ["system", "model", "data", "size", "image or row AUROC", "pixel AUPRC", "best Dice", "published AUROC"]
+    summary = (f"Made by `benches/results/run.sh` on {when}; device: {', '.join(devices)}. In percent, 95 % intervals in brackets.\n\n"
+               + markdown(columns, [r for _, r in rows]))
+    results.write_text("# Results\n\n" + summary + "\n" + "\n".join(per_set(out)))
+    text = readme.read_text()
+    start, end = "<!-- results -->\n", "<!-- /results -->"
+    before, rest = text.split(start)
+    readme.write_text(before + start + "\n" + summary + "\n" + end + rest.split(end)[1])
+
+
+if __name__ == "__main__":
+    main()
