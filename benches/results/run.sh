@@ -40,9 +40,9 @@ from pathlib import Path
 
 root = Path(sys.argv[1]).resolve()
 print("path,label,mask")
-for folder, label in [("good", "good"), ("tumour", "tumour")]:
+for folder, label in [("good", "good"), ("tumour", "bad")]:
     for image in sorted((root / "test" / folder).glob("*.png"))[::3]:
-        mask = root / "ground_truth/tumour" / image.name if label == "tumour" else ""
+        mask = root / "ground_truth/tumour" / image.name if label == "bad" else ""
         print(f"{image},{label},{mask}")
 PYTHON
     evaluate brain-flair "$out/brain-flair.csv" --model weights/brain-flair
