@@ -9,7 +9,11 @@ import sys
 from pathlib import Path
 
 SYSTEMS = {"np": "DTE-NP", "c": "DTE-C", "ig": "DTE-IG", "ddpm": "DDPM baseline of DTE"}
-SETTINGS = {"semi": "trained on normal rows", "unsup": "trained on all rows"}
+GROUPS = {
+    "classical-semi": "ADBench's classical tables, trained on normal rows",
+    "classical-unsup": "ADBench's classical tables, trained on all rows",
+    "mvtec-semi": "MVTec AD, ResNet-18 embeddings of ADBench, trained on normal rows",
+}
 
 
 def percent(value):
@@ -41,9 +45,7 @@ def images(out):
 
 def tables(out):
     """Rows of the table data sets."""
-    groups = [(f"classical-{s}", f"ADBench, classical, {words}") for s, words in SETTINGS.items()]
-    groups.append(("mvtec-semi", "MVTec AD, ResNet-18 embeddings of ADBench, trained on normal rows"))
-    for prefix, data in groups:
+    for prefix, data in GROUPS.items():
         for method, system in SYSTEMS.items():
             e = load(out, f"{prefix}-{method}")
             if e:
@@ -59,8 +61,7 @@ def markdown(columns, rows):
 
 def per_set(out):
     """A table for each group of tables: the AUROC of each set by each method, the published beside."""
-    for prefix, title in [(f"classical-{s}", f"ADBench's classical tables, {words}") for s, words in SETTINGS.items()] + [
-            ("mvtec-semi", "MVTec AD, ResNet-18 embeddings, trained on normal rows")]:
+    for prefix, title in GROUPS.items():
         found = {m: e for m in SYSTEMS if (e := load(out, f"{prefix}-{m}"))}
         if not found:
             continue
