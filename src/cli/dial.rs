@@ -1,13 +1,14 @@
 //! `residua dial`: what a model reaches at several settings, measured, for `--quality`.
-use super::eval::images::{Scored, score};
+use super::eval::SelectionArgs;
+use super::eval::images::score;
 use super::model_args::ModelArgs;
 use super::scoring::{Scorer, ScoringArgs, interruption};
 use crate::data::hash_files;
 use crate::detect::config::Thresholds;
 use crate::detect::{Dial, DialData, DialRow, Measure, ModelFolder, Quality, balanced_threshold};
-use crate::eval::{Dataset, GOOD, Level, Selection};
+use crate::eval::{Dataset, Level};
 use crate::{Device, Error, Result};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
@@ -32,12 +33,8 @@ pub(super) struct Args {
     seeds: u64,
     #[command(flatten)]
     scoring: ScoringArgs,
-    /// The part of the dataset [default: test, where there is one]
-    #[arg(long, value_name = "NAME")]
-    split: Option<String>,
-    /// Which of several volumes beside one segmentation, by the end of its name
-    #[arg(long, value_name = "NAME")]
-    sequence: Option<String>,
+    #[command(flatten)]
+    selection: SelectionArgs,
     /// Print the table as JSON
     #[arg(long)]
     json: bool,
@@ -45,18 +42,20 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let mut model = args.model.open()?;
-    let selection = Selection { split: args.split.clone(), sequence: args.sequence.clone() };
-    let dataset = Dataset::find(&args.dataset, &selection)?;
+    let dataset = args.selection.find(&args.dataset)?;
     let path = Dial::path(&model.path);
     let data = data(args, &dataset)?;
     let mut dial = if path.is_file() { Some(earlier(&path, &model, &data)?) } else { None };
     let device = args.scoring.device.open()?;
     let stop = interruption();
+    let own = model.config.clone();
     for setting in settings(args, &model)? {
         let known = dial.iter().flat_map(|d: &Dial| &d.rows).find(|r| r.same_setting(&setting));
         if known.is_some_and(|r| r.seeds >= args.seeds && r.device == device.name()) {
             continue;
         }
+        // From the model's own each time: a row without DDIM forgets its eta.
+        model.config = own.clone();
         setting.apply(&mut model.config);
         model.config.check()?;
         let (row, measure, counts) = measure(args, &model, &device, &dataset, setting)?;
@@ -87,7 +86,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
 }
 
 /// A table that is there already is added to, when it is about the same.
-fn earlier(path: &std::path::Path, model: &ModelFolder, data: &DialData) -> Result<Dial> {
+fn earlier(path: &Path, model: &ModelFolder, data: &DialData) -> Result<Dial> {
     let found = Dial::open(path)?;
     found.check(path, model)?;
     if found.data.sha256 != data.sha256 {
@@ -141,7 +140,7 @@ fn measure(
     for seed in 0..args.seeds {
         scorer.seed = args.scoring.seed.wrapping_add(seed);
         let folder = Dial::path(&model.path).with_file_name("");
-        let scored: Scored = score(&mut scorer, dataset, args.scoring.axis, &folder)?;
+        let scored = score(&mut scorer, dataset, args.scoring.axis, &folder)?;
         if scored.interrupted {
             return Err(Error::Interrupted);
         }
@@ -152,7 +151,7 @@ fn measure(
             ));
         }
         let images = &scored.evaluation.images;
-        let scores: Vec<(f64, bool)> = images.iter().map(|i| (i.score, i.defect != GOOD)).collect();
+        let scores: Vec<(f64, bool)> = images.iter().map(|i| (i.score, i.anomalous())).collect();
         counts = (scores.iter().filter(|s| !s.1).count(), scores.iter().filter(|s| s.1).count());
         let level = |l: &Level, key: &str| l.metrics.iter().find(|m| m.key == key).and_then(|m| m.value);
         let (image, pixel) = (&scored.evaluation.image, &scored.evaluation.pixel);

@@ -5,7 +5,7 @@ use crate::data::check_writable;
 use crate::eval::{Dataset, Evaluation, EvaluationReport, Selection, bootstrap_in_words};
 use crate::report::{Failure, utc_now};
 use crate::{Error, Result};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 pub(super) mod images;
@@ -30,17 +30,31 @@ pub(super) struct Args {
     /// Evaluate what `residua detect --maps` left in this folder, instead of running a model
     #[arg(long, value_name = "DIR", conflicts_with = "model")]
     maps: Option<PathBuf>,
+    #[command(flatten)]
+    selection: SelectionArgs,
+    /// Print eval.json to the standard output
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    tables: tables::TableArgs,
+}
+
+/// What to take of a dataset of images.
+#[derive(clap::Args)]
+pub(super) struct SelectionArgs {
     /// The part of the dataset [default: test, where there is one]
     #[arg(long, value_name = "NAME")]
     split: Option<String>,
     /// Which of several volumes beside one segmentation, by the end of its name
     #[arg(long, value_name = "NAME")]
     sequence: Option<String>,
-    /// Print eval.json to the standard output
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    tables: tables::TableArgs,
+}
+
+impl SelectionArgs {
+    /// The dataset, or that part of it.
+    pub fn find(&self, dataset: &Path) -> Result<Dataset> {
+        Dataset::find(dataset, &Selection { split: self.split.clone(), sequence: self.sequence.clone() })
+    }
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
@@ -51,8 +65,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         let fault = format!("{} is no table and no folder of tables, which {flag} is for", args.dataset.display());
         return Err(Error::Invalid(fault));
     }
-    let selection = Selection { split: args.split.clone(), sequence: args.sequence.clone() };
-    let dataset = Dataset::find(&args.dataset, &selection)?;
+    let dataset = args.selection.find(&args.dataset)?;
     check_writable(&args.out)?;
     let done = match &args.maps {
         Some(folder) => maps::evaluate(args, &dataset, folder)?,
