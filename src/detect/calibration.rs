@@ -6,7 +6,7 @@
 //! exchangeable with the n, the p-value is at most α with probability at most α. Nothing is assumed of the scores'
 //! distribution, but slices of one volume, or frames of one part, are not n independent images.
 use super::ModelFolder;
-use super::identity::{NAMES, difference, settings, without};
+use super::identity::{NAMES, beside, difference, settings, without};
 use crate::data::write_atomic;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -67,8 +67,7 @@ impl Calibration {
     }
     /// The file of a model folder or of a single checkpoint's folder.
     pub fn path(model: &Path) -> PathBuf {
-        let folder = if model.is_dir() { model } else { model.parent().unwrap_or(Path::new("")) };
-        folder.join("calibration.json")
+        beside(model, "calibration.json")
     }
     /// Reads a model's calibration and holds it against the model as it is run.
     /// # Errors

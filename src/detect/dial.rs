@@ -1,7 +1,7 @@
 //! Speed against quality, measured: what a model reaches on labelled images at several settings, kept in its folder.
 use super::ModelFolder;
 use super::config::{DetectorConfig, SamplerConfig, Thresholds};
-use super::identity::{NAMES, difference, settings};
+use super::identity::{NAMES, beside, difference, settings};
 use crate::data::write_atomic;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -150,8 +150,7 @@ impl Dial {
 
     /// The file of a model folder or of a single checkpoint's folder.
     pub fn path(model: &Path) -> PathBuf {
-        let folder = if model.is_dir() { model } else { model.parent().unwrap_or(Path::new("")) };
-        folder.join("quality.json")
+        beside(model, "quality.json")
     }
 
     /// Reads the file at [`Dial::path`].

@@ -2,6 +2,13 @@
 use super::DetectorConfig;
 use crate::{Error, Result};
 use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// A file of a model folder, or of a single checkpoint's folder.
+pub(super) fn beside(model: &Path, file: &str) -> PathBuf {
+    let folder = if model.is_dir() { model } else { model.parent().unwrap_or(Path::new("")) };
+    folder.join(file)
+}
 
 /// Settings that no score depends on.
 pub(super) const NAMES: [&str; 3] = ["name", "threshold", "network"];
