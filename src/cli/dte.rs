@@ -46,9 +46,9 @@ struct Fit {
     seed: u32,
     #[command(flatten)]
     training: TrainingArgs,
-    /// Rows of a step of training
-    #[arg(long, value_name = "N", default_value_t = Recipe::default().batch)]
-    batch: usize,
+    /// Rows of a step of training [default: 256 for ig, 64 for c and ddpm]
+    #[arg(long, value_name = "N")]
+    batch: Option<usize>,
     #[command(flatten)]
     device: DeviceArgs,
 }
@@ -62,12 +62,15 @@ pub(super) struct TrainingArgs {
     /// Passes over the training rows
     #[arg(long, value_name = "N", default_value_t = Recipe::default().epochs)]
     epochs: usize,
-    /// Steps of training at most [default: 4000 (ig 8000), or 60 passes if these are more]
+    /// Steps of training at most [default: 4000 or 60 passes, whichever is more; for ig 2000 or 100]
     #[arg(long, value_name = "N")]
     max_steps: Option<usize>,
-    /// Learning rate at the beginning [default: 0.0003 for ig, 0.001 for c and ddpm]
+    /// Learning rate at the beginning [default: 0.0006 for ig, 0.001 for c and ddpm]
     #[arg(long, value_name = "RATE")]
     rate: Option<f64>,
+    /// Networks whose scores are averaged [default: 5 for ig, 1 for c and ddpm]
+    #[arg(long, value_name = "N")]
+    members: Option<usize>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -80,15 +83,15 @@ enum MethodName {
 
 impl TrainingArgs {
     /// `batch` is the rows of a step of training.
-    pub fn settings(&self, neighbours: usize, batch: usize, estimate: Estimate, seed: u32) -> Settings {
+    pub fn settings(&self, neighbours: usize, batch: Option<usize>, estimate: Estimate, seed: u32) -> Settings {
         let method = match self.method {
             MethodName::Np => Method::Np,
             MethodName::C => Method::C,
             MethodName::Ig => Method::Ig,
             MethodName::Ddpm => Method::Ddpm,
         };
-        let (max_steps, rate) = (self.max_steps, self.rate);
-        let recipe = Recipe { epochs: self.epochs, max_steps, batch, rate, seed, ..Recipe::default() };
+        let (max_steps, rate, members) = (self.max_steps, self.rate, self.members);
+        let recipe = Recipe { epochs: self.epochs, max_steps, batch, rate, members, seed, ..Recipe::default() };
         Settings { method, neighbours, estimate, recipe }
     }
 }
@@ -105,9 +108,6 @@ struct Score {
     /// CSV file for the scores, instead of the standard output
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Decides the noise of ddpm's denoising
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u32,
     #[command(flatten)]
     device: DeviceArgs,
 }
@@ -179,7 +179,7 @@ fn fit(args: &Fit) -> Result<bool> {
 fn score(args: &Score) -> Result<bool> {
     let (model, device) = (Model::open(&args.model)?, args.device.open()?);
     let input = args.input.read(&device, model.features.as_ref())?;
-    let scores = device.drive(model.score(&device, &input.table, args.estimate.get(), args.seed))?;
+    let scores = device.drive(model.score(&device, &input.table, args.estimate.get()))?;
     let text = input.csv(Some(("score", &scores.iter().map(|s| format!("{s:e}")).collect::<Vec<_>>())))?;
     match &args.out {
         Some(path) => write_bytes(path, &text)?,

@@ -78,8 +78,7 @@ impl Evaluation {
     }
 }
 
-/// Fits and scores for each of the seeds 0, 1, … below `seeds`, which decide the split, the training and the noise; on the processor
-/// at once.
+/// Fits and scores for each of the seeds 0, 1, … below `seeds`, which decide the split and the training; on the processor at once.
 /// `go_on` is asked after each epoch and each seed.
 /// # Errors
 /// As [`Split::new`], [`Estimator::fit`], [`Estimator::score`] and [`Evaluation::new`]; [`Error::Interrupted`] when
@@ -97,7 +96,7 @@ pub fn evaluate(
         let scores = device.drive(async {
             let settings = Settings { recipe: Recipe { seed, ..settings.recipe }, ..*settings };
             let fitted = Estimator::fit(device, &settings, (s.train, s.columns), |_, _| go_on()).await?;
-            fitted.score(device, (&s.test, s.columns), settings.estimate, seed).await
+            fitted.score(device, (&s.test, s.columns), settings.estimate).await
         })?;
         if go_on() { Ok((scores, s.labels)) } else { Err(Error::Interrupted) }
     };

@@ -17,6 +17,9 @@ struct Config {
     columns: usize,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     neighbours: Option<usize>,
+    /// Networks that are averaged; 1 where it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    members: Option<usize>,
     mean: Vec<f64>,
     std: Vec<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,6 +44,11 @@ pub struct Model {
 /// The one tensor of DTE-NP: (rows, columns), standardised.
 const ROWS: &str = "rows";
 
+/// What the names of a member's tensors begin with: nothing where there is one network.
+fn prefix(member: usize, count: usize) -> String {
+    if count > 1 { format!("members.{member}.") } else { String::new() }
+}
+
 impl Model {
     /// Fits to all rows of a table; `progress` as for [`Estimator::fit`].
     /// # Errors
@@ -49,22 +57,22 @@ impl Model {
         device: &Device,
         settings: &Settings,
         table: &Table,
-        progress: impl FnMut(usize, f64) -> bool,
+        progress: impl FnMut(usize, f64) -> bool + Send,
     ) -> Result<Self> {
         let (scaler, columns) = (Scaler::fit(table), table.columns);
         let estimator = Estimator::fit(device, settings, (scaler.apply(table), columns), progress).await?;
         Ok(Model { method: settings.method, columns, scaler, estimator, features: None })
     }
 
-    /// Scores a table's rows on a device; higher is more anomalous. `seed` decides the baseline's noise.
+    /// Scores a table's rows on a device; higher is more anomalous.
     /// # Errors
     /// [`Error::Invalid`] when the table has other columns; whatever the device reports.
-    pub async fn score(&self, device: &Device, table: &Table, estimate: Estimate, seed: u32) -> Result<Vec<f64>> {
+    pub async fn score(&self, device: &Device, table: &Table, estimate: Estimate) -> Result<Vec<f64>> {
         if table.columns != self.columns {
             let (found, want) = (table.columns, self.columns);
             return Err(Error::Invalid(format!("the table has {found} columns, the model was fitted to {want}")));
         }
-        self.estimator.score(device, (&self.scaler.apply(table), self.columns), estimate, seed).await
+        self.estimator.score(device, (&self.scaler.apply(table), self.columns), estimate).await
     }
 
     /// Writes the folder.
@@ -73,12 +81,16 @@ impl Model {
     pub fn write(&self, folder: &Path) -> Result<()> {
         create_folder(folder)?;
         let path = folder.join("model.safetensors");
-        let (tensors, neighbours) = match &self.estimator {
+        let (tensors, neighbours, members) = match &self.estimator {
             Estimator::NonParametric { rows, neighbours } => {
                 let shape = vec![rows.len() / self.columns, self.columns];
-                (vec![(ROWS.to_owned(), shape, rows.clone())], Some(*neighbours))
+                (vec![(ROWS.to_owned(), shape, rows.clone())], Some(*neighbours), None)
             }
-            Estimator::Network(network) => (network.tensors(), None),
+            Estimator::Networks(networks) => {
+                let count = networks.len();
+                let all = networks.iter().enumerate().flat_map(|(i, n)| n.tensors(&prefix(i, count))).collect();
+                (all, None, (count > 1).then_some(count))
+            }
         };
         let failed = |e: safetensors::SafeTensorError| Error::file(&path, format!("cannot be written: {e}"));
         let mut views = Vec::new();
@@ -89,7 +101,7 @@ impl Model {
         write_bytes(&path, &safetensors::serialize(views, None).map_err(failed)?)?;
         let Scaler { mean, std } = self.scaler.clone();
         let features = self.features.clone();
-        let config = Config { method: self.method, columns: self.columns, neighbours, mean, std, features };
+        let config = Config { method: self.method, columns: self.columns, neighbours, members, mean, std, features };
         let text = serde_json::to_vec_pretty(&config).map_err(|e| Error::Invalid(e.to_string()))?;
         write_bytes(&folder.join("config.json"), &text)
     }
@@ -101,7 +113,7 @@ impl Model {
         let path = folder.join("config.json");
         let text = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
         let config: Config = serde_json::from_slice(&text).map_err(|e| Error::file(&path, e.to_string()))?;
-        let Config { method, columns, neighbours, mean, std, features } = config;
+        let Config { method, columns, neighbours, members, mean, std, features } = config;
         let finite = mean.iter().all(|m| m.is_finite()) && std.iter().all(|s| s.is_finite() && *s > 0.0);
         if columns == 0 || mean.len() != columns || std.len() != columns || !finite {
             let fault = format!("`mean` and `std` must hold {columns} numbers each, those of `std` positive");
@@ -112,7 +124,14 @@ impl Model {
         }
         let checkpoint = Checkpoint::open(folder.join("model.safetensors"))?;
         let estimator = match method.network() {
-            Some(kind) => Estimator::Network(Network::read(kind, columns, &checkpoint)?),
+            Some(kind) => {
+                let count = members.unwrap_or(1);
+                if count == 0 {
+                    return Err(Error::file(&path, "`members` must be 1 at least"));
+                }
+                let one = |i| Network::read(kind, columns, &checkpoint, &prefix(i, count));
+                Estimator::Networks((0..count).map(one).collect::<Result<_>>()?)
+            }
             None => {
                 let neighbours = neighbours.ok_or_else(|| Error::file(&path, "`neighbours` is missing"))?;
                 check_neighbours(neighbours).map_err(|e| Error::file(&path, e.to_string()))?;
@@ -147,7 +166,7 @@ mod tests {
             model.write(folder.path()).unwrap();
             let opened = Model::open(folder.path()).unwrap();
             assert_eq!(opened, model);
-            let score = |m: &Model, t| pollster::block_on(m.score(&Device::Cpu, t, Estimate::Distance, 0));
+            let score = |m: &Model, t| pollster::block_on(m.score(&Device::Cpu, t, Estimate::Distance));
             let scores = score(&opened, &table).unwrap();
             assert_eq!((scores.len(), &scores), (30, &score(&model, &table).unwrap()));
             let narrow = Table::new(Path::new("t"), 2, vec![0.0; 4], None, None).unwrap();

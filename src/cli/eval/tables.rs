@@ -4,8 +4,8 @@ use crate::cli::dte::{EstimateArgs, TrainingArgs};
 use crate::cli::scoring::interruption;
 use crate::data::{Table, check_writable, read_table};
 use crate::dte::{
-    Evaluation, Model, NEIGHBOURS, NEIGHBOURS_UNSUPERVISED, Protocol, Recipe, Setting, Settings, TablesReport,
-    dataset_name, evaluate, read_published,
+    Evaluation, Model, NEIGHBOURS, NEIGHBOURS_UNSUPERVISED, Protocol, Setting, Settings, TablesReport, dataset_name,
+    evaluate, read_published,
 };
 use crate::report::Failure;
 use crate::{Device, Error, Result};
@@ -184,13 +184,10 @@ pub(super) fn run(args: &Args, paths: &[PathBuf]) -> Result<ExitCode> {
 fn way(args: &Args) -> Result<(Way, serde_json::Value)> {
     let t = &args.tables;
     if let Some(folder) = &args.model.model {
-        return Ok((
-            Way::Fitted(Model::open(folder)?),
-            serde_json::json!({ "model": folder, "seed": args.scoring.seed }),
-        ));
+        return Ok((Way::Fitted(Model::open(folder)?), serde_json::json!({ "model": folder })));
     }
     let (protocol, setting, neighbours) = t.how();
-    let batch = args.scoring.batch.map_or(Recipe::default().batch, usize::from);
+    let batch = args.scoring.batch.map(usize::from);
     let settings = t.training.settings(neighbours, batch, t.estimate.get(), 0);
     let setting_name = match setting {
         Setting::Semi => "semi",
@@ -208,6 +205,7 @@ fn way(args: &Args) -> Result<(Way, serde_json::Value)> {
             let recipe = &settings.recipe;
             source["training"] = serde_json::json!({
                 "epochs": recipe.epochs, "max_steps": recipe.max_steps, "batch": recipe.batch, "rate": recipe.rate,
+                "members": recipe.members,
             });
         }
     }
@@ -233,9 +231,7 @@ fn one(
         Way::Fitted(model) => (|| {
             let unlabelled = || Error::Invalid("the table has no labels to evaluate with".into());
             let labels = table.labels.clone().ok_or_else(unlabelled)?;
-            let seed = args.scoring.seed;
-            let seed = u32::try_from(seed).map_err(|_| Error::Invalid(format!("--seed {seed} has over 32 bits")))?;
-            let scores = device.drive(model.score(device, &table, t.estimate.get(), seed))?;
+            let scores = device.drive(model.score(device, &table, t.estimate.get()))?;
             Evaluation::new(name, &table, &[(scores, labels)])
         })(),
     };

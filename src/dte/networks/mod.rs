@@ -138,13 +138,14 @@ impl Network {
         Ok(Network { kind, columns, parts })
     }
 
-    /// The tensors under PyTorch's names and in its layouts.
-    pub(super) fn tensors(&self) -> Vec<Named> {
+    /// The tensors under PyTorch's names, after a prefix, and in its layouts.
+    pub(super) fn tensors(&self, prefix: &str) -> Vec<Named> {
         let mut all = Vec::new();
         for p in &self.parts {
             let (name, c) = (&p.name, p.columns);
             let (weight, bias) = p.values.split_at(p.values.len() - c);
-            let mut put = |key: &str, shape: Vec<usize>, v: Vec<f32>| all.push((format!("{name}.{key}"), shape, v));
+            let mut put =
+                |key: &str, shape: Vec<usize>, v: Vec<f32>| all.push((format!("{prefix}{name}.{key}"), shape, v));
             match &p.running {
                 None => put("weight", vec![c, weight.len() / c], transposed(weight, c)),
                 Some(_) => put("weight", vec![c], weight.to_vec()),
@@ -158,13 +159,13 @@ impl Network {
         all
     }
 
-    /// Reads the tensors of a file.
+    /// Reads the tensors of a file that have a prefix.
     /// # Errors
     /// A tensor that is missing, has another shape or no numbers.
-    pub(super) fn read(kind: Kind, columns: usize, file: &Checkpoint) -> Result<Self> {
+    pub(super) fn read(kind: Kind, columns: usize, file: &Checkpoint, prefix: &str) -> Result<Self> {
         let mut parts = Vec::new();
         for (name, inputs, c) in layout(kind, columns) {
-            let take = |key: &str, shape: &[usize]| file.take(&format!("{name}.{key}"), shape);
+            let take = |key: &str, shape: &[usize]| file.take(&format!("{prefix}{name}.{key}"), shape);
             let mut values = match inputs {
                 Some(n) => transposed(&take("weight", &[c, n])?, n),
                 None => take("weight", &[c])?,

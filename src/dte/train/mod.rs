@@ -2,6 +2,7 @@
 //! network, its loss's gradient and Adam, as one section of a graph on any device.
 mod backward;
 mod layers;
+mod recipe;
 #[cfg(test)]
 mod tests;
 
@@ -15,54 +16,8 @@ use crate::kernels::{Op, StepRow};
 use crate::{Device, Error, Result, Shape, Tensor};
 use backward::backward;
 use layers::{Layers, Parameter};
-
-/// How a network is trained: by Adam, at a rate that falls to zero along half a cosine (Loshchilov and Hutter, ICLR 2017). Batch and
-/// penalty are the paper's defaults, which trains at a steady 1e-4 for 400 epochs; the falling rate reaches the same AUROC in a
-/// small part of the steps.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Recipe {
-    /// Passes over the rows.
-    pub epochs: usize,
-    /// Steps of Adam at most. By default 4000 (8000 for DTE-IG), or 60 epochs if these are more.
-    pub max_steps: Option<usize>,
-    /// Rows of a step.
-    pub batch: usize,
-    /// Learning rate at the beginning. By default 3e-4 for DTE-IG and 1e-3 for the others.
-    pub rate: Option<f64>,
-    /// L2 penalty (added to the gradient). DTE-IG has none, as its later public version.
-    pub decay: f32,
-    /// Decides weights, order and noise.
-    pub seed: u32,
-}
-
-impl Default for Recipe {
-    fn default() -> Self {
-        Recipe { epochs: 400, max_steps: None, batch: 64, rate: None, decay: 5e-4, seed: 0 }
-    }
-}
-
-/// By default a network is trained for no more steps than this, or no more epochs than [`EPOCHS`] where these are more steps. DTE-IG
-/// comes to twice as many steps.
-const STEPS: usize = 4000;
-/// See [`STEPS`].
-const EPOCHS: usize = 60;
-
-impl Recipe {
-    /// Steps of Adam for so many rows.
-    fn steps(&self, kind: Kind, rows: usize) -> usize {
-        let (batches, steps) = (self.batches(kind, rows), if kind == Kind::InverseGamma { 2 * STEPS } else { STEPS });
-        (self.epochs * batches).min(self.max_steps.unwrap_or(steps.max(EPOCHS * batches)))
-    }
-    /// Steps of an epoch. The baseline leaves out what does not fill a minibatch.
-    fn batches(&self, kind: Kind, rows: usize) -> usize {
-        let whole = if kind == Kind::Residual { rows / self.batch } else { rows.div_ceil(self.batch) };
-        whole.max(1)
-    }
-    /// Learning rate of a network's first step.
-    fn first_rate(&self, kind: Kind) -> f64 {
-        self.rate.unwrap_or(if kind == Kind::InverseGamma { 3e-4 } else { 1e-3 })
-    }
-}
+use recipe::Plan;
+pub use recipe::Recipe;
 
 /// A training step as a graph.
 struct Step {
@@ -76,8 +31,8 @@ struct Step {
 }
 
 impl Step {
-    fn new(kind: Kind, count: usize, columns: usize, recipe: &Recipe) -> Result<Step> {
-        let b = recipe.batch;
+    fn new(kind: Kind, count: usize, columns: usize, plan: &Plan) -> Result<Step> {
+        let b = plan.batch;
         let mut g = Graph::new();
         let rows = g.state("rows", Shape::new(count, 1, 1, columns));
         let order = g.state("order", Shape::new(1, 1, 1, count));
@@ -95,7 +50,6 @@ impl Step {
         let mut layers = Layers { g: &mut g, parameters: Vec::new(), stream: 1 };
         let output = layers.network(kind, x, t)?;
         let parameters = layers.parameters;
-        let decay = if kind == Kind::InverseGamma { 0.0 } else { recipe.decay };
         let (kind, goal) = loss_of(&mut g, kind, &levels, columns, [t, noise])?;
         let one = g.push("loss", Op::Loss(Loss { kind, gradient: false }), &[output, goal])?;
         let sum = g.read(loss);
@@ -103,7 +57,7 @@ impl Step {
         g.write(loss, sum)?;
         let gradient = g.push("loss (gradient)", Op::Loss(Loss { kind, gradient: true }), &[output, goal])?;
         for (state, gradient) in backward(&mut g, output, gradient)? {
-            let adam = g.push("adam", Op::Adam(Adam { decay }), &[gradient])?;
+            let adam = g.push("adam", Op::Adam(Adam { decay: plan.decay }), &[gradient])?;
             g.write(state, adam)?;
         }
         Ok(Step { graph: g, rows, order, loss, section, parameters })
@@ -150,18 +104,13 @@ pub async fn train(
     recipe: &Recipe,
     mut progress: impl FnMut(usize, f64) -> bool,
 ) -> Result<Network> {
-    let (some, first) = (recipe.epochs > 0 && recipe.batch > 0 && recipe.max_steps != Some(0), recipe.first_rate(kind));
-    if !(some && first > 0.0 && first.is_finite()) {
-        let fault = "training needs at least one epoch, one step, one row in a batch and a positive learning rate";
-        return Err(Error::Invalid(fault.into()));
-    }
+    let plan = recipe.plan(kind)?;
     if columns == 0 || rows.is_empty() || !rows.len().is_multiple_of(columns) {
         return Err(Error::Invalid(format!("{} values do not make rows of {columns} columns", rows.len())));
     }
     let count = rows.len() / columns;
-    let step = Step::new(kind, count, columns, recipe)?;
-    let (batches, total) = (recipe.batches(kind, count), recipe.steps(kind, count));
-    let rate = |i: usize| first * 0.5 * (1.0 + (std::f64::consts::PI * i as f64 / total as f64).cos());
+    let step = Step::new(kind, count, columns, &plan)?;
+    let (batches, total) = (plan.batches(count), plan.steps(count));
     let mut session = device.session(&step.graph, batches).await?;
     session.upload(step.rows, &Tensor::new(Shape::new(count, 1, 1, columns), rows.to_vec())?)?;
     let shape = |s: StateId| step.graph.states[s.0].shape;
@@ -183,7 +132,7 @@ pub async fn train(
             seed_lo: recipe.seed,
             seed_hi: epoch as u32,
             draw: i as u32,
-            ..StepRow::adam((done + i) as u64, rate(done + i))
+            ..StepRow::adam((done + i) as u64, plan.rate(done + i, total))
         };
         session.set_steps(&(0..now).map(row).collect::<Vec<_>>())?;
         session.upload(step.loss, &Tensor::zeros(shape(step.loss)))?;
@@ -191,7 +140,7 @@ pub async fn train(
         session.run(&launches, |_| true).await?;
         done += now;
         let sum: f64 = session.read(step.loss).await?.data.iter().map(|&v| f64::from(v)).sum();
-        let loss = sum / (now * recipe.batch) as f64;
+        let loss = sum / (now * plan.batch) as f64;
         if !loss.is_finite() {
             return Err(Error::Invalid(format!("the loss is no number any more in epoch {epoch}: use a lower rate")));
         }

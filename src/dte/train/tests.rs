@@ -31,9 +31,9 @@ fn one_step(
 #[test]
 fn gradients_of_every_network_are_central_differences() {
     for kind in KINDS {
-        let recipe = Recipe { batch: 16, decay: 0.0, ..Recipe::default() };
+        let recipe = Recipe { batch: Some(16), decay: Some(0.0), ..Recipe::default() };
         let (count, columns) = (40, 5);
-        let step = Step::new(kind, count, columns, &recipe).unwrap();
+        let step = Step::new(kind, count, columns, &recipe.plan(kind).unwrap()).unwrap();
         let shape = |s: StateId| step.graph.states[s.0].shape;
         let order: Vec<f32> = (0..count).map(|i| ((7 * i) % count) as f32).collect();
         let mut states = vec![
@@ -98,7 +98,7 @@ fn the_trained_tell_what_is_off_the_plane() {
                 true
             };
             let network = train(&Device::Cpu, kind, (&train_rows, 5), &recipe, remember).await.unwrap();
-            (network.score(&Device::Cpu, &near, 1).await.unwrap(), network.score(&Device::Cpu, &off, 1).await.unwrap())
+            (network.score(&Device::Cpu, &near).await.unwrap(), network.score(&Device::Cpu, &off).await.unwrap())
         });
         assert!(losses[losses.len() - 1] < losses[0], "{kind:?}: {losses:?}");
         let above = |s: &f64| a.iter().filter(|n| *n < s).count() as f64 / a.len() as f64;
@@ -117,12 +117,12 @@ fn the_gpu_trains_and_scores_as_the_processor_does() {
         let recipe = Recipe { epochs: 2, ..Recipe::default() };
         let fit = |d: &Device| d.drive(async { train(d, kind, (&rows, 5), &recipe, |_, _| true).await.unwrap() });
         let [one, other] = [fit(&devices[0]), fit(&devices[1])];
-        for ((name, _, a), (_, _, b)) in one.tensors().iter().zip(&other.tensors()) {
+        for ((name, _, a), (_, _, b)) in one.tensors("").iter().zip(&other.tensors("")) {
             // Adam's first steps go by the gradient's sign, so a few values near zero may part.
             let far = a.iter().zip(b).filter(|(a, b)| (**a - **b).abs() > 2e-5).count();
             assert!(far * 50 <= a.len(), "{kind:?} {name}: {far} of {}", a.len());
         }
-        let [a, b] = [0, 1].map(|i| devices[i].drive(one.score(&devices[i], &rows, 3)).unwrap());
+        let [a, b] = [0, 1].map(|i| devices[i].drive(one.score(&devices[i], &rows)).unwrap());
         assert_eq!((a.len(), b.len()), (100, 100));
         for (a, b) in a.iter().zip(&b) {
             assert!((a - b).abs() < 1e-4 * a.abs(), "{kind:?}: {a} {b}");
@@ -142,10 +142,13 @@ fn the_same_seed_gives_the_same_network_and_bad_settings_are_refused() {
     let one = Recipe { max_steps: Some(2), ..two };
     assert_eq!(fit(one, 5).unwrap(), fit(Recipe { epochs: 1, ..two }, 5).unwrap());
     // 70 rows are two minibatches, or one whole one; 60 epochs of 20 000 rows are more than 4000 steps.
-    assert_eq!([70, 1000, 20_000].map(|n| Recipe::default().steps(Kind::Categorical, n)), [800, 4000, 18_780]);
-    assert_eq!(Recipe::default().steps(Kind::Residual, 70), 400);
-    assert_eq!(Recipe::default().steps(Kind::InverseGamma, 5000), 8000);
-    for (recipe, columns) in [(Recipe { batch: 0, ..two }, 5), (Recipe { rate: Some(f64::NAN), ..two }, 5), (two, 4)] {
+    let steps = |kind| [70, 1000, 5000, 20_000].map(|n| Recipe::default().plan(kind).unwrap().steps(n));
+    assert_eq!(steps(Kind::Categorical), [800, 4000, 4740, 18_780]);
+    assert_eq!(steps(Kind::Residual), [400, 4000, 4680, 18_720]);
+    assert_eq!(steps(Kind::InverseGamma), [400, 1600, 2000, 7900]);
+    for (recipe, columns) in
+        [(Recipe { batch: Some(0), ..two }, 5), (Recipe { rate: Some(f64::NAN), ..two }, 5), (two, 4)]
+    {
         assert!(matches!(fit(recipe, columns), Err(Error::Invalid(_))));
     }
     let stopped = pollster::block_on(train(&Device::Cpu, Kind::Categorical, (&rows, 5), &two, |_, _| false));
