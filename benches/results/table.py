@@ -1,9 +1,11 @@
 """The results of benches/results/run.sh as tables in Markdown.
 
-    python table.py OUT RESULTS.md README.md
+    python table.py OUT RESULTS.md README.md [PUBLISHED.csv]
 
 RESULTS.md gets everything; in README.md what lies between the lines `<!-- results -->` and `<!-- /results -->` is replaced.
+PUBLISHED.csv has the published means of groups of tables, for which no number of a single table is known.
 """
+import csv
 import json
 import sys
 from pathlib import Path
@@ -14,6 +16,17 @@ GROUPS = {
     "classical-unsup": "ADBench's classical tables, trained on all rows",
     "mvtec-semi": "MVTec AD, ResNet-18 embeddings of ADBench, trained on normal rows",
 }
+
+# A group's row in the published table.
+MEANS = {"mvtec-semi": "MVTec-AD"}
+
+
+def published_means(path):
+    """Published means in [0, 1] by group and method."""
+    with open(path, newline="") as f:
+        rows = {r["Dataset"]: r for r in csv.DictReader(f)}
+    columns = {"np": "DTE-NP", "c": "DTE-C", "ig": "DTE-IG", "ddpm": "DDPM"}
+    return {g: {m: float(rows[name][c].split("(")[0]) / 100 for m, c in columns.items()} for g, name in MEANS.items() if name in rows}
 
 
 def percent(value):
@@ -43,14 +56,14 @@ def images(out):
                       interval(e["pixel"], "best_dice"), "–"]
 
 
-def tables(out):
+def tables(out, means):
     """Rows of the table data sets."""
     for prefix, data in GROUPS.items():
         for method, system in SYSTEMS.items():
             e = load(out, f"{prefix}-{method}")
             if e:
-                mean = e["mean"]
-                yield e, [system, "–", data, f"{len(e['sets'])} tables", percent(mean["auroc"]), "–", "–", percent(mean["published"])]
+                published = means.get(prefix, {}).get(method, e["mean"]["published"])
+                yield e, [system, "–", data, f"{len(e['sets'])} tables", percent(e["mean"]["auroc"]), "–", "–", percent(published)]
 
 
 def markdown(columns, rows):
@@ -59,7 +72,7 @@ def markdown(columns, rows):
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-def per_set(out):
+def per_set(out, means):
     """A table for each group of tables: the AUROC of each set by each method, the published beside."""
     for prefix, title in GROUPS.items():
         found = {m: e for m in SYSTEMS if (e := load(out, f"{prefix}-{m}"))}
@@ -75,8 +88,8 @@ def per_set(out):
                 row += [f"{percent(s['auroc'])} ± {100 * s['std']:.1f}", percent(s["published"])] if s else ["–", "–"]
             rows.append(row)
         mean = [f"mean of {len(names)}", ""]
-        for e in found.values():
-            mean += [f"**{percent(e['mean']['auroc'])}**", percent(e["mean"]["published"])]
+        for m, e in found.items():
+            mean += [f"**{percent(e['mean']['auroc'])}**", percent(means.get(prefix, {}).get(m, e["mean"]["published"]))]
         rows.append(mean)
         columns = ["data set", "rows"] + [c for m in found for c in (SYSTEMS[m], "published")]
         yield f"## {title}\n\nAUROC in percent, mean and standard deviation over five seeds (one above 10 000 rows), `--protocol paper`.\n\n" + markdown(columns, rows)
@@ -85,14 +98,15 @@ def per_set(out):
 def main():
     """Writes both files."""
     out, results, readme = map(Path, sys.argv[1:4])
-    rows = [*images(out), *tables(out)]
+    means = published_means(sys.argv[4]) if len(sys.argv) > 4 else {}
+    rows = [*images(out), *tables(out, means)]
     dates = sorted(e["created"][:10] for e, _ in rows)
     devices = sorted({e["source"]["device"] for e, _ in rows})
     when = f"{dates[0]}" + (f" to {dates[-1]}" if dates[-1] != dates[0] else "")
     columns = ["system", "model", "data", "size", "image or row AUROC", "pixel AUPRC", "best Dice", "published AUROC"]
     summary = (f"Made by `benches/results/run.sh` on {when}; device: {', '.join(devices)}. In percent, 95 % intervals in brackets.\n\n"
                + markdown(columns, [r for _, r in rows]))
-    results.write_text("# Results\n\n" + summary + "\n" + "\n".join(per_set(out)))
+    results.write_text("# Results\n\n" + summary + "\n" + "\n".join(per_set(out, means)))
     text = readme.read_text()
     start, end = "<!-- results -->\n", "<!-- /results -->"
     before, rest = text.split(start)

@@ -136,9 +136,10 @@ impl Estimator {
                 NonParametric::new(device.clone(), columns, train, *neighbours)?.score(rows, estimate).await
             }
             Estimator::Networks(networks) => {
-                let mut mean = vec![0.0; rows.len() / columns];
+                let mut mean = Vec::new();
                 for network in networks {
                     let scores = network.score(device, rows).await?;
+                    mean.resize(scores.len(), 0.0);
                     mean.iter_mut().zip(scores).for_each(|(m, s)| *m += s / networks.len() as f64);
                 }
                 Ok(mean)
