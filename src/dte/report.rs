@@ -175,6 +175,10 @@ impl TablesReport {
             escape(&self.created.replace('T', " ").replace('Z', " UTC")),
             self.sets.len()
         );
+        for (value, what) in [(self.mean.auroc, "AUROC"), (self.mean.published, "published AUROC")] {
+            let mean = if self.sets.len() > 1 { "mean " } else { "" };
+            let _ = value.map(|v| write!(body, "<li><b>{:.2} %</b> {mean}{what}</li>", 100.0 * v));
+        }
         if !self.failures.is_empty() {
             let _ = write!(body, r#"<li class="failed"><b>{}</b> failed</li>"#, self.failures.len());
         }
