@@ -56,14 +56,22 @@ def images(out):
                       interval(e["pixel"], "best_dice"), "–"]
 
 
-def tables(out, means):
+def groups(out, means):
+    """Title and evaluations by method of each group of tables; where only the group's mean is published, that is its mean."""
+    for prefix, title in GROUPS.items():
+        found = {m: e for m in SYSTEMS if (e := load(out, f"{prefix}-{m}"))}
+        for method, e in found.items():
+            e["mean"]["published"] = means.get(prefix, {}).get(method, e["mean"]["published"])
+        if found:
+            yield title, found
+
+
+def tables(found):
     """Rows of the table data sets."""
-    for prefix, data in GROUPS.items():
-        for method, system in SYSTEMS.items():
-            e = load(out, f"{prefix}-{method}")
-            if e:
-                published = means.get(prefix, {}).get(method, e["mean"]["published"])
-                yield e, [system, "–", data, f"{len(e['sets'])} tables", percent(e["mean"]["auroc"]), "–", "–", percent(published)]
+    for data, by_method in found:
+        for method, e in by_method.items():
+            mean = e["mean"]
+            yield e, [SYSTEMS[method], "–", data, f"{len(e['sets'])} tables", percent(mean["auroc"]), "–", "–", percent(mean["published"])]
 
 
 def markdown(columns, rows):
@@ -72,12 +80,9 @@ def markdown(columns, rows):
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-def per_set(out, means):
+def per_set(found_groups):
     """A table for each group of tables: the AUROC of each set by each method, the published beside."""
-    for prefix, title in GROUPS.items():
-        found = {m: e for m in SYSTEMS if (e := load(out, f"{prefix}-{m}"))}
-        if not found:
-            continue
+    for title, found in found_groups:
         names = sorted({s["name"] for e in found.values() for s in e["sets"]})
         by = {m: {s["name"]: s for s in e["sets"]} for m, e in found.items()}
         rows = []
@@ -88,8 +93,8 @@ def per_set(out, means):
                 row += [f"{percent(s['auroc'])} ± {100 * s['std']:.1f}", percent(s["published"])] if s else ["–", "–"]
             rows.append(row)
         mean = [f"mean of {len(names)}", ""]
-        for m, e in found.items():
-            mean += [f"**{percent(e['mean']['auroc'])}**", percent(means.get(prefix, {}).get(m, e["mean"]["published"]))]
+        for e in found.values():
+            mean += [f"**{percent(e['mean']['auroc'])}**", percent(e["mean"]["published"])]
         rows.append(mean)
         columns = ["data set", "rows"] + [c for m in found for c in (SYSTEMS[m], "published")]
         yield f"## {title}\n\nAUROC in percent, mean and standard deviation over five seeds (one above 10 000 rows), `--protocol paper`.\n\n" + markdown(columns, rows)
@@ -99,14 +104,15 @@ def main():
     """Writes both files."""
     out, results, readme = map(Path, sys.argv[1:4])
     means = published_means(sys.argv[4]) if len(sys.argv) > 4 else {}
-    rows = [*images(out), *tables(out, means)]
+    found = list(groups(out, means))
+    rows = [*images(out), *tables(found)]
     dates = sorted(e["created"][:10] for e, _ in rows)
     devices = sorted({e["source"]["device"] for e, _ in rows})
     when = f"{dates[0]}" + (f" to {dates[-1]}" if dates[-1] != dates[0] else "")
     columns = ["system", "model", "data", "size", "image or row AUROC", "pixel AUPRC", "best Dice", "published AUROC"]
     summary = (f"Made by `benches/results/run.sh` on {when}; device: {', '.join(devices)}. In percent, 95 % intervals in brackets.\n\n"
                + markdown(columns, [r for _, r in rows]))
-    results.write_text("# Results\n\n" + summary + "\n" + "\n".join(per_set(out, means)))
+    results.write_text("# Results\n\n" + summary + "\n" + "\n".join(per_set(found)))
     text = readme.read_text()
     start, end = "<!-- results -->\n", "<!-- /results -->"
     before, rest = text.split(start)
