@@ -6,8 +6,8 @@
 //! exchangeable with the n, the p-value is at most α with probability at most α. Nothing is assumed of the scores'
 //! distribution, but slices of one volume, or frames of one part, are not n independent images.
 use super::ModelFolder;
-use super::identity::{NAMES, beside, difference, settings, without};
-use crate::data::write_atomic;
+use super::identity::{beside, chosen, difference, fingerprint, of_recorded};
+use crate::data::{utc_now, write_atomic};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::io::Write;
@@ -22,7 +22,7 @@ pub use pixels::PixelHistogram;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
-    /// Version of this format: 1.
+    /// Version of this format: 2; format 1, which held all settings and no fingerprint, is read as well.
     pub format: u32,
     /// When it was made, RFC 3339 in UTC.
     pub created: String,
@@ -30,7 +30,10 @@ pub struct Calibration {
     pub data_sha256: String,
     /// SHA-256 of the weights.
     pub model_sha256: String,
-    /// The detector's settings but for its name and thresholds: other settings make other scores.
+    /// Fingerprint of the settings: other settings make other scores.
+    #[serde(default)]
+    pub fingerprint: String,
+    /// The settings that differ from the system as published, so that a difference can be named.
     pub settings: serde_json::Value,
     /// Scores of the normal images, the highest first.
     pub scores: Vec<f64>,
@@ -54,12 +57,14 @@ impl Calibration {
             return Err(Error::Invalid("a calibration needs images, and a finite score of each".into()));
         }
         scores.sort_by(|a, b| b.total_cmp(a));
+        let settings = chosen(&model.config, &[]);
         Ok(Calibration {
-            format: 1,
-            created: crate::report::utc_now(),
+            format: 2,
+            created: utc_now(),
             data_sha256,
             model_sha256: model.sha256.clone(),
-            settings: settings(&model.config, &NAMES)?,
+            fingerprint: fingerprint(&settings),
+            settings,
             scores,
             pixels: pixels.count(),
             pixel_quantiles: pixels.quantiles(),
@@ -75,7 +80,7 @@ impl Calibration {
     pub fn read(model: &ModelFolder) -> Result<Self> {
         let path = Self::path(&model.path);
         let found = Self::open(&path)?;
-        found.check(&path, &model.sha256, &settings(&model.config, &NAMES)?)?;
+        found.compare(&path, &model.sha256, &chosen(&model.config, &[]))?;
         Ok(found)
     }
     /// Reads the file at [`Calibration::path`], whatever model it was made with.
@@ -87,23 +92,31 @@ impl Calibration {
             return Err(Error::file(path, fault));
         }
         let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
-        let found: Self =
+        let mut found: Self =
             serde_json::from_slice(&bytes).map_err(|e| Error::file(path, format!("is not a calibration: {e}")))?;
         let sorted = found.scores.is_sorted_by(|a, b| a >= b) && found.pixel_quantiles.is_sorted_by(|a, b| a.0 >= b.0);
-        if found.format != 1 || found.scores.is_empty() || !sorted {
-            return Err(Error::file(path, "is not a calibration of format 1 with its scores in order"));
+        if !matches!(found.format, 1 | 2) || found.scores.is_empty() || !sorted {
+            return Err(Error::file(path, "is not a calibration of format 1 or 2 with its scores in order"));
+        }
+        if found.format == 1 {
+            let settings = of_recorded(&found.settings, &[]).map_err(|e| Error::file(path, e.to_string()))?;
+            (found.format, found.fingerprint, found.settings) = (2, fingerprint(&settings), settings);
         }
         Ok(found)
     }
-    /// Holds it against the weights' hash and the detector's settings as in [`crate::report::Record`]; `path` names it
-    /// in errors.
+    /// Holds it against the weights' hash and the detector's settings as in a record of results; `path` names it in errors.
     /// # Errors
     /// [`Error::File`] when it was made with other weights or settings, which are named.
     pub fn check(&self, path: &Path, sha256: &str, parameters: &serde_json::Value) -> Result<()> {
-        let now = without(parameters.clone(), &NAMES);
-        match difference((&self.model_sha256, &self.settings), (sha256, &now)) {
+        self.compare(path, sha256, &of_recorded(parameters, &[])?)
+    }
+    fn compare(&self, path: &Path, sha256: &str, now: &serde_json::Value) -> Result<()> {
+        if self.model_sha256 == sha256 && self.fingerprint == fingerprint(now) {
+            return Ok(());
+        }
+        match difference((&self.model_sha256, &self.settings), (sha256, now)) {
             Some(what) => Err(Error::file(path, format!("was made with other {what}: calibrate again"))),
-            None => Ok(()),
+            None => Err(Error::file(path, "its fingerprint is not that of its settings: calibrate again")),
         }
     }
     /// Writes it, whole or not at all.

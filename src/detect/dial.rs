@@ -1,12 +1,18 @@
 //! Speed against quality, measured: what a model reaches on labelled images at several settings, kept in its folder.
 use super::ModelFolder;
-use super::config::{DetectorConfig, SamplerConfig, Thresholds};
-use super::identity::{NAMES, beside, difference, settings};
-use crate::data::write_atomic;
+use super::config::{DetectorConfig, Thresholds};
+use super::identity::{beside, chosen, difference, fingerprint};
+use crate::data::{utc_now, write_atomic};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+
+mod format_one;
+mod measure;
+
+pub use measure::measure;
 
 /// A place on the dial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -78,12 +84,10 @@ pub struct DialData {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DialRow {
-    /// Noise level.
-    pub lambda: usize,
-    /// Steps of DDIM on the way back; none for DDPM, which takes all.
-    pub steps: Option<usize>,
-    /// Reconstructions that are averaged.
-    pub runs: usize,
+    /// The settings that the table is about, by name and as `--set` takes them.
+    pub settings: BTreeMap<String, String>,
+    /// Forward passes of the network for an image: what its time is proportional to, on every device.
+    pub passes: usize,
     /// Average precision, the mean over the seeds; 0..=1.
     pub auprc: f64,
     /// Its standard deviation over the seeds; 0 for one.
@@ -103,19 +107,31 @@ pub struct DialRow {
 }
 
 impl DialRow {
-    /// Forward passes of the network for an image: what its time is proportional to, on every device.
-    pub fn passes(&self) -> usize {
-        self.steps.unwrap_or(self.lambda) * self.runs
+    /// The setting that a detector has, nothing measured yet.
+    pub fn of(config: &DetectorConfig) -> Self {
+        let system = &config.system;
+        let shown = system.dialled().iter().filter_map(|name| {
+            let setting = system.settings().iter().find(|s| s.name == *name)?;
+            Some(((*name).to_owned(), system.value(setting))).filter(|(_, value)| value != "-")
+        });
+        let mut settings: BTreeMap<String, String> = shown.collect();
+        // DDIM is said by its steps alone: eta stays the model's own.
+        if settings.contains_key("sampler.steps") {
+            settings.remove("sampler");
+        }
+        DialRow { settings, passes: system.passes(config.input.as_ref()), ..DialRow::default() }
     }
     /// Whether it is the same setting.
     pub fn same_setting(&self, other: &DialRow) -> bool {
-        (self.lambda, self.steps, self.runs) == (other.lambda, other.steps, other.runs)
+        self.settings == other.settings
     }
-    /// Puts the setting into a detector's.
-    pub fn apply(&self, config: &mut DetectorConfig) {
-        let eta = if let SamplerConfig::Ddim { eta, .. } = config.sampler { eta } else { 0.0 };
-        config.sampler = self.steps.map_or(SamplerConfig::Ddpm, |steps| SamplerConfig::Ddim { steps, eta });
-        (config.lambda, config.runs, config.threshold) = (self.lambda, self.runs, self.threshold);
+    /// Puts the setting and its thresholds into a detector's.
+    /// # Errors
+    /// [`Error::Invalid`] for a setting that the system does not have.
+    pub fn apply(&self, config: &mut DetectorConfig) -> Result<()> {
+        self.settings.iter().try_for_each(|(name, value)| config.system.set(name, value))?;
+        config.threshold = self.threshold;
+        Ok(())
     }
 }
 
@@ -123,13 +139,15 @@ impl DialRow {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dial {
-    /// Version of this format: 1.
+    /// Version of this format: 2; format 1, which knew AnoDDPM alone, is read as well.
     pub format: u32,
     /// When it was last added to, RFC 3339 in UTC.
     pub created: String,
     /// SHA-256 of the weights.
     pub model_sha256: String,
-    /// The detector's settings but for those that the rows have.
+    /// Fingerprint of the settings that all rows share.
+    pub fingerprint: String,
+    /// Those that differ from the system as published, so that a difference can be named.
     pub settings: serde_json::Value,
     /// What was measured on.
     pub data: DialData,
@@ -141,11 +159,10 @@ pub struct Dial {
 
 impl Dial {
     /// Without a row yet.
-    /// # Errors
-    /// As [`Dial::check`] for settings that are no JSON.
-    pub fn new(model: &ModelFolder, data: DialData, measure: Measure) -> Result<Self> {
-        let (created, model_sha256) = (crate::report::utc_now(), model.sha256.clone());
-        Ok(Dial { format: 1, created, model_sha256, settings: common(&model.config)?, data, measure, rows: Vec::new() })
+    pub fn new(model: &ModelFolder, data: DialData, measure: Measure) -> Self {
+        let (created, model_sha256, settings) = (utc_now(), model.sha256.clone(), common(&model.config));
+        let fingerprint = fingerprint(&settings);
+        Dial { format: 2, created, model_sha256, fingerprint, settings, data, measure, rows: Vec::new() }
     }
 
     /// The file of a model folder or of a single checkpoint's folder.
@@ -161,11 +178,18 @@ impl Dial {
             return Err(Error::file(path, "is not there: make it with `residua dial` from labelled images"));
         }
         let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
-        let found: Self = serde_json::from_slice(&bytes)
-            .map_err(|e| Error::file(path, format!("is no table of speed and quality: {e}")))?;
-        let fits = |r: &DialRow| r.auprc.is_finite() && r.runs > 0 && r.lambda > 0;
-        if found.format != 1 || found.rows.is_empty() || !found.rows.iter().all(fits) {
-            return Err(Error::file(path, "is no table of speed and quality of format 1 with at least one row"));
+        let fault = |e: serde_json::Error| Error::file(path, format!("is no table of speed and quality: {e}"));
+        let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(fault)?;
+        let found = match value.get("format").and_then(serde_json::Value::as_u64) {
+            Some(1) => {
+                let one = format_one::Table::deserialize(value).map_err(fault)?;
+                one.into_two().map_err(|e| Error::file(path, e.to_string()))?
+            }
+            _ => serde_json::from_slice::<Self>(&bytes).map_err(fault)?,
+        };
+        let fits = |r: &DialRow| r.auprc.is_finite() && r.passes > 0 && !r.settings.is_empty();
+        if found.format != 2 || found.rows.is_empty() || !found.rows.iter().all(fits) {
+            return Err(Error::file(path, "is no table of speed and quality of format 1 or 2 with at least one row"));
         }
         Ok(found)
     }
@@ -174,26 +198,28 @@ impl Dial {
     /// # Errors
     /// [`Error::File`] when it was measured with other weights or settings, which are named.
     pub fn check(&self, path: &Path, model: &ModelFolder) -> Result<()> {
-        let now = common(&model.config)?;
-        match difference((&self.model_sha256, &self.settings), (&model.sha256, &now)) {
-            Some(what) => Err(Error::file(path, format!("was measured with other {what}: run `residua dial` again"))),
-            None => Ok(()),
+        let now = common(&model.config);
+        if self.model_sha256 == model.sha256 && self.fingerprint == fingerprint(&now) {
+            return Ok(());
         }
+        let what = difference((&self.model_sha256, &self.settings), (&model.sha256, &now));
+        let what = what.unwrap_or_else(|| "settings".into());
+        Err(Error::file(path, format!("was measured with other {what}: run `residua dial` again")))
     }
 
     /// Adds a row; it takes the place of one of the same setting.
     pub fn put(&mut self, row: DialRow) {
         self.rows.retain(|r| !r.same_setting(&row));
         self.rows.push(row);
-        self.rows.sort_by_key(|r| (r.passes(), r.lambda, r.runs));
-        self.created = crate::report::utc_now();
+        self.rows.sort_by(|a, b| (a.passes, &a.settings).cmp(&(b.passes, &b.settings)));
+        self.created = utc_now();
     }
 
     /// The row that a quality means; none without rows.
     pub fn choose(&self, quality: Quality) -> Option<&DialRow> {
         let best = self.rows.iter().map(|r| r.auprc).reduce(f64::max)?;
         let enough = self.rows.iter().filter(|r| r.auprc >= quality.share() * best);
-        enough.min_by(|a, b| a.passes().cmp(&b.passes()).then(b.auprc.total_cmp(&a.auprc)))
+        enough.min_by(|a, b| a.passes.cmp(&b.passes).then(b.auprc.total_cmp(&a.auprc)))
     }
 
     /// Writes it, whole or not at all.
@@ -208,8 +234,8 @@ impl Dial {
 }
 
 /// The settings that all rows share.
-fn common(config: &DetectorConfig) -> Result<serde_json::Value> {
-    settings(config, &[&NAMES[..], &["lambda", "sampler", "runs"]].concat())
+fn common(config: &DetectorConfig) -> serde_json::Value {
+    chosen(config, config.system.dialled())
 }
 
 /// The score between those of normal (false) and anomalous images with the best balanced accuracy; the middle of the gap.
@@ -232,49 +258,4 @@ pub(crate) fn balanced_threshold(scores: &[(f64, bool)]) -> Option<f64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn row(lambda: usize, steps: Option<usize>, runs: usize, auprc: f64) -> DialRow {
-        DialRow { lambda, steps, runs, auprc, ..DialRow::default() }
-    }
-
-    #[test]
-    fn the_cheapest_that_is_good_enough() {
-        let data = DialData { name: "d".into(), sha256: String::new(), normal: 1, anomalous: 1 };
-        let settings = serde_json::json!({});
-        let (created, model_sha256) = (String::new(), String::new());
-        let mut dial =
-            Dial { format: 1, created, model_sha256, settings, data, measure: Measure::Pixels, rows: vec![] };
-        assert!(dial.choose(Quality::Best).is_none());
-        for r in [
-            row(200, Some(5), 8, 0.8),
-            row(200, Some(3), 8, 0.79),
-            row(200, Some(2), 4, 0.73),
-            row(300, Some(2), 4, 0.74),
-            row(200, Some(2), 1, 0.5),
-            row(200, None, 1, 0.8),
-        ] {
-            dial.put(r);
-        }
-        let chosen = Quality::ALL.map(|q| dial.choose(q).unwrap().clone());
-        let settings = chosen.map(|r| (r.lambda, r.steps, r.runs, r.passes()));
-        assert_eq!(settings, [(300, Some(2), 4, 8), (200, Some(3), 8, 24), (200, Some(5), 8, 40)]);
-        dial.put(row(300, Some(2), 4, 0.1));
-        assert_eq!((dial.rows.len(), dial.choose(Quality::Fast).unwrap().auprc), (6, 0.73));
-        assert!(dial.rows.is_sorted_by_key(DialRow::passes));
-    }
-
-    #[test]
-    fn thresholds_lie_in_the_gap_of_the_best_balanced_accuracy() {
-        let scores = |normal: &[f64], anomalous: &[f64]| -> Vec<(f64, bool)> {
-            anomalous.iter().map(|&s| (s, true)).chain(normal.iter().map(|&s| (s, false))).collect()
-        };
-        assert_eq!(balanced_threshold(&scores(&[1.0, 2.0], &[4.0, 9.0])), Some(3.0));
-        // Three of four normal ones and all anomalous ones; without the fourth, one of two anomalous ones is lost.
-        assert_eq!(balanced_threshold(&scores(&[1.0, 2.0, 3.0, 6.0], &[5.0, 7.0])), Some(4.0));
-        assert_eq!(balanced_threshold(&scores(&[5.0], &[1.0])), None);
-        assert_eq!(balanced_threshold(&scores(&[1.0, 2.0], &[])), None);
-        assert_eq!(balanced_threshold(&scores(&[1.0], &[1.0])), None);
-    }
-}
+mod tests;

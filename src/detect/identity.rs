@@ -1,7 +1,15 @@
 //! What measurements of a model were made with: they hold for the same weights and settings alone.
+//!
+//! Settings are identified by a fingerprint of those that differ from the system as published, so that a field that a later
+//! version adds changes nothing as long as it has its default value.
 use super::DetectorConfig;
+use super::config::FormatOne;
+use crate::hex::hex;
 use crate::{Error, Result};
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// A file of a model folder, or of a single checkpoint's folder.
@@ -10,30 +18,120 @@ pub(super) fn beside(model: &Path, file: &str) -> PathBuf {
     folder.join(file)
 }
 
-/// Settings that no score depends on.
-pub(super) const NAMES: [&str; 3] = ["name", "threshold", "network"];
-
-/// The detector's settings as JSON, without some.
-/// # Errors
-/// [`Error::Invalid`] for settings that are no JSON: infinite numbers.
-pub(super) fn settings(config: &DetectorConfig, leave_out: &[&str]) -> Result<Value> {
-    let all = serde_json::to_value(config).map_err(|e| Error::Invalid(e.to_string()))?;
-    Ok(without(all, leave_out))
-}
-
-/// An object without some of its keys.
-pub(super) fn without(mut settings: Value, leave_out: &[&str]) -> Value {
-    if let Some(object) = settings.as_object_mut() {
-        leave_out.iter().for_each(|key| drop(object.remove(*key)));
+/// Settings that scores depend on, those left out that are as published, as a flat object: `{"lambda": 200, "input": {…}}`. Without
+/// the names in `leave_out`.
+pub(super) fn chosen(config: &DetectorConfig, leave_out: &[&str]) -> Value {
+    let mut all = Map::new();
+    let mut put = |key: &str, value: Value| drop(all.insert(key.to_owned(), value));
+    put("input", json!(config.input));
+    let unet: Map<String, Value> = config
+        .networks
+        .iter()
+        .filter(|(_, n)| !n.unet.is_empty())
+        .map(|(role, n)| (role.to_string(), json!(n.unet)))
+        .collect();
+    if !unet.is_empty() {
+        put("unet", Value::Object(unet));
     }
-    settings
+    if config.score != Default::default() {
+        put("score", json!(config.score));
+    }
+    let system = config.system.chosen();
+    system.as_object().into_iter().flatten().for_each(|(key, value)| put(key, value.clone()));
+    leave_out.iter().for_each(|key| drop(all.remove(*key)));
+    plain(Value::Object(all))
 }
 
-/// What is another one now, of the weights' hash and the settings; nothing when all is as it was.
+/// Sorted keys, whole numbers as such, and nothing that is null: what files of different hands write for the same settings.
+fn plain(value: Value) -> Value {
+    match value {
+        Value::Object(o) => {
+            let sorted: BTreeMap<String, Value> = o.into_iter().filter(|(_, v)| !v.is_null()).collect();
+            sorted.into_iter().map(|(k, v)| (k, plain(v))).collect()
+        }
+        Value::Array(a) => a.into_iter().map(plain).collect(),
+        Value::Number(n) => match n.as_f64() {
+            Some(v) if v.fract() == 0.0 && v.abs() < 1e15 => json!(v as i64),
+            _ => Value::Number(n),
+        },
+        other => other,
+    }
+}
+
+/// A fingerprint of chosen settings: the first 16 hexadecimal digits of their SHA-256.
+pub(super) fn fingerprint(chosen: &Value) -> String {
+    hex(&Sha256::digest(chosen.to_string().as_bytes())[..8])
+}
+
+/// What the settings that a file holds, of either format, come down to. Settings of format 1 may lack some fields.
+/// # Errors
+/// [`Error::Invalid`] when they are no settings.
+pub(super) fn of_recorded(settings: &Value, leave_out: &[&str]) -> Result<Value> {
+    let invalid = |e: serde_json::Error| Error::Invalid(format!("its settings cannot be read: {e}"));
+    let config = match settings.get("format").and_then(Value::as_u64) {
+        Some(2) => DetectorConfig::deserialize(settings).map_err(invalid)?,
+        _ => FormatOne::deserialize(settings).map_err(invalid)?.into_two()?,
+    };
+    Ok(chosen(&config, leave_out))
+}
+
+/// What is another one now, of the weights' hash and the chosen settings; nothing when all is as it was.
 pub(super) fn difference(then: (&str, &Value), now: (&str, &Value)) -> Option<String> {
     if then.0 != now.0 {
         return Some("weights".to_owned());
     }
-    let keys = now.1.as_object().into_iter().flat_map(|o| o.keys());
-    keys.filter(|k| now.1[*k] != then.1[*k]).map(|k| format!("`{k}`")).reduce(|a, b| a + ", " + &b)
+    let keys = |v: &Value| v.as_object().into_iter().flat_map(|o| o.keys().cloned()).collect::<Vec<_>>();
+    let mut all = [keys(now.1), keys(then.1)].concat();
+    all.sort();
+    all.dedup();
+    let other = all.iter().filter(|k| now.1.get(k.as_str()) != then.1.get(k.as_str()));
+    other.map(|k| format!("`{k}`")).reduce(|a, b| a + ", " + &b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::System;
+    use crate::detect::config::{Input, ScoreConfig};
+
+    fn config() -> DetectorConfig {
+        DetectorConfig::as_published(Input::square(64, 1))
+    }
+
+    #[test]
+    fn defaults_change_nothing_and_everything_else_does() {
+        let first = fingerprint(&chosen(&config(), &[]));
+        // Written down so that a change of the rules is noticed: older files would no longer be known.
+        assert_eq!(chosen(&config(), &[]).to_string(), concat!(
+            r#"{"input":{"channels":1,"height":64,"range":[-1,1],"width":64},"method":"anoddpm"}"#
+        ));
+        let changed = |change: &dyn Fn(&mut DetectorConfig)| {
+            let mut other = config();
+            change(&mut other);
+            fingerprint(&chosen(&other, &[]))
+        };
+        assert_eq!(changed(&|c| c.name = "other".into()), first);
+        assert_eq!(changed(&|c| c.threshold.image = Some(1.0)), first);
+        assert_eq!(changed(&|c| c.system.set("lambda", "250").unwrap()), first);
+        assert_ne!(changed(&|c| c.system.set("lambda", "251").unwrap()), first);
+        assert_ne!(changed(&|c| c.score = ScoreConfig::Max), first);
+        assert_ne!(changed(&|c| c.system = System::named("pddpm").unwrap()), first);
+        assert_ne!(changed(&|c| c.input = Some(Input::square(64, 3))), first);
+    }
+
+    #[test]
+    fn settings_of_format_one_are_the_same_settings() {
+        let one = json!({
+            "format": 1, "method": "anoddpm", "input": {"width": 64, "height": 64, "channels": 1, "range": [-1.0, 1.0]},
+            "lambda": 250, "clip": true, "unet": {"heads": null}, "score": {"kind": "mean"}, "sampler": {"kind": "ddpm"},
+        });
+        let now = chosen(&config(), &[]);
+        assert_eq!(of_recorded(&one, &[]).unwrap(), now);
+        let mut other = config();
+        other.system.set("runs", "3").unwrap();
+        let found = difference(("a", &now), ("a", &chosen(&other, &[])));
+        assert_eq!(found.as_deref(), Some("`runs`"));
+        assert_eq!(difference(("a", &now), ("b", &now)).as_deref(), Some("weights"));
+        assert!(of_recorded(&json!({"format": 3}), &[]).is_err());
+    }
 }

@@ -18,6 +18,13 @@ pub enum AttentionOrder {
     New,
 }
 
+impl Overrides {
+    /// Whether nothing is overridden.
+    pub fn is_empty(&self) -> bool {
+        *self == Overrides::default()
+    }
+}
+
 impl std::str::FromStr for AttentionOrder {
     type Err = Error;
     fn from_str(text: &str) -> Result<Self> {
@@ -31,23 +38,31 @@ impl std::str::FromStr for AttentionOrder {
 
 /// Settings from `detector.json` or from flags; each goes before what `config.json` says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Overrides {
     /// Attention heads, the same number at every width (`--heads`).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub heads: Option<usize>,
     /// Channels of one head; the number of heads follows from the width (`--head-channels`).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub head_channels: Option<usize>,
     /// Order of fused qkv rows (`--attention-order`).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub attention_order: Option<AttentionOrder>,
     /// Groups of every GroupNorm.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub groups: Option<usize>,
     /// Epsilon of every GroupNorm.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub norm_eps: Option<f32>,
     /// Time embedding [cos, sin] instead of [sin, cos]; diffusers layout only.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub flip_sin_to_cos: Option<bool>,
     /// Subtracted from half the width in the time embedding's exponent; diffusers layout only.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub freq_shift: Option<f32>,
     /// 0: stride-2 convolutions pad right and bottom only; 1: all sides; diffusers layout only.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub downsample_padding: Option<usize>,
 }
 

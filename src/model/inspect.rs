@@ -1,6 +1,7 @@
 //! What a checkpoint is, in a few lines or as JSON.
 use super::unet::{Attention, Layer, Norm, Qkv, Resample, UnetSpec};
-use super::{AttentionOrder, Checkpoint, Layout};
+use super::network::{Architecture, Network};
+use super::AttentionOrder;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ pub struct Summary {
     /// Bytes of the file.
     pub bytes: usize,
     /// How its keys are named.
-    pub layout: Layout,
+    pub layout: String,
     /// Numbers that the network uses.
     pub parameters: usize,
     /// Tensors that it uses.
@@ -25,8 +26,15 @@ pub struct Summary {
     pub surplus: Vec<String>,
     /// Tensors that are schedules, counters, other networks or the other copy of the weights.
     pub set_aside: usize,
-    /// The network's settings as inferred and as given.
-    pub config: Settings,
+    /// A UNet's settings as inferred and as given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config: Option<Settings>,
+    /// A ResNet's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resnet: Option<String>,
+    /// The layout in words.
+    #[serde(skip)]
+    title: String,
 }
 
 /// A UNet's settings.
@@ -67,26 +75,37 @@ pub struct Settings {
 }
 
 impl Summary {
-    /// Sums up a checkpoint and the network read from it. Hashes the file. Tensors count as surplus here
-    /// when the description does not name them, whether or not they were read.
-    pub fn new(ck: &Checkpoint, spec: &UnetSpec) -> Self {
-        let params = spec.params();
+    /// Sums up a network and its checkpoint. Hashes the file. Tensors count as surplus here when the description does not name
+    /// them, whether or not they were read.
+    pub fn new(network: &Network) -> Self {
+        let (ck, params) = (&network.checkpoint, network.params());
         params.iter().for_each(|(key, _)| ck.ignore(key));
         let mut dtypes = BTreeMap::new();
         for dtype in params.iter().filter_map(|(key, _)| ck.dtype(key)) {
             *dtypes.entry(dtype.to_string()).or_default() += 1;
         }
+        let (layout, title, config, resnet) = match &network.architecture {
+            Architecture::Unet(spec) => {
+                (format!("{:?}", spec.layout), spec.layout.to_string(), Some(Settings::new(spec)), None)
+            }
+            Architecture::ResNet(net) => {
+                ["fc.weight", "fc.bias"].iter().for_each(|key| ck.ignore(key));
+                ("Torchvision".into(), "torchvision ResNet".into(), None, Some(net.to_string()))
+            }
+        };
         Summary {
             path: ck.path().display().to_string(),
             sha256: ck.sha256(),
             bytes: ck.file_len(),
-            layout: spec.layout,
-            parameters: params.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum(),
+            layout,
+            parameters: network.parameters(),
             tensors: params.len(),
             dtypes,
             surplus: ck.surplus().into_iter().map(String::from).collect(),
             set_aside: ck.set_aside().len(),
-            config: Settings::new(spec),
+            config,
+            resnet,
+            title,
         }
     }
 }
@@ -160,15 +179,10 @@ fn levels(spec: &UnetSpec) -> (Vec<usize>, Vec<usize>, Vec<bool>) {
 
 impl std::fmt::Display for Summary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let c = &self.config;
         let dtypes: Vec<String> = self.dtypes.iter().map(|(d, n)| format!("{n} {d}")).collect();
-        let order =
-            c.attention_order.map_or("", |o| if o == AttentionOrder::New { ", new order" } else { ", legacy order" });
-        let time = if c.scale_shift { "scale and shift" } else { "added" };
-        let sinusoids = if c.cos_first { "[cos, sin]" } else { "[sin, cos]" };
         writeln!(f, "{}", self.path)?;
         writeln!(f, "  sha256       {}", self.sha256)?;
-        writeln!(f, "  layout       {}", self.layout)?;
+        writeln!(f, "  layout       {}", self.title)?;
         writeln!(
             f,
             "  parameters   {} in {} tensors ({}), {} bytes",
@@ -177,18 +191,8 @@ impl std::fmt::Display for Summary {
             dtypes.join(", "),
             self.bytes
         )?;
-        writeln!(f, "  channels     {} in, {} out", c.in_channels, c.out_channels)?;
-        if let Some((h, w)) = c.sample_size {
-            writeln!(f, "  size         {h} x {w}")?;
-        }
-        writeln!(f, "  widths       {:?}, blocks {:?}", c.widths, c.blocks)?;
-        writeln!(f, "  attention    {:?} and the middle; heads {:?}{order}", c.attention, c.heads)?;
-        writeln!(f, "  group norm   {} groups, epsilon {:e}", c.groups, c.norm_eps)?;
-        writeln!(f, "  time         {} wide, {sinusoids}, freq_shift {}; {time}", c.time_base, c.freq_shift)?;
-        if let Some(classes) = c.classes {
-            writeln!(f, "  classes      {classes}")?;
-        }
-        writeln!(f, "  halved by    {}", c.downsampling)?;
+        self.resnet.iter().try_for_each(|name| writeln!(f, "  network      {name}"))?;
+        self.config.iter().try_for_each(|settings| write!(f, "{settings}"))?;
         if self.set_aside > 0 {
             writeln!(f, "  set aside    {} tensors (schedules, counters, other networks or copies)", self.set_aside)?;
         }
@@ -196,6 +200,30 @@ impl std::fmt::Display for Summary {
             writeln!(f, "  surplus      {}", self.surplus.join(", "))?;
         }
         Ok(())
+    }
+}
+
+impl std::fmt::Display for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let order = match self.attention_order {
+            Some(AttentionOrder::New) => ", new order",
+            Some(AttentionOrder::Legacy) => ", legacy order",
+            None => "",
+        };
+        let time = if self.scale_shift { "scale and shift" } else { "added" };
+        let sinusoids = if self.cos_first { "[cos, sin]" } else { "[sin, cos]" };
+        writeln!(f, "  channels     {} in, {} out", self.in_channels, self.out_channels)?;
+        if let Some((h, w)) = self.sample_size {
+            writeln!(f, "  size         {h} x {w}")?;
+        }
+        writeln!(f, "  widths       {:?}, blocks {:?}", self.widths, self.blocks)?;
+        writeln!(f, "  attention    {:?} and the middle; heads {:?}{order}", self.attention, self.heads)?;
+        writeln!(f, "  group norm   {} groups, epsilon {:e}", self.groups, self.norm_eps)?;
+        writeln!(f, "  time         {} wide, {sinusoids}, freq_shift {}; {time}", self.time_base, self.freq_shift)?;
+        if let Some(classes) = self.classes {
+            writeln!(f, "  classes      {classes}")?;
+        }
+        writeln!(f, "  halved by    {}", self.downsampling)
     }
 }
 
@@ -210,11 +238,13 @@ mod tests {
         let over = Overrides { heads: Some(2), groups: Some(4), ..Overrides::default() };
         let mut keys = anoddpm();
         keys.pair("extra.thing", &[3]);
-        let ck = keys.open();
-        let summary = Summary::new(&ck, &read(&ck, &Config::default(), &over).unwrap());
-        assert_eq!((summary.config.widths.clone(), summary.config.blocks.clone()), (vec![8, 16], vec![1, 1]));
-        assert_eq!(summary.config.attention, [false, true]);
-        assert_eq!(summary.config.heads, [2; 4]);
+        let checkpoint = keys.open();
+        let architecture = Architecture::Unet(read(&checkpoint, &Config::default(), &over).unwrap());
+        let summary = Summary::new(&Network { checkpoint, architecture });
+        let config = summary.config.as_ref().unwrap();
+        assert_eq!((config.widths.clone(), config.blocks.clone()), (vec![8, 16], vec![1, 1]));
+        assert_eq!(config.attention, [false, true]);
+        assert_eq!(config.heads, [2; 4]);
         assert_eq!(summary.surplus, ["extra.thing.bias", "extra.thing.weight"]);
         assert_eq!(summary.dtypes["F32"], summary.tensors);
         let counted: usize = anoddpm().0.values().map(|s| s.iter().product::<usize>()).sum();

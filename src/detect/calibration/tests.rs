@@ -12,10 +12,11 @@ fn uniform(state: &mut u64) -> f64 {
 fn calibration(mut scores: Vec<f64>) -> Calibration {
     scores.sort_by(|a, b| b.total_cmp(a));
     Calibration {
-        format: 1,
-        created: crate::report::utc_now(),
+        format: 2,
+        created: utc_now(),
         data_sha256: String::new(),
         model_sha256: String::new(),
+        fingerprint: fingerprint(&serde_json::json!({})),
         settings: serde_json::json!({}),
         scores,
         pixels: 0,
@@ -87,7 +88,7 @@ fn files_keep_everything_and_faults_are_named() {
     let c = calibration(vec![0.25, 1e-300, 0.1]);
     c.write(&path).unwrap();
     assert_eq!(Calibration::open(&path).unwrap(), c);
-    for bad in ["", "{}", &serde_json::to_string(&c).unwrap().replace("\"format\":1", "\"format\":2")] {
+    for bad in ["", "{}", &serde_json::to_string(&c).unwrap().replace("\"format\":2", "\"format\":3")] {
         std::fs::write(&path, bad).unwrap();
         assert!(Calibration::open(&path).unwrap_err().to_string().contains("calibration.json"));
     }

@@ -1,4 +1,6 @@
 //! The parts of `detector.json` that stand by themselves.
+use super::must;
+use crate::Result;
 use crate::data::ValueRange;
 use serde::{Deserialize, Serialize};
 
@@ -10,17 +12,52 @@ pub struct Input {
     pub width: usize,
     /// Rows.
     pub height: usize,
-    /// 1 (grey) or 3 (RGB).
+    /// 1 to 4: grey, RGB, or as many sequences of a scan.
     pub channels: usize,
     /// The values that 0 and 1 (black and white) become.
     pub range: [f32; 2],
 }
 
 impl Input {
+    /// A square input of the usual range, −1 to 1.
+    pub fn square(side: usize, channels: usize) -> Self {
+        Input { width: side, height: side, channels, range: [-1.0, 1.0] }
+    }
+    pub(super) fn check(&self) -> Result<()> {
+        let size = |v: usize| (1..=4096).contains(&v);
+        let [low, high] = self.range;
+        must(size(self.width) && size(self.height), "input", "of a width and a height in 1..=4096")?;
+        must((1..=4).contains(&self.channels), "input.channels", "1 to 4")?;
+        must(low.is_finite() && high.is_finite() && low < high, "input.range", "two finite numbers that rise")
+    }
     /// The range as the readers want it.
     pub fn value_range(&self) -> ValueRange {
         ValueRange { low: self.range[0], high: self.range[1] }
     }
+}
+
+/// Which of two accounts of a system is followed where they differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Variant {
+    /// What the public code does, its quirks included.
+    #[default]
+    Published,
+    /// What the paper describes.
+    Paper,
+}
+
+/// What shares one noise. It is always chosen by the seed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NoisePer {
+    /// All images of a run.
+    #[default]
+    Run,
+    /// The slices of a volume; each picture is a volume of one slice. Files of the same name have the same noise.
+    Volume,
+    /// Nothing: every picture and every slice has its own, by its name.
+    Image,
 }
 
 /// The noise of both directions.
@@ -79,6 +116,24 @@ pub enum BlurConfig {
     },
 }
 
+impl NoiseConfig {
+    pub(in crate::detect) fn check(self) -> Result<()> {
+        let NoiseConfig::Simplex { octaves, persistence, frequency } = self else { return Ok(()) };
+        let fits = (1..=12).contains(&octaves) && (0.0..=1.0).contains(&persistence) && (1..=4096).contains(&frequency);
+        must(fits, "noise", "of 1..=12 octaves, frequency 1..=4096, persistence in 0..=1")
+    }
+}
+
+impl BlurConfig {
+    pub(in crate::detect) fn check(self) -> Result<()> {
+        let fits = match self {
+            BlurConfig::Gaussian { sigma } => sigma > 0.0 && sigma <= 64.0,
+            BlurConfig::Box { size } => size % 2 == 1 && size <= 255,
+        };
+        must(fits, "blur", "of a sigma in 0..=64 (above 0), or of an odd size up to 255")
+    }
+}
+
 /// From the map, at the image's own size, to one number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
@@ -93,6 +148,8 @@ pub enum ScoreConfig {
         /// Which part of the pixels, above 0 and up to 1.
         fraction: f64,
     },
+    /// Its mean over the foreground: inside the mask beside the image, or where the image is above its background.
+    Foreground,
 }
 
 /// Values above are anomalous.

@@ -8,37 +8,9 @@ mod numbered;
 mod source;
 
 use super::config::{Config, Overrides};
-use super::{Checkpoint, unet::UnetSpec};
+use super::{Checkpoint, Layout, unet::UnetSpec};
 use crate::{Error, Result};
-use serde::Serialize;
 use source::Source;
-
-/// A layout that this crate reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-pub enum Layout {
-    /// Hugging Face diffusers' `UNet2DModel`.
-    Diffusers,
-    /// OpenAI guided-diffusion's `UNetModel`, with improved-diffusion, LDM and their forks.
-    Guided,
-    /// AnoDDPM's `UNetModel`.
-    AnoDdpm,
-    /// MONAI core's `DiffusionModelUNet`.
-    MonaiCore,
-    /// MONAI GenerativeModels' `DiffusionModelUNet`.
-    MonaiGenerative,
-}
-
-impl std::fmt::Display for Layout {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Layout::Diffusers => "diffusers UNet2DModel",
-            Layout::Guided => "guided-diffusion UNetModel",
-            Layout::AnoDdpm => "AnoDDPM UNetModel",
-            Layout::MonaiCore => "MONAI DiffusionModelUNet",
-            Layout::MonaiGenerative => "MONAI GenerativeModels DiffusionModelUNet",
-        })
-    }
-}
 
 /// Networks that are recognised, so that the error can name them, but are no UNet that this crate runs.
 const OTHERS: [(&str, &str, &str); 6] = [
@@ -50,42 +22,40 @@ const OTHERS: [(&str, &str, &str); 6] = [
     ("encoder.down.0.", "decoder.", "a CompVis autoencoder"),
 ];
 
-impl Layout {
-    /// Recognises a UNet from its keys.
-    /// # Errors
-    /// [`Error::File`] naming the network it is instead, or some keys of one that is not known.
-    pub fn sniff(ck: &Checkpoint) -> Result<Self> {
-        let has = |prefix: &str| ck.has_under(prefix);
-        if has("input_blocks.") && has("output_blocks.") && !has("time_embed.time_embed.") {
-            return Ok(Layout::Guided);
-        }
-        if has("middle_block.resnet_1.") {
-            let old = ck.keys().any(|k| k.ends_with(".proj_attn.weight"));
-            let old = old || ck.contains("middle_block.attention.to_q.weight");
-            return Ok(if old { Layout::MonaiGenerative } else { Layout::MonaiCore });
-        }
-        if has("down_blocks.") && (has("time_embedding.linear_") || has("mid_block.")) {
-            return Ok(Layout::Diffusers);
-        }
-        if has("down.0.") && has("time_embedding.") {
-            return Ok(Layout::AnoDdpm);
-        }
-        if let Some((.., what)) = OTHERS.iter().find(|(a, b, _)| has(a) && has(b)) {
-            return Err(Error::file(ck.path(), format!("this is {what}, not a diffusion UNet")));
-        }
-        let keys: Vec<String> = ck.keys().take(3).map(|k| format!("`{k}`")).collect();
-        Err(Error::file(ck.path(), format!("not a UNet of a known layout; its keys begin {}", keys.join(", "))))
+/// Recognises a UNet from its keys.
+/// # Errors
+/// [`Error::File`] naming the network it is instead, or some keys of one that is not known.
+pub fn recognise(ck: &Checkpoint) -> Result<Layout> {
+    let has = |prefix: &str| ck.has_under(prefix);
+    if has("input_blocks.") && has("output_blocks.") && !has("time_embed.time_embed.") {
+        return Ok(Layout::Guided);
     }
+    if has("middle_block.resnet_1.") {
+        let old = ck.keys().any(|k| k.ends_with(".proj_attn.weight"));
+        let old = old || ck.contains("middle_block.attention.to_q.weight");
+        return Ok(if old { Layout::MonaiGenerative } else { Layout::MonaiCore });
+    }
+    if has("down_blocks.") && (has("time_embedding.linear_") || has("mid_block.")) {
+        return Ok(Layout::Diffusers);
+    }
+    if has("down.0.") && has("time_embedding.") {
+        return Ok(Layout::AnoDdpm);
+    }
+    if let Some((.., what)) = OTHERS.iter().find(|(a, b, _)| has(a) && has(b)) {
+        return Err(Error::file(ck.path(), format!("this is {what}, not a diffusion UNet")));
+    }
+    let keys: Vec<String> = ck.keys().take(3).map(|k| format!("`{k}`")).collect();
+    Err(Error::file(ck.path(), format!("not a UNet of a known layout; its keys begin {}", keys.join(", "))))
+}
 
-    /// The layouts that a config's `_class_name` may stand for; none when the name is not known.
-    fn of_class(name: &str) -> &'static [Layout] {
-        match name {
-            n if n.ends_with("UNet2DModel") => &[Layout::Diffusers],
-            n if n.ends_with("DiffusionModelUNet") => &[Layout::MonaiCore, Layout::MonaiGenerative],
-            n if n.starts_with("AnoDDPM") => &[Layout::AnoDdpm],
-            n if n.ends_with("UNetModel") => &[Layout::Guided, Layout::AnoDdpm],
-            _ => &[],
-        }
+/// The layouts that a config's `_class_name` may stand for; none when the name is not known.
+fn of_class(name: &str) -> &'static [Layout] {
+    match name {
+        n if n.ends_with("UNet2DModel") => &[Layout::Diffusers],
+        n if n.ends_with("DiffusionModelUNet") => &[Layout::MonaiCore, Layout::MonaiGenerative],
+        n if n.starts_with("AnoDDPM") => &[Layout::AnoDdpm],
+        n if n.ends_with("UNetModel") => &[Layout::Guided, Layout::AnoDdpm],
+        _ => &[],
     }
 }
 
@@ -95,9 +65,9 @@ impl Layout {
 /// [`Error::MissingSetting`] for a head count or an attention order that nobody gives, [`Error::File`] for
 /// another network or a config that contradicts the weights, and what [`UnetSpec::check`] says.
 pub fn read(ck: &Checkpoint, cfg: &Config, over: &Overrides) -> Result<UnetSpec> {
-    let layout = Layout::sniff(ck)?;
+    let layout = recognise(ck)?;
     let class = cfg.text("_class_name")?.unwrap_or_default();
-    let named = Layout::of_class(class);
+    let named = of_class(class);
     if !named.is_empty() && !named.contains(&layout) {
         let fault = format!("`_class_name` is `{class}`, but the weights in {} are {layout}", ck.path().display());
         return Err(Error::file(cfg.path(), fault));

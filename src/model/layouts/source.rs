@@ -1,7 +1,7 @@
 //! What every layout reads from: a checkpoint's shapes, a config and the overrides, as records of the UNet.
 use crate::model::config::{AttentionOrder, Config, Overrides};
 use crate::model::unet::{ClassEmbed, Conv, Linear, Norm, TimeEmbed};
-use crate::model::{Checkpoint, layouts::Layout};
+use crate::model::{Checkpoint, Layout};
 use crate::{Error, Result};
 
 /// How many heads an attention has.

@@ -176,7 +176,7 @@ fn goldens_are_described() {
     for folder in std::fs::read_dir(root).unwrap() {
         let folder = folder.unwrap().path();
         let Ok(ck) = Checkpoint::open(&folder) else { continue };
-        if Layout::sniff(&ck).is_err() {
+        if recognise(&ck).is_err() {
             continue;
         }
         let cfg = Config::beside(ck.path()).unwrap();

@@ -4,7 +4,7 @@ mod build;
 #[cfg(test)]
 mod tests;
 
-use super::Checkpoint;
+use super::{Checkpoint, Param};
 use crate::{Error, Result};
 use std::fmt;
 
@@ -116,6 +116,16 @@ impl ResNet {
         Ok(())
     }
 
+    /// Every tensor that the network takes from its checkpoint.
+    pub fn params(&self) -> Vec<Param> {
+        let mut out = Vec::new();
+        for c in self.convs() {
+            out.push((format!("{}.weight", c.key), c.shape.to_vec()));
+            let norm = ["weight", "bias", "running_mean", "running_var"];
+            out.extend(norm.map(|name| (format!("{}.{name}", c.norm), vec![c.shape[0]])));
+        }
+        out
+    }
     /// Widths fit together, and every tensor is there in its shape.
     fn check(&self, ck: &Checkpoint) -> Result<()> {
         let mut width = self.stem.shape[0];

@@ -4,11 +4,12 @@ use crate::graph::{ConvSpec, Graph, NodeId, StateId};
 use crate::kernels::norm::Affine;
 use crate::kernels::pointwise::Activation;
 use crate::kernels::train::batch_norm::EPS;
-use crate::kernels::{Op, embedding::StepTime};
-use crate::{Error, Result, Shape, Tensor};
+use crate::diffusion::step_time;
+use crate::kernels::Op;
+use crate::{Result, Shape, Tensor};
 
 /// A state that is to be filled once.
-pub(super) type Constant = (StateId, Tensor);
+pub(in crate::detect::dte) type Constant = (StateId, Tensor);
 
 impl Part {
     /// `a` and `b` of a BatchNorm's a·x + b with its running statistics.
@@ -62,7 +63,7 @@ impl Network {
         g.conv(name, x, &ConvSpec { weight: &weight, shape, bias: Some(&bias), stride: 1, pad: [0; 4] })
     }
     fn residual(&self, g: &mut Graph, x: NodeId) -> Result<(NodeId, Vec<Constant>)> {
-        let t = g.push("time", Op::StepTime(StepTime { n: 1 }), &[])?;
+        let t = step_time(g, 1)?;
         let e = g.time_embedding("time_embed", t, RESIDUAL.time, true, 0.0)?;
         let e = self.linear(g, "time_embed.0", None, e)?;
         let e = g.map("silu", e, Activation::Silu, 1.0, 0.0)?;
@@ -88,12 +89,5 @@ impl Network {
         let affine = g.read(state);
         let h = g.push(name, Op::Affine(Affine { act: Activation::Relu }), &[h, affine])?;
         Ok((self.linear(g, "resnet.head.linear", None, h)?, vec![constant]))
-    }
-    /// Refuses rows of another width.
-    pub(super) fn check_width(&self, values: usize) -> Result<()> {
-        if values.is_multiple_of(self.columns) {
-            return Ok(());
-        }
-        Err(Error::Invalid(format!("{values} values do not make rows of {} columns", self.columns)))
     }
 }

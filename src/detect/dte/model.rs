@@ -41,6 +41,9 @@ pub struct Model {
     pub features: Option<Features>,
 }
 
+/// The file with the estimator's numbers.
+pub const MODEL_FILE: &str = "model.safetensors";
+
 /// The one tensor of DTE-NP: (rows, columns), standardised.
 const ROWS: &str = "rows";
 
@@ -50,6 +53,19 @@ fn prefix(member: usize, count: usize) -> String {
 }
 
 impl Model {
+    /// Whether a folder holds a fitted estimator rather than some other network: its `config.json` names a method.
+    pub fn is_in(folder: &Path) -> bool {
+        let text = std::fs::read(folder.join("config.json")).ok();
+        let value: Option<serde_json::Value> = text.and_then(|t| serde_json::from_slice(&t).ok());
+        value.is_some_and(|v| v.get("method").is_some() && v.get("columns").is_some())
+    }
+    /// Numbers that the estimator holds.
+    pub fn parameters(&self) -> usize {
+        match &self.estimator {
+            Estimator::NonParametric { rows, .. } => rows.len(),
+            Estimator::Networks(networks) => networks.iter().map(Network::parameters).sum(),
+        }
+    }
     /// Fits to all rows of a table; `progress` as for [`Estimator::fit`].
     /// # Errors
     /// As [`Estimator::fit`].
@@ -80,7 +96,7 @@ impl Model {
     /// [`Error::Io`].
     pub fn write(&self, folder: &Path) -> Result<()> {
         create_folder(folder)?;
-        let path = folder.join("model.safetensors");
+        let path = folder.join(MODEL_FILE);
         let (tensors, neighbours, members) = match &self.estimator {
             Estimator::NonParametric { rows, neighbours } => {
                 let shape = vec![rows.len() / self.columns, self.columns];
@@ -122,7 +138,7 @@ impl Model {
         if let Some(features) = &features {
             features.preprocessing.check().map_err(|e| Error::file(&path, e.to_string()))?;
         }
-        let checkpoint = Checkpoint::open(folder.join("model.safetensors"))?;
+        let checkpoint = Checkpoint::open(folder.join(MODEL_FILE))?;
         let estimator = match method.network() {
             Some(kind) => {
                 let count = members.unwrap_or(1);

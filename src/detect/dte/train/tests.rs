@@ -1,6 +1,7 @@
 //! Whole training steps against central differences, and training against what it is for.
 use super::*;
 use crate::cpu;
+use crate::detect::dte::{Estimate, Estimator};
 use crate::kernels::testing::{gpus, random};
 
 const KINDS: [Kind; 3] = [Kind::Categorical, Kind::InverseGamma, Kind::Residual];
@@ -98,7 +99,9 @@ fn the_trained_tell_what_is_off_the_plane() {
                 true
             };
             let network = train(&Device::Cpu, kind, (&train_rows, 5), &recipe, remember).await.unwrap();
-            (network.score(&Device::Cpu, &near).await.unwrap(), network.score(&Device::Cpu, &off).await.unwrap())
+            let scored = Estimator::Networks(vec![network]);
+            let score = async |rows| scored.score(&Device::Cpu, (rows, 5), Estimate::default()).await.unwrap();
+            (score(&near).await, score(&off).await)
         });
         assert!(losses[losses.len() - 1] < losses[0], "{kind:?}: {losses:?}");
         let above = |s: &f64| a.iter().filter(|n| *n < s).count() as f64 / a.len() as f64;
@@ -122,7 +125,10 @@ fn the_gpu_trains_and_scores_as_the_processor_does() {
             let far = a.iter().zip(b).filter(|(a, b)| (**a - **b).abs() > 2e-5).count();
             assert!(far * 50 <= a.len(), "{kind:?} {name}: {far} of {}", a.len());
         }
-        let [a, b] = [0, 1].map(|i| devices[i].drive(one.score(&devices[i], &rows)).unwrap());
+        let scored = Estimator::Networks(vec![one]);
+        let [a, b] = [0, 1].map(|i| {
+            devices[i].drive(scored.score(&devices[i], (&rows, 5), Estimate::default())).unwrap()
+        });
         assert_eq!((a.len(), b.len()), (100, 100));
         for (a, b) in a.iter().zip(&b) {
             assert!((a - b).abs() < 1e-4 * a.abs(), "{kind:?}: {a} {b}");

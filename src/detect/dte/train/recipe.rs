@@ -1,5 +1,5 @@
 //! How long, how fast and how often a network is trained.
-use crate::dte::networks::Kind;
+use crate::detect::dte::networks::Kind;
 use crate::{Error, Result};
 
 /// How a network is trained: by Adam, at a rate that falls to zero along half a cosine (Loshchilov and Hutter, ICLR 2017), where the
@@ -56,7 +56,7 @@ impl Recipe {
     /// A recipe for each network of an ensemble; the first keeps the seed.
     /// # Errors
     /// [`Error::Invalid`] for none.
-    pub(in crate::dte) fn ensemble(&self, kind: Kind) -> Result<Vec<Recipe>> {
+    pub(in crate::detect::dte) fn ensemble(&self, kind: Kind) -> Result<Vec<Recipe>> {
         // What a single DTE-IG makes of rows far from the data differs from seed to seed.
         let count = self.members.unwrap_or(if kind == Kind::InverseGamma { 5 } else { 1 });
         if count == 0 {

@@ -2,8 +2,11 @@
 use super::networks::{Kind, Network};
 use super::np::check_neighbours;
 use super::train::{Recipe, train};
-use super::{Estimate, NEIGHBOURS, NonParametric};
-use crate::{Device, Error, Result};
+use super::{Estimate, NEIGHBOURS, np};
+use crate::detect::{Batch, Job, Outputs, Phase, Runner};
+use crate::graph::Graph;
+use crate::kernels::StepRow;
+use crate::{Device, Error, Result, Shape, Tensor};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::sync::Mutex;
@@ -122,30 +125,105 @@ impl Estimator {
         }
     }
 
-    /// Scores of rows of `columns` values, higher being more anomalous. `estimate` is DTE-NP's choice.
+    /// What a batch of `count` rows of `columns` values runs.
     /// # Errors
-    /// As [`NonParametric::score`] and [`Network::score`].
+    /// [`Error::Invalid`] when the training rows have another width.
+    pub fn job(&self, columns: usize, count: usize) -> Result<Job> {
+        let mut g = Graph::new();
+        let input = g.state("rows", Shape::new(1, count, 1, columns));
+        let (mut rows, mut phases, mut constants, mut outputs) = (Vec::new(), Vec::new(), Vec::new(), Outputs::default());
+        let mut first = None;
+        match self {
+            Estimator::NonParametric { rows: train, neighbours } => {
+                let (sections, tables, distances) = np::add(&mut g, input, (train, columns), *neighbours)?;
+                rows.push(StepRow::default());
+                first = sections.first().copied();
+                phases.extend(sections.into_iter().map(|section| Phase { section, row: 0 }));
+                (constants, outputs.statistics) = (tables, distances);
+            }
+            Estimator::Networks(networks) => {
+                for network in networks {
+                    let added = network.add(&mut g, input, &mut rows)?;
+                    phases.extend(added.phases);
+                    constants.extend(added.constants);
+                    outputs.statistics.push(added.output);
+                    first.get_or_insert(added.network);
+                }
+            }
+        }
+        let network = first.ok_or_else(|| Error::Invalid("the estimator holds no network".into()))?;
+        let job = Job::new(g, input, None, (phases, rows), outputs, network);
+        Ok(Job { constants, ..job })
+    }
+
+    /// The scores of a batch's first `count` rows, higher being more anomalous. `estimate` is DTE-NP's choice.
+    /// # Errors
+    /// [`Error::Invalid`] when these are not the statistics of this estimator's job.
+    pub fn scores(&self, batch: &Batch, count: usize, columns: usize, estimate: Estimate) -> Result<Vec<f64>> {
+        // A tensor is NCHW: a column after the other.
+        let row = |t: &Tensor, i: usize| -> Vec<f32> {
+            let Shape { h, c, .. } = t.shape;
+            (0..c).map(|k| t.data[k * h + i]).collect()
+        };
+        match self {
+            Estimator::NonParametric { neighbours, .. } => (0..count)
+                .map(|i| {
+                    let all = batch.statistics.iter().flat_map(|part| row(part, i)).collect();
+                    np::statistic(all, *neighbours, columns, estimate)
+                })
+                .collect(),
+            Estimator::Networks(networks) if networks.len() == batch.statistics.len() => {
+                let each = || networks.iter().zip(&batch.statistics);
+                let one = |i| each().map(|(n, t)| n.statistic(&row(t, i))).sum::<f64>() / networks.len() as f64;
+                Ok((0..count).map(one).collect())
+            }
+            Estimator::Networks(_) => Err(Error::Invalid("these are the outputs of another estimator".into())),
+        }
+    }
+
+    /// Scores of rows of `columns` values, in batches; `estimate` is DTE-NP's choice.
+    /// # Errors
+    /// [`Error::Invalid`] for rows of another width; whatever the device reports.
     pub async fn score(
         &self,
         device: &Device,
         (rows, columns): (&[f32], usize),
         estimate: Estimate,
     ) -> Result<Vec<f64>> {
-        match self {
-            Estimator::NonParametric { rows: train, neighbours } => {
-                NonParametric::new(device.clone(), columns, train, *neighbours)?.score(rows, estimate).await
-            }
-            Estimator::Networks(networks) => {
-                let mut mean = Vec::new();
-                for network in networks {
-                    let scores = network.score(device, rows).await?;
-                    mean.resize(scores.len(), 0.0);
-                    mean.iter_mut().zip(scores).for_each(|(m, s)| *m += s / networks.len() as f64);
-                }
-                Ok(mean)
-            }
+        if columns == 0 || !rows.len().is_multiple_of(columns) {
+            return Err(Error::Invalid(format!("{} values do not make rows of {columns} columns", rows.len())));
+        }
+        let count = self.batch(device, columns).clamp(1, (rows.len() / columns).max(1));
+        let mut runner = Runner::new(device, self.job(columns, count)?).await?;
+        let mut scores = Vec::with_capacity(rows.len() / columns);
+        for chunk in rows.chunks(count * columns) {
+            let batch = runner.run(&row_batch(chunk, columns, count)?, 0, |_| true).await?;
+            scores.extend(self.scores(&batch, chunk.len() / columns, columns, estimate)?);
+        }
+        Ok(scores)
+    }
+
+    /// Rows of a batch: such that no state is larger than WebGPU's default binding, and no launch on a GPU takes too long. The
+    /// processor finds neighbours best of all rows at once.
+    fn batch(&self, device: &Device, columns: usize) -> usize {
+        const ROWS: usize = 8192;
+        const ELEMENTS: usize = 1 << 24;
+        let width = columns.next_multiple_of(4);
+        match (self, device) {
+            (Estimator::NonParametric { .. }, Device::Cpu) => ELEMENTS / width,
+            (Estimator::NonParametric { .. }, Device::Gpu(_)) => ROWS.min(ELEMENTS / width),
+            (Estimator::Networks(_), _) => ROWS.min(ELEMENTS / width.max(512)),
         }
     }
+}
+
+/// Rows as a job's input (1,`count`,1,`columns`), filled up with zeros.
+pub(in crate::detect) fn row_batch(rows: &[f32], columns: usize, count: usize) -> Result<Tensor> {
+    let mut by_column = vec![0.0; count * columns];
+    for (i, row) in rows.chunks_exact(columns).enumerate() {
+        row.iter().enumerate().for_each(|(c, &v)| by_column[c * count + i] = v);
+    }
+    Tensor::new(Shape::new(1, count, 1, columns), by_column)
 }
 
 #[cfg(test)]

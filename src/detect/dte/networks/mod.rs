@@ -120,6 +120,10 @@ fn layout(kind: Kind, columns: usize) -> Vec<(String, Option<usize>, usize)> {
 }
 
 impl Network {
+    /// Numbers that it holds.
+    pub fn parameters(&self) -> usize {
+        self.parts.iter().map(|p| p.values.len() + p.running.as_ref().map_or(0, Vec::len)).sum()
+    }
     /// From its layers, in any order.
     /// # Errors
     /// [`Error::Invalid`] when one is missing or has another size.

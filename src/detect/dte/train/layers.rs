@@ -1,5 +1,5 @@
 //! Networks as they are trained: every parameter is a state that Adam changes.
-use crate::dte::networks::{BINS, Kind, RESIDUAL, SCALES, TRUNK};
+use crate::detect::dte::networks::{BINS, Kind, RESIDUAL, SCALES, TRUNK};
 use crate::graph::{Graph, NodeId, StateId};
 use crate::kernels::Op;
 use crate::kernels::noise::philox4x32_10;

@@ -1,0 +1,162 @@
+//! The published systems: the only list of them.
+use super::config::{Input, NoisePer};
+use super::settings::{Setting, apply};
+use super::{Job, ModelFolder, anoddpm::AnoDdpm, dte::Dte, networks::Role, pddpm::Pddpm};
+use crate::diffusion::NoiseSource;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A published system with its settings; in `detector.json` told apart by `method`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "method")]
+pub enum System {
+    /// AnoDDPM (Wyatt et al. 2022).
+    #[serde(rename = "anoddpm")]
+    AnoDdpm(AnoDdpm),
+    /// pDDPM (Behrendt et al. 2023).
+    #[serde(rename = "pddpm")]
+    Pddpm(Pddpm),
+    /// Diffusion time estimation and its DDPM baseline (Livernoche et al. 2024).
+    #[serde(rename = "dte")]
+    Dte(Dte),
+}
+
+impl System {
+    /// A system by the name of its method, as published.
+    /// # Errors
+    /// [`Error::Invalid`] for a name that no system has.
+    pub fn named(method: &str) -> Result<Self> {
+        match method {
+            "anoddpm" => Ok(System::AnoDdpm(AnoDdpm::default())),
+            "pddpm" => Ok(System::Pddpm(Pddpm::default())),
+            "dte" => Ok(System::Dte(Dte::default())),
+            _ => Err(Error::Invalid(format!("there is no method `{method}`; anoddpm, pddpm and dte are known"))),
+        }
+    }
+    /// What `detector.json` calls it.
+    pub fn method(&self) -> &'static str {
+        match self {
+            System::AnoDdpm(_) => "anoddpm",
+            System::Pddpm(_) => "pddpm",
+            System::Dte(_) => "dte",
+        }
+    }
+    /// What publications call it.
+    pub fn title(&self) -> &'static str {
+        match self {
+            System::AnoDdpm(_) => "AnoDDPM",
+            System::Pddpm(_) => "pDDPM",
+            System::Dte(d) => d.estimator.name(),
+        }
+    }
+    /// The networks that it may have.
+    pub fn roles(&self) -> &'static [Role] {
+        match self {
+            System::AnoDdpm(_) | System::Pddpm(_) => &[Role::Denoiser],
+            System::Dte(_) => &[Role::Estimator, Role::Features],
+        }
+    }
+    /// Whether its networks see the image itself, brought to their size; otherwise it takes rows of numbers.
+    pub fn takes_image(&self) -> bool {
+        !matches!(self, System::Dte(_))
+    }
+    /// Whether it tells where in an image something is anomalous. A system without maps gives a score alone.
+    pub fn has_map(&self) -> bool {
+        !matches!(self, System::Dte(_))
+    }
+    /// What shares one noise.
+    pub fn noise_per(&self) -> NoisePer {
+        match self {
+            System::AnoDdpm(s) => s.noise_per,
+            System::Pddpm(s) => s.noise_per,
+            System::Dte(_) => NoisePer::Run,
+        }
+    }
+    /// Forward passes of the denoiser for an image of this size: what its time is proportional to, on every device.
+    pub fn passes(&self, input: Option<&Input>) -> usize {
+        match self {
+            System::AnoDdpm(s) => s.passes(),
+            System::Pddpm(s) => input.map_or(1, |i| s.patches(i.height, i.width).len()),
+            System::Dte(_) => 1,
+        }
+    }
+    /// Holds every setting to its range.
+    /// # Errors
+    /// [`Error::Invalid`] naming the field.
+    pub fn check(&self, input: Option<&Input>) -> Result<()> {
+        match self {
+            System::AnoDdpm(s) => s.check(),
+            System::Pddpm(s) => s.check(input),
+            System::Dte(_) => Ok(()),
+        }
+    }
+    /// Holds the networks of a model folder against the settings.
+    /// # Errors
+    /// [`Error::File`] or [`Error::Invalid`] for a network that is missing, or is another than the settings need.
+    pub(super) fn agree(&self, model: &ModelFolder) -> Result<()> {
+        match self {
+            System::AnoDdpm(s) => super::networks::agree(model, s.sampler()?.variance_channels),
+            System::Pddpm(s) => super::networks::agree(model, s.sampler()?.variance_channels),
+            System::Dte(s) => s.agree(model),
+        }
+    }
+    /// What a batch of `n` images, or rows, runs. `noise` replaces the source that the settings name.
+    /// # Errors
+    /// Shapes that do not fit, settings out of range, a network that is missing.
+    pub fn job(&self, model: &ModelFolder, n: usize, noise: Option<NoiseSource>) -> Result<Job> {
+        match self {
+            System::AnoDdpm(s) => s.job(model, n, noise),
+            System::Pddpm(s) => s.job(model, n, noise),
+            System::Dte(s) => s.job(model, n),
+        }
+    }
+    /// Its settings by name.
+    pub fn settings(&self) -> &'static [Setting] {
+        match self {
+            System::AnoDdpm(_) => super::anoddpm::SETTINGS,
+            System::Pddpm(_) => super::pddpm::SETTINGS,
+            System::Dte(_) => super::dte::SETTINGS,
+        }
+    }
+    /// The settings that trade speed for quality, which `residua dial` measures. Names of parts come after that of the whole.
+    pub fn dialled(&self) -> &'static [&'static str] {
+        match self {
+            System::AnoDdpm(_) => &["lambda", "runs", "sampler", "sampler.steps"],
+            System::Pddpm(_) => &["lambda", "patch", "stride", "overlap"],
+            System::Dte(_) => &["estimate"],
+        }
+    }
+    /// The value of a setting, in words.
+    pub fn value(&self, setting: &Setting) -> String {
+        setting.show(&serde_json::to_value(self).unwrap_or_default())
+    }
+    /// Sets a setting from its text. Ranges that hang together with other settings are checked by [`System::check`].
+    /// # Errors
+    /// [`Error::Invalid`] for a name that the system does not have, listing those that it has, and for a value that does not fit.
+    pub fn set(&mut self, name: &str, text: &str) -> Result<()> {
+        let Some(setting) = self.settings().iter().find(|s| s.name == name) else {
+            let names: Vec<&str> = self.settings().iter().map(|s| s.name).collect();
+            let fault = format!("{} has no setting `{name}`; it has {}", self.title(), names.join(", "));
+            return Err(Error::Invalid(fault));
+        };
+        let invalid = |fault: String| Error::Invalid(format!("`{name}` cannot be `{text}`: {fault}"));
+        let mut all = serde_json::to_value(&*self).map_err(|e| invalid(e.to_string()))?;
+        apply(setting, &mut all, text).map_err(invalid)?;
+        *self = System::deserialize(&all).map_err(|e| invalid(e.to_string()))?;
+        Ok(())
+    }
+    /// The settings as JSON, those left out that are as published.
+    pub(super) fn chosen(&self) -> Value {
+        let published = System::named(self.method()).and_then(|s| to_json(&s));
+        let mut all = to_json(self).unwrap_or_default();
+        if let (Some(all), Ok(published)) = (all.as_object_mut(), published) {
+            all.retain(|key, value| key == "method" || published.get(key) != Some(value));
+        }
+        all
+    }
+}
+
+fn to_json(system: &System) -> Result<Value> {
+    serde_json::to_value(system).map_err(|e| Error::Invalid(e.to_string()))
+}

@@ -1,0 +1,132 @@
+//! A network with its weights: opened, checked, and put into a graph in one way, whatever it is.
+use super::{Checkpoint, Config, Cost, Overrides, ResNet, Summary, UnetSpec, read};
+use crate::graph::{Graph, NodeId, SectionId, StateId};
+use crate::{Error, Result, Shape};
+use std::path::Path;
+
+/// What a checkpoint turned out to be.
+#[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)]
+pub enum Architecture {
+    /// A denoising UNet.
+    Unet(UnetSpec),
+    /// A ResNet without its classifier.
+    ResNet(ResNet),
+}
+
+/// A network and its checkpoint.
+pub struct Network {
+    /// The weights.
+    pub checkpoint: Checkpoint,
+    /// What they make.
+    pub architecture: Architecture,
+}
+
+/// A network alone in a graph: one section from its inputs to its output.
+pub struct Call {
+    /// The graph.
+    pub graph: Graph,
+    /// Its only section.
+    pub section: SectionId,
+    /// Image (N,H,W,C); of a UNet also times (N,1,1,1) and, where it is conditional, classes (N,1,1,1).
+    pub inputs: Vec<StateId>,
+    /// The output.
+    pub out: StateId,
+}
+
+impl Network {
+    /// Opens a UNet: a safetensors file, or the only one that a folder holds, with the `config.json` beside it.
+    /// `overrides` go before what that says.
+    /// # Errors
+    /// As [`Checkpoint::open`] and [`read`].
+    pub fn unet(path: &Path, overrides: &Overrides) -> Result<Self> {
+        let checkpoint = Checkpoint::open(path)?;
+        let spec = read(&checkpoint, &Config::beside(checkpoint.path())?, overrides)?;
+        Ok(Network { checkpoint, architecture: Architecture::Unet(spec) })
+    }
+    /// Opens a ResNet in torchvision's layout.
+    /// # Errors
+    /// As [`Checkpoint::open`] and [`ResNet::read`].
+    pub fn resnet(path: &Path) -> Result<Self> {
+        let checkpoint = Checkpoint::open(path)?;
+        let net = ResNet::read(&checkpoint)?;
+        Ok(Network { checkpoint, architecture: Architecture::ResNet(net) })
+    }
+    /// The description of a UNet.
+    /// # Errors
+    /// [`Error::File`] when it is something else.
+    pub fn as_unet(&self) -> Result<&UnetSpec> {
+        match &self.architecture {
+            Architecture::Unet(spec) => Ok(spec),
+            Architecture::ResNet(_) => Err(Error::file(self.checkpoint.path(), "is a ResNet, and a UNet is needed")),
+        }
+    }
+    /// Adds it to a graph, on its inputs in the order of [`Call::inputs`].
+    /// # Errors
+    /// As [`UnetSpec::build`] and [`ResNet::build`]; [`Error::Invalid`] for another number of inputs.
+    pub fn build(&self, g: &mut Graph, inputs: &[NodeId]) -> Result<NodeId> {
+        match (&self.architecture, inputs) {
+            (Architecture::Unet(u), &[x, t]) => u.build(&self.checkpoint, g, x, t, None),
+            (Architecture::Unet(u), &[x, t, y]) => u.build(&self.checkpoint, g, x, t, Some(y)),
+            (Architecture::ResNet(r), &[x]) => r.build(&self.checkpoint, g, x),
+            _ => Err(Error::Invalid(format!("{} inputs are not what this network takes", inputs.len()))),
+        }
+    }
+    /// Puts it alone into a graph, for images of shape (N,H,W,C). All weights are read, and tensors that it does not use are
+    /// named in a warning.
+    /// # Errors
+    /// As [`Network::build`].
+    pub fn call(&self, image: Shape) -> Result<Call> {
+        let mut g = Graph::new();
+        let one = Shape::new(image.n, 1, 1, 1);
+        let mut inputs = vec![g.state("x", image)];
+        if let Architecture::Unet(spec) = &self.architecture {
+            inputs.push(g.state("t", one));
+            inputs.extend(spec.class.is_some().then(|| g.state("y", one)));
+        }
+        let section = g.section("network");
+        let nodes: Vec<NodeId> = inputs.iter().map(|&s| g.read(s)).collect();
+        let node = self.build(&mut g, &nodes)?;
+        self.checkpoint.settle(false)?;
+        let out = g.state("out", g.shape(node));
+        g.write(out, node)?;
+        Ok(Call { graph: g, section, inputs, out })
+    }
+    /// Keys and shapes of the tensors that it uses.
+    pub fn params(&self) -> Vec<super::Param> {
+        match &self.architecture {
+            Architecture::Unet(spec) => spec.params(),
+            Architecture::ResNet(net) => net.params(),
+        }
+    }
+    /// Numbers that it uses.
+    pub fn parameters(&self) -> usize {
+        self.params().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
+    }
+    /// Channels of its image.
+    pub fn in_channels(&self) -> usize {
+        match &self.architecture {
+            Architecture::Unet(spec) => spec.in_channels(),
+            Architecture::ResNet(net) => net.in_channels(),
+        }
+    }
+    /// Reads every weight once, so that bad values and surplus tensors are heard of before any work is done.
+    /// # Errors
+    /// NaN or infinite weights; with `strict`, tensors that the network does not use.
+    pub fn settle(&self, strict: bool) -> Result<()> {
+        for (key, shape) in self.params() {
+            self.checkpoint.take(&key, &shape)?;
+        }
+        self.checkpoint.settle(strict)
+    }
+    /// The checkpoint and the network, summed up. Hashes the file.
+    pub fn summary(&self) -> Summary {
+        Summary::new(self)
+    }
+    /// What one call for images of shape (N,H,W,C) takes, with the fused plan. Reads all weights.
+    /// # Errors
+    /// As [`Network::call`].
+    pub fn cost(&self, image: Shape) -> Result<Cost> {
+        Ok(Cost::of(&self.call(image)?.graph, image))
+    }
+}
