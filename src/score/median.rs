@@ -22,7 +22,7 @@ const TILE_WIDTH: usize = 256;
 /// # Errors
 /// [`Error::Invalid`] for an even side or one above [`MAX_SIDE`], and for a map with NaN, which has no order.
 pub fn median3d(map: &Voxels<f32>, side: usize) -> Result<Voxels<f32>> {
-    if side % 2 == 0 || side > MAX_SIDE {
+    if side.is_multiple_of(2) || side > MAX_SIDE {
         return Err(Error::Invalid(format!("a median over {side} voxels: the side is odd, from 1 to {MAX_SIDE}")));
     }
     if map.data().iter().any(|v| v.is_nan()) {
