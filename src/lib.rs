@@ -20,6 +20,7 @@ mod hex;
 pub mod kernels;
 pub mod model;
 pub mod report;
+pub mod score;
 pub mod tensor;
 
 pub use device::{Device, Session};
