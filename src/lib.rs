@@ -11,7 +11,6 @@ pub mod data;
 pub mod detect;
 mod device;
 pub mod diffusion;
-pub mod dte;
 mod error;
 pub mod eval;
 pub mod gpu;
@@ -22,6 +21,7 @@ pub mod model;
 pub mod report;
 pub mod score;
 pub mod tensor;
+pub mod verify;
 
 pub use device::{Device, Session};
 pub use error::{Error, Result};

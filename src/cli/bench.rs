@@ -1,5 +1,5 @@
 //! `residua bench`: how long each kernel of a model takes, and how near that is to what the device can do.
-use super::network::{Network, Size};
+use super::network::{Size, Subject};
 use super::{DeviceArgs, NetworkArgs};
 use crate::graph::{Graph, Launch, Plan, StateId};
 use crate::{Error, Result, Tensor, gpu};
@@ -64,9 +64,9 @@ struct Report {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
-    let network = Network::open(&args.model, &args.network, args.size)?;
-    let (height, width) = (network.height, network.width);
-    let work = network.work(args.network.strict)?;
+    let subject = Subject::open(&args.model, &args.network, args.size)?;
+    let crate::Shape { h: height, w: width, .. } = subject.shape()?;
+    let work = subject.work(args.network.strict)?;
     let device = args.device.open()?;
     let ceiling = ceiling::measure(&device)?;
     let optimised = device.optimise(&work.graph);
@@ -75,9 +75,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
 
     let (step, timings) = device.drive(async {
         let mut session = device.session(&work.graph, 1).await?;
-        for (i, s) in work.graph.states.iter().enumerate().filter(|(_, s)| matches!(&s.name[..], "x" | "image")) {
+        for (i, s) in work.graph.states.iter().enumerate() {
             session.upload(StateId(i), &pattern(s.shape))?;
         }
+        work.filled.iter().try_for_each(|(state, tensor)| session.upload(*state, tensor))?;
         session.set_steps(&[work.row])?;
         session.run(&[(work.body, 0)], |_| true).await?;
         let mut step = f64::INFINITY;

@@ -1,10 +1,9 @@
 //! `residua calibrate`: from normal images to a threshold with a stated false-positive rate.
-use super::items;
 use super::model_args::ModelArgs;
-use super::scoring::{Scorer, ScoringArgs};
-use crate::data::{find_inputs, hash_files};
-use crate::detect::{Calibration, PixelHistogram};
-use crate::{Error, Result};
+use super::scoring::ScoringArgs;
+use crate::Result;
+use crate::data::find_inputs;
+use crate::detect::{Calibration, calibrate};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -27,23 +26,10 @@ const RATES: [f64; 6] = [0.2, 0.1, 0.05, 0.02, 0.01, 0.001];
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let model = args.model.open()?;
-    let inputs = find_inputs(&args.inputs)?;
-    let data = hash_files(inputs.iter().map(|i| &*i.path))?;
-    let (items, mut failures) = items::expand(&inputs, usize::from(args.scoring.axis));
-    let mut scorer = Scorer::open(&model, &args.scoring)?;
-    let (mut scores, mut pixels) = (Vec::new(), PixelHistogram::default());
-    scorer.run(&items, |scored| {
-        scores.push(scored.score);
-        pixels.add(&scored.map.data);
-        Ok(())
-    })?;
-    failures.append(&mut scorer.failures);
-    // A rate is promised for what was asked for: an image that failed may be the one that is hardest.
-    if let Some(f) = failures.first() {
-        let more = if failures.len() > 1 { format!(" (and {} more)", failures.len() - 1) } else { String::new() };
-        return Err(Error::file(&f.path, format!("nothing was calibrated, this image failed{more}: {}", f.error)));
-    }
-    let calibration = Calibration::new(&model, scores, &pixels, data)?;
+    let mut scorer = args.scoring.scorer(&model)?;
+    let inputs = find_inputs(&args.inputs, &scorer.spec().suffixes)?;
+    let calibration = calibrate(&mut scorer, &inputs)?;
+    drop(scorer);
     let path = Calibration::path(&model.path);
     calibration.write(&path)?;
     if args.json {
@@ -57,7 +43,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
 
 fn table(c: &Calibration) {
     let n = c.images();
-    println!("{n} normal images, {} pixels", c.pixels);
+    match c.pixels {
+        0 => println!("{n} normal images; the model gives no maps, so pixels have no threshold"),
+        pixels => println!("{n} normal images, {pixels} pixels"),
+    }
     println!("{:>8}  {:>12}  {:>22}  {:>14}", "rate", "threshold", "within, 19 times of 20", "pixel threshold");
     for rate in RATES {
         let pixel = c.pixel_threshold(rate).map_or("-".into(), |v| format!("{v:.6}"));

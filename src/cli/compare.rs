@@ -4,21 +4,15 @@
 //! a chain (whose `model` lies beside the folder of chains, or beside the chain). A folder of folders stands for all goldens
 //! below it. `--dump-layers` looks into the networks layer by layer. Goldens of systems that Residua does not compute are
 //! listed; they are an error only when they were named one by one, or when nothing else was there.
-use super::DeviceArgs;
-use super::layers::{self, Layer};
-use super::measure::Deviation;
+use super::{DeviceArgs, layers};
+use crate::verify::compare::{Compared, Status, compare, is_golden};
+use crate::verify::layers::Layer;
+use crate::verify::measure::Deviation;
 use crate::{Error, Result};
-use golden::{Golden, Kind};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
-
-mod anoddpm;
-mod chain;
-mod golden;
-mod network;
-mod schedule;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -41,16 +35,6 @@ pub(super) struct Args {
 fn tolerance(text: &str) -> Result<f64, String> {
     let wanted = || "a number from 0 up is needed".to_owned();
     text.parse().ok().filter(|v: &f64| v.is_finite() && *v >= 0.0).ok_or_else(wanted)
-}
-
-/// How a golden went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Status {
-    Ok,
-    Fail,
-    Error,
-    Unsupported,
 }
 
 /// One golden in the JSON.
@@ -142,26 +126,11 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
 }
 
 fn one(folder: &Path, device: &crate::Device, args: &Args) -> Record {
-    let outcome = Golden::open(folder, args.tolerance).and_then(|golden| {
-        let kind = match golden.kind()? {
-            Ok(kind) => kind,
-            Err(other) => return Ok(Err(other)),
-        };
-        let dump = args.dump_layers && matches!(kind, Kind::Network | Kind::Features);
-        let layers = dump.then(|| network::layers(&golden, kind, device)).transpose()?;
-        Ok(Ok((golden.run(kind, device)?, layers)))
-    });
-    let (status, outputs, layers, message) = match outcome {
-        Ok(Ok((outputs, layers))) => {
-            let ok = outputs.iter().all(|d| d.ok) && layers.iter().flatten().all(|l| l.ok);
-            (if ok { Status::Ok } else { Status::Fail }, outputs, layers, None)
-        }
-        Ok(Err(other)) => (Status::Unsupported, Vec::new(), None, Some(other)),
-        Err(e) => (Status::Error, Vec::new(), None, Some(e.to_string())),
-    };
-    let first_wrong_layer = layers.as_deref().and_then(layers::first_wrong).map(|l| l.name.clone());
-    let (name, folder) = (name(folder), folder.to_owned());
-    Record { name, folder, status, outputs, layers, first_wrong_layer, seconds: 0.0, message, named: false }
+    let compared = compare(folder, device, args.tolerance, args.dump_layers);
+    let (name, first_wrong_layer) = (name(folder), compared.first_wrong_layer());
+    let Compared { status, outputs, layers, message } = compared;
+    let (folder, seconds, named) = (folder.to_owned(), 0.0, false);
+    Record { name, folder, status, outputs, layers, first_wrong_layer, seconds, message, named }
 }
 
 impl Record {
@@ -183,10 +152,6 @@ impl Record {
             Status::Ok | Status::Fail => {}
         }
     }
-}
-
-fn is_golden(folder: &Path) -> bool {
-    folder.join("config.json").is_file() && folder.join("io.safetensors").is_file()
 }
 
 fn name(folder: &Path) -> String {

@@ -1,7 +1,6 @@
 //! `residua detect`: images in; scores, maps, pictures and a report out.
-use super::items::{self, Item};
 use super::model_args::ModelArgs;
-use super::scoring::{Scorer, ScoringArgs};
+use super::scoring::ScoringArgs;
 use super::threshold_args::ThresholdArgs;
 use crate::data::{check_writable, find_inputs};
 use crate::detect::ModelFolder;
@@ -45,13 +44,13 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let mut model = args.model.open()?;
     let calibration = args.thresholds.apply(&mut model)?;
     let given = if args.inputs.is_empty() { samples(&model.path)? } else { args.inputs.clone() };
-    let inputs = find_inputs(&given)?;
+    let scorer = args.scoring.scorer(&model)?;
+    let inputs = find_inputs(&given, &scorer.spec().suffixes)?;
+    if args.maps && !model.config.system.has_map() {
+        return Err(Error::Invalid(format!("--maps: {} gives a score and no map", model.config.system.title())));
+    }
     check_writable(&args.out)?;
-    let mut job = run::Job::new(args, Scorer::open(&model, &args.scoring)?, calibration);
-    let (items, unreadable) = items::expand(&inputs, usize::from(args.scoring.axis));
-    job.results.failures.extend(unreadable);
-    let done = job.detect(items);
-    let results = job.finish();
+    let (results, done) = run::detect(args, scorer, calibration, inputs)?;
     results.write(&args.out)?;
     write_report(&args.out, &results, &settings(args, &model))?;
     done?;
@@ -59,6 +58,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         crate::cli::print_json(&results)?;
     } else {
         super::print_results(&results);
+        if !model.config.system.has_map() {
+            println!("{} gives a score and no map: the report shows the images alone", model.config.system.title());
+        }
         println!("pictures and report in {}", args.out.join("report.html").display());
     }
     Ok(exit_code(args, &results))
@@ -93,11 +95,17 @@ fn samples(model: &Path) -> Result<Vec<PathBuf>> {
 
 /// What the report shows beside the settings that the records hold.
 fn settings(args: &Args, model: &ModelFolder) -> Vec<(String, String)> {
-    let c = &model.config;
-    vec![
+    let mut rows = vec![
+        ("system".into(), model.config.system.title().to_owned()),
         ("model folder".into(), model.path.display().to_string()),
-        ("network input".into(), format!("{} × {} × {}", c.input.width, c.input.height, c.input.channels)),
         ("parameters".into(), model.parameters().to_string()),
         ("output".into(), args.out.display().to_string()),
-    ]
+    ];
+    if let Some(input) = &model.config.input {
+        rows.push(("network input".into(), format!("{} × {} × {}", input.width, input.height, input.channels)));
+    }
+    if !model.config.system.has_map() {
+        rows.push(("maps".into(), "none: this system gives a score for each image".into()));
+    }
+    rows
 }

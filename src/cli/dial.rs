@@ -1,13 +1,14 @@
 //! `residua dial`: what a model reaches at several settings, measured, for `--quality`.
 use super::eval::SelectionArgs;
-use super::eval::images::score;
-use super::model_args::ModelArgs;
-use super::scoring::{Scorer, ScoringArgs, interruption};
+use super::model_args::{ModelArgs, setting};
+use super::scoring::{ScoringArgs, interruption};
 use crate::data::hash_files;
-use crate::detect::config::Thresholds;
-use crate::detect::{Dial, DialData, DialRow, Measure, ModelFolder, Quality, balanced_threshold};
-use crate::eval::{Dataset, Level};
-use crate::{Device, Error, Result};
+use crate::detect::{
+    DetectorConfig, Dial, DialData, DialRow, Measure, Measured, ModelFolder, Quality, System, measure,
+};
+use crate::eval::Dataset;
+use crate::{Error, Result};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
@@ -19,14 +20,17 @@ pub(super) struct Args {
     dataset: PathBuf,
     #[command(flatten)]
     model: ModelArgs,
-    /// Noise levels to try [default: the model's]
+    /// Values of a setting to try; may be repeated. `residua inspect` lists names and ranges
+    #[arg(long, value_name = "NAME=V,V,…", value_parser = setting)]
+    r#try: Vec<(String, String)>,
+    /// Noise levels to try, short for --try lambda=… [default: the model's]
     #[arg(long, value_name = "T,T,…", value_delimiter = ',')]
     try_lambdas: Vec<usize>,
-    /// DDIM steps to try; 0 for DDPM, which takes every step [default: 2, 3, 5 and 10]
-    #[arg(long, value_name = "N,N,…", value_delimiter = ',', default_value = "2,3,5,10", hide_default_value = true)]
+    /// DDIM steps to try, short for --try sampler.steps=…; 0 for DDPM, which takes every step [default: 2, 3, 5 and 10]
+    #[arg(long, value_name = "N,N,…", value_delimiter = ',')]
     try_steps: Vec<usize>,
-    /// Numbers of averaged reconstructions to try [default: 1, 2, 4, 8 and 12]
-    #[arg(long, value_name = "N,N,…", value_delimiter = ',', default_value = "1,2,4,8,12", hide_default_value = true)]
+    /// Numbers of averaged reconstructions to try, short for --try runs=… [default: 1, 2, 4, 8 and 12]
+    #[arg(long, value_name = "N,N,…", value_delimiter = ',')]
     try_runs: Vec<usize>,
     /// Seeds of the noise, over which results are averaged
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=100))]
@@ -48,26 +52,22 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let mut dial = if path.is_file() { Some(earlier(&path, &model, &data)?) } else { None };
     let device = args.scoring.device.open()?;
     let stop = interruption();
-    let own = model.config.clone();
-    for setting in settings(args, &model)? {
+    for config in settings(args, &model)? {
+        let setting = DialRow::of(&config);
         let known = dial.iter().flat_map(|d: &Dial| &d.rows).find(|r| r.same_setting(&setting));
         if known.is_some_and(|r| r.seeds >= args.seeds && r.device == device.name()) {
             continue;
         }
-        // From the model's own each time: a row without DDIM forgets its eta.
-        model.config = own.clone();
-        setting.apply(&mut model.config);
-        model.config.check()?;
-        let (row, measure, counts) = measure(args, &model, &device, &dataset, setting)?;
-        let dial = match &mut dial {
-            Some(d) => d,
-            None => dial.insert(Dial::new(
-                &model,
-                DialData { normal: counts.0, anomalous: counts.1, ..data.clone() },
-                measure,
-            )?),
-        };
-        eprintln!("{}", line(&row, ""));
+        model.config = config;
+        let folder = path.with_file_name("");
+        let mut scorer = args.scoring.scorer_on(device.clone(), &model)?;
+        let Measured { row, measure, counts } = measure(&mut scorer, &dataset, &args.dataset, &folder, args.seeds)?;
+        drop(scorer);
+        let dial = dial.get_or_insert_with(|| {
+            let data = DialData { normal: counts.0, anomalous: counts.1, ..data.clone() };
+            Dial::new(&model, data, measure)
+        });
+        eprintln!("{}", line(&row, "", &names(std::slice::from_ref(&row))));
         dial.put(row);
         // What is measured is never lost.
         dial.write(&path)?;
@@ -103,90 +103,73 @@ fn data(args: &Args, dataset: &Dataset) -> Result<DialData> {
     Ok(DialData { name, sha256, normal: 0, anomalous: 0 })
 }
 
-/// All combinations that are possible, the cheapest first.
-fn settings(args: &Args, model: &ModelFolder) -> Result<Vec<DialRow>> {
-    let own = [model.config.lambda];
-    let lambdas = if args.try_lambdas.is_empty() { &own[..] } else { &args.try_lambdas };
-    let most = model.config.schedule.train_steps;
-    if let Some(bad) = lambdas.iter().find(|&&l| l == 0 || l > most) {
-        return Err(Error::Invalid(format!("--try-lambdas: {bad} is not among the schedule's 1 to {most} steps")));
-    }
-    if args.try_runs.contains(&0) {
-        return Err(Error::Invalid("--try-runs: 0 reconstructions make no map".into()));
-    }
-    let mut all = Vec::new();
-    for &lambda in lambdas {
-        for &steps in args.try_steps.iter().filter(|&&s| s <= lambda) {
-            for &runs in &args.try_runs {
-                all.push(DialRow { lambda, steps: (steps > 0).then_some(steps), runs, ..DialRow::default() });
-            }
+/// The names and values to try: what was asked for, and for what was not, what is usual for the system.
+fn tries(args: &Args, model: &ModelFolder) -> Result<Vec<(String, Vec<String>)>> {
+    let mut tries: Vec<(String, Vec<String>)> = Vec::new();
+    let texts = |values: &[usize]| values.iter().map(usize::to_string).collect::<Vec<_>>();
+    // DDPM takes every step: 0 stands for it.
+    let samplers = |steps: &[usize]| {
+        let name = |&s: &usize| if s == 0 { "ddpm".to_owned() } else { s.to_string() };
+        steps.iter().map(name).collect::<Vec<_>>()
+    };
+    let mut add = |name: &str, values: Vec<String>| {
+        if !values.is_empty() && !tries.iter().any(|t| t.0 == name) {
+            tries.push((name.to_owned(), values));
         }
+    };
+    let dialled = model.config.system.dialled();
+    for (name, values) in &args.r#try {
+        if !dialled.contains(&name.as_str()) {
+            let fault = format!("--try {name}: {} is measured by {}", model.config.system.title(), dialled.join(", "));
+            return Err(Error::Invalid(fault));
+        }
+        add(name, values.split(',').map(|v| v.trim().to_owned()).collect());
     }
-    all.sort_by_key(DialRow::passes);
-    Ok(all)
+    for (flag, name, values) in [
+        ("--try-lambdas", "lambda", texts(&args.try_lambdas)),
+        ("--try-steps", "sampler.steps", samplers(&args.try_steps)),
+        ("--try-runs", "runs", texts(&args.try_runs)),
+    ] {
+        if !values.is_empty() && !dialled.contains(&name) {
+            return Err(Error::Invalid(format!("{flag}: {} has no such setting", model.config.system.title())));
+        }
+        add(name, values);
+    }
+    match &model.config.system {
+        System::AnoDdpm(_) => {
+            add("sampler.steps", samplers(&[2, 3, 5, 10]));
+            add("runs", texts(&[1, 2, 4, 8, 12]));
+        }
+        System::Pddpm(s) => add("stride", texts(&[s.patch, (s.patch / 2).max(1)])),
+        System::Dte(_) => {}
+    }
+    Ok(tries)
 }
 
-/// Scores the dataset once for each seed.
-fn measure(
-    args: &Args,
-    model: &ModelFolder,
-    device: &Device,
-    dataset: &Dataset,
-    setting: DialRow,
-) -> Result<(DialRow, Measure, (usize, usize))> {
-    let mut scorer = Scorer::on(device.clone(), model, &args.scoring);
-    let (mut seeds, mut seconds, mut counts) = (Vec::new(), Vec::new(), (0, 0));
-    let mut kind = Measure::Images;
-    for seed in 0..args.seeds {
-        scorer.seed = args.scoring.seed.wrapping_add(seed);
-        let folder = Dial::path(&model.path).with_file_name("");
-        let scored = score(&mut scorer, dataset, args.scoring.axis, &folder)?;
-        if scored.interrupted {
-            return Err(Error::Interrupted);
-        }
-        if let Some(f) = scored.failures.first() {
-            return Err(Error::file(
-                &f.path,
-                format!("nothing was kept of this setting, this image failed: {}", f.error),
-            ));
-        }
-        let images = &scored.evaluation.images;
-        let scores: Vec<(f64, bool)> = images.iter().map(|i| (i.score, i.anomalous())).collect();
-        counts = (scores.iter().filter(|s| !s.1).count(), scores.iter().filter(|s| s.1).count());
-        let level = |l: &Level, key: &str| l.metrics.iter().find(|m| m.key == key).and_then(|m| m.value);
-        let (image, pixel) = (&scored.evaluation.image, &scored.evaluation.pixel);
-        let auprc = match level(pixel, "auprc") {
-            Some(v) => {
-                kind = Measure::Pixels;
-                v
+/// All combinations that are possible, the cheapest first.
+fn settings(args: &Args, model: &ModelFolder) -> Result<Vec<DetectorConfig>> {
+    let mut all = vec![model.config.clone()];
+    for (name, values) in tries(args, model)? {
+        let mut more = Vec::new();
+        for config in &all {
+            for value in &values {
+                let mut next = config.clone();
+                let name = if value == "ddpm" { "sampler" } else { &name };
+                next.system.set(name, value)?;
+                more.push(next);
             }
-            None => level(image, "auprc").ok_or_else(|| {
-                Error::file(&args.dataset, "needs normal and anomalous images, or masks, to measure quality")
-            })?,
-        };
-        seconds.extend(scored.seconds);
-        let (dice, auroc) = (level(pixel, "best_dice"), level(image, "auroc"));
-        seeds.push((auprc, dice, auroc, pixel.threshold, balanced_threshold(&scores)));
+        }
+        all = more;
     }
-    seconds.sort_by(f64::total_cmp);
-    let mean = |f: &dyn Fn(usize) -> Option<f64>| -> Option<f64> {
-        let all: Option<Vec<f64>> = (0..seeds.len()).map(f).collect();
-        all.map(|v| v.iter().sum::<f64>() / v.len() as f64)
+    // More steps than the level has are no combination; any other fault is the user's.
+    let steps = |c: &DetectorConfig| match &c.system {
+        System::AnoDdpm(s) => s.passes() / s.runs.max(1) <= s.lambda,
+        _ => true,
     };
-    let auprc = mean(&|i| Some(seeds[i].0)).unwrap_or(0.0);
-    let spread: f64 = seeds.iter().map(|s| (s.0 - auprc).powi(2)).sum();
-    let row = DialRow {
-        auprc,
-        auprc_std: (spread / (seeds.len() as f64 - 1.0).max(1.0)).sqrt(),
-        best_dice: mean(&|i| seeds[i].1),
-        image_auroc: mean(&|i| seeds[i].2),
-        seconds: seconds[seconds.len() / 2],
-        device: device.name(),
-        seeds: args.seeds,
-        threshold: Thresholds { pixel: mean(&|i| seeds[i].3), image: mean(&|i| seeds[i].4) },
-        ..setting
-    };
-    Ok((row, kind, counts))
+    all.retain(steps);
+    all.iter().try_for_each(DetectorConfig::check)?;
+    all.sort_by_key(|c| c.system.passes(c.input.as_ref()));
+    Ok(all)
 }
 
 /// The table in Markdown.
@@ -197,26 +180,34 @@ fn table(dial: &Dial) -> String {
     };
     let d = &dial.data;
     let mut text = format!("{} ({} normal, {} anomalous images), {}\n\n", d.name, d.normal, d.anomalous, dial.created);
-    text +=
-        &format!("| quality | lambda | steps | runs | passes | {what} | ± | best Dice | image AUROC | s an image |\n");
-    text += &format!("|{}\n", " --- |".repeat(10));
+    let names = names(&dial.rows);
+    text += &format!(
+        "| quality | {} | passes | {what} | ± | best Dice | image AUROC | s an image |\n",
+        names.join(" | ")
+    );
+    text += &format!("|{}\n", " --- |".repeat(7 + names.len()));
     for row in &dial.rows {
-        let names: Vec<&str> =
+        let qualities: Vec<&str> =
             Quality::ALL.into_iter().filter(|&q| dial.choose(q) == Some(row)).map(Quality::as_str).collect();
-        text += &line(row, &names.join(", "));
+        text += &line(row, &qualities.join(", "), &names);
         text.push('\n');
     }
     text
 }
 
-fn line(r: &DialRow, name: &str) -> String {
+/// The settings that rows are about.
+fn names(rows: &[DialRow]) -> Vec<String> {
+    let all: BTreeSet<&String> = rows.iter().flat_map(|r| r.settings.keys()).collect();
+    all.into_iter().cloned().collect()
+}
+
+fn line(r: &DialRow, quality: &str, names: &[String]) -> String {
     let number = |v: Option<f64>| v.map_or("–".into(), |v| format!("{v:.3}"));
-    let steps = r.steps.map_or("all".into(), |s| s.to_string());
+    let settings: Vec<&str> = names.iter().map(|n| r.settings.get(n).map_or("–", |v| v)).collect();
     format!(
-        "| {name} | {} | {steps} | {} | {} | {:.3} | {:.3} | {} | {} | {:.3} |",
-        r.lambda,
-        r.runs,
-        r.passes(),
+        "| {quality} | {} | {} | {:.3} | {:.3} | {} | {} | {:.3} |",
+        settings.join(" | "),
+        r.passes,
         r.auprc,
         r.auprc_std,
         number(r.best_dice),

@@ -2,7 +2,7 @@
 use super::DeviceArgs;
 use crate::Result;
 use crate::data::write_bytes;
-use crate::dte::{Estimate, Method, Model, RandomState, Recipe, Settings};
+use crate::detect::dte::{Estimate, Method, Model, RandomState, Recipe, Settings};
 use clap::{Subcommand, ValueEnum};
 use rows::InputArgs;
 use std::path::PathBuf;
@@ -36,10 +36,10 @@ struct Fit {
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
     /// Train on at most this many rows, drawn at random
-    #[arg(long, value_name = "N", default_value_t = crate::dte::MAX_ROWS)]
+    #[arg(long, value_name = "N", default_value_t = crate::detect::dte::MAX_ROWS)]
     max_rows: usize,
     /// Neighbours whose squared distances are averaged (np)
-    #[arg(long, value_name = "K", default_value_t = crate::dte::NEIGHBOURS)]
+    #[arg(long, value_name = "K", default_value_t = crate::detect::dte::NEIGHBOURS)]
     neighbours: usize,
     /// Decides the draw, and the weights, the order and the noise of training
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -168,6 +168,10 @@ fn fit(args: &Fit) -> Result<bool> {
     let mut model = device.drive(fitted)?;
     model.features = input.features.clone();
     model.write(&args.out)?;
+    if let Some(network) = args.input.network() {
+        // With it the folder scores images by itself.
+        crate::data::copy_file(network, &args.out.join(crate::detect::dte::FEATURES_FILE))?;
+    }
     if let Some(loss) = loss {
         println!("mean loss of the last epoch: {loss:.5}");
     }
@@ -185,7 +189,7 @@ fn score(args: &Score) -> Result<bool> {
         Some(path) => write_bytes(path, &text)?,
         None => print!("{}", String::from_utf8_lossy(&text)),
     }
-    if let Some(m) = input.table.labels.as_deref().and_then(|y| crate::dte::measures(&scores, y)) {
+    if let Some(m) = input.table.labels.as_deref().and_then(|y| crate::detect::dte::measures(&scores, y)) {
         eprintln!("AUROC {:.2} % over {} rows", 100.0 * m.auroc, scores.len());
     }
     Ok(input.tell_failures())

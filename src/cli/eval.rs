@@ -1,17 +1,15 @@
 //! `residua eval`: a labelled dataset and a model in (or maps that a run left), metrics and a report out.
 use super::model_args::ModelArgs;
-use super::scoring::{Scorer, ScoringArgs};
-use crate::data::check_writable;
+use super::scoring::ScoringArgs;
+use crate::data::{Failure, check_writable, utc_now};
+use crate::detect::{Evaluated, evaluate};
 use crate::eval::{Dataset, Evaluation, EvaluationReport, Selection, bootstrap_in_words};
-use crate::report::{Failure, utc_now};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-pub(super) mod images;
 mod maps;
 mod tables;
-mod truth;
 
 #[derive(clap::Args)]
 #[command(mut_arg("method", |method| method.conflicts_with("model")))]
@@ -115,16 +113,18 @@ struct Done {
 /// Runs the model over the dataset.
 fn score(args: &Args, dataset: &Dataset) -> Result<Done> {
     let model = args.model.open()?;
-    let mut scorer = Scorer::open(&model, &args.scoring)?;
-    let scored = images::score(&mut scorer, dataset, args.scoring.axis, &args.out)?;
+    let mut scorer = args.scoring.scorer(&model)?;
+    let Evaluated { evaluation, failures, interrupted, .. } = evaluate(&mut scorer, dataset, &args.out)?;
     let mut source = serde_json::json!({
-        "model": model.config.name, "sha256": model.sha256, "device": scorer.device.name(), "seed": scorer.seed,
-        "parameters": model.config,
+        "system": model.config.system.title(), "model": model.config.name, "sha256": model.sha256,
+        "device": scorer.device.name(), "seed": scorer.options.seed, "parameters": model.config,
     });
-    if scored.interrupted {
+    if !model.config.system.has_map() {
+        source["maps"] = "none: the system gives a score for each image".into();
+    }
+    if interrupted {
         source["interrupted"] = true.into();
     }
-    let images::Scored { evaluation, failures, interrupted, .. } = scored;
     Ok(Done { evaluation, source, failures, interrupted })
 }
 

@@ -1,11 +1,13 @@
-//! `residua inspect`: what a model folder or a safetensors file is, and what one step of it takes.
+//! `residua inspect`: what a model folder or a safetensors file is, what one step of it takes, and its settings by name.
 use super::NetworkArgs;
-use super::network::{Network, Size};
-use crate::detect::DetectorConfig;
+use super::network::{Size, Subject};
+use crate::detect::networks::Role;
+use crate::detect::{DetectorConfig, ModelFolder};
 use crate::model::{Cost, Summary};
 use crate::report::in_words;
 use crate::{Error, Result};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -26,39 +28,136 @@ pub(super) struct Args {
 
 /// The JSON object.
 #[derive(Serialize)]
-struct Report<'a> {
+struct Report {
+    /// Of the first network that is a graph; an estimator of rows has none.
     #[serde(flatten)]
-    summary: &'a Summary,
-    /// One image, one step.
-    step: Cost,
+    summary: Option<Summary>,
+    /// The other networks, by role.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    networks: BTreeMap<String, Summary>,
+    /// An estimator of rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    estimator: Option<Estimator>,
+    /// One image, one call of the network.
+    step: Option<Cost>,
     /// Nothing says the input's size: that of `step` is a guess.
     size_guessed: bool,
-    detector: Option<&'a DetectorConfig>,
+    detector: Option<DetectorConfig>,
+    /// What `--set` takes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    settings: Vec<Setting>,
+}
+
+/// What scores rows.
+#[derive(Serialize)]
+struct Estimator {
+    method: &'static str,
+    columns: usize,
+    parameters: usize,
+    sha256: String,
+    /// Rows are those of images, by their features.
+    of_images: bool,
+}
+
+/// A setting of the system, as it is.
+#[derive(Serialize)]
+struct Setting {
+    name: &'static str,
+    value: String,
+    range: String,
+    about: &'static str,
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
-    let network = Network::open(&args.path, &args.network, args.size)?;
-    let Network { checkpoint, spec, detector, height, width, guessed, .. } = &network;
-    let summary = Summary::new(checkpoint, spec);
-    if args.network.strict {
-        checkpoint.settle(true)?;
-    }
-    let step = spec.cost(checkpoint, 1, *height, *width)?;
+    let subject = Subject::open(&args.path, &args.network, args.size)?;
+    let report = Report::new(&subject, args.network.strict)?;
     if args.json {
-        let report = Report { summary: &summary, step, size_guessed: *guessed, detector: detector.as_ref() };
         crate::cli::print_json(&report)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    print!("{summary}{step}");
-    if *guessed {
-        println!("  (no file says the input's size: {height} x {width} is a guess, --size chooses another)");
-    }
-    if let Some(d) = detector {
-        println!("  detector     {} ({}), lambda {}, {} run(s)", d.name, d.method, d.lambda, d.runs);
-        let settings = serde_json::to_value(d).map_err(|e| Error::Invalid(e.to_string()))?;
-        for key in ["input", "noise", "sampler", "schedule", "residual", "blur", "score", "threshold"] {
-            println!("  {key:12} {}", in_words(&settings[key]));
-        }
+    } else {
+        report.print(&subject)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+impl Report {
+    fn new(subject: &Subject, strict: bool) -> Result<Self> {
+        let none = (None, BTreeMap::new(), None, Vec::new());
+        let (detector, mut networks, estimator, settings) = match subject {
+            Subject::Network { .. } => none,
+            Subject::Detector(model) => {
+                let graphs = model.networks.graphs.iter();
+                let summaries = graphs.map(|(role, n)| (role.to_string(), n.summary())).collect();
+                let estimator = model.networks.estimator.as_ref().map(|e| Estimator {
+                    method: e.model.method.name(),
+                    columns: e.model.columns,
+                    parameters: e.model.parameters(),
+                    sha256: e.sha256.clone(),
+                    of_images: e.model.features.is_some(),
+                });
+                (Some(model.config.clone()), summaries, estimator, Setting::all(model))
+            }
+        };
+        let first = match subject {
+            Subject::Network { network, .. } => Some(network),
+            Subject::Detector(model) => model.networks.graphs.get(&Role::Denoiser),
+        };
+        let summary = match subject {
+            Subject::Network { network, .. } => Some(network.summary()),
+            Subject::Detector(_) => networks.remove(&Role::Denoiser.to_string()),
+        };
+        if let (Some(network), true) = (first, strict) {
+            network.checkpoint.settle(true)?;
+        }
+        let step = first.map(|n| n.cost(subject.shape()?)).transpose()?;
+        let size_guessed = matches!(subject, Subject::Network { guessed: true, .. });
+        Ok(Report { summary, networks, estimator, step, size_guessed, detector, settings })
+    }
+
+    fn print(&self, subject: &Subject) -> Result<()> {
+        self.summary.iter().for_each(|s| print!("{s}"));
+        if let Some(Estimator { method, columns, parameters, sha256, of_images }) = &self.estimator {
+            let rows = if *of_images { "features of images" } else { "rows of a table" };
+            println!("{method}, fitted to {rows}\n  sha256       {sha256}");
+            println!("  columns      {columns}\n  parameters   {parameters}");
+        }
+        self.networks.iter().for_each(|(role, s)| print!("{role}: {s}"));
+        self.step.iter().for_each(|step| print!("{step}"));
+        if self.size_guessed {
+            let crate::Shape { h, w, .. } = subject.shape()?;
+            println!("  (no file says the input's size: {h} x {w} is a guess, --size chooses another)");
+        }
+        let Some(config) = &self.detector else { return Ok(()) };
+        println!("  detector     {} ({})", config.name, config.system.title());
+        let all = serde_json::to_value(config).map_err(|e| Error::Invalid(e.to_string()))?;
+        for (name, value) in [
+            ("input", &all["input"]),
+            ("schedule", &all["system"]["schedule"]),
+            ("score", &all["score"]),
+            ("threshold", &all["threshold"]),
+        ] {
+            if !value.is_null() {
+                println!("  {name:12} {}", in_words(value));
+            }
+        }
+        println!("settings, for --set NAME=VALUE:");
+        let width = |of: fn(&Setting) -> usize| self.settings.iter().map(of).max().unwrap_or(0);
+        let (name, value) = (width(|s| s.name.len()), width(|s| s.value.len()));
+        for s in &self.settings {
+            println!("  {:name$}  {:value$}  {} ({})", s.name, s.value, s.about, s.range);
+        }
+        Ok(())
+    }
+}
+
+impl Setting {
+    fn all(model: &ModelFolder) -> Vec<Self> {
+        let system = &model.config.system;
+        let one = |s: &crate::detect::Setting| Setting {
+            name: s.name,
+            value: system.value(s),
+            range: s.range.to_string(),
+            about: s.about,
+        };
+        system.settings().iter().map(one).collect()
+    }
 }

@@ -13,16 +13,14 @@ mod dial;
 mod dte;
 mod eval;
 mod inspect;
-mod items;
 mod layers;
-mod measure;
 mod model_args;
 mod network;
 mod rescore;
 mod scoring;
 mod selftest;
+mod selftest_print;
 mod shaders;
-mod tensors;
 mod threshold_args;
 
 /// What every command that opens a checkpoint lets the user say about it.
@@ -81,6 +79,10 @@ fn print_results(results: &Results) {
     for r in &results.records {
         let p = r.p_value.map(|p| format!("  p {p:.4}")).unwrap_or_default();
         println!("{:width$}  {:10.6}{p}  {}", r.name, r.score, r.verdict.as_str());
+    }
+    for v in &results.volumes {
+        let p = v.p_value.map(|p| format!("  p {p:.4}")).unwrap_or_default();
+        println!("{:width$}  {:10.6}{p}  {}  (the whole volume)", v.name, v.score, v.verdict.as_str());
     }
     let anomalous = results.count(Verdict::Anomalous);
     println!("{} images, {anomalous} anomalous, {} failed", results.records.len(), results.failures.len());

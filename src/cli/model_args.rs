@@ -1,7 +1,7 @@
 //! Which model, and what of its settings the user wants otherwise: for every command that runs a detector.
 use super::NetworkArgs;
 use crate::detect::config::SamplerConfig;
-use crate::detect::{Dial, ModelFolder, Quality};
+use crate::detect::{DetectorConfig, Dial, ModelFolder, Quality, System};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -15,18 +15,27 @@ pub(crate) struct ModelArgs {
     /// Speed against quality, as `residua dial` measured it for the model: fast, balanced or best
     #[arg(long, value_name = "NAME")]
     quality: Option<Quality>,
-    /// Noise level: how far the image is dissolved before it is healed
+    /// A setting of the model's system by name; may be repeated. `residua inspect` lists names and ranges
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
+    set: Vec<(String, String)>,
+    /// Noise level, short for --set lambda=T: how far the image is dissolved
     #[arg(long, value_name = "T")]
     lambda: Option<usize>,
-    /// DDIM steps on the way back, instead of what the model folder says
+    /// DDIM steps on the way back, short for --set sampler.steps=N
     #[arg(long, value_name = "N")]
     steps: Option<usize>,
-    /// Reconstructions to average, instead of what the model folder says
+    /// Reconstructions to average, short for --set runs=N
     #[arg(long, value_name = "N")]
     runs: Option<usize>,
     /// Side of the network's input, for checkpoints that do not say
     #[arg(long, value_name = "PIXELS")]
     size: Option<usize>,
+}
+
+/// `NAME=VALUE`.
+pub(crate) fn setting(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| "NAME=VALUE is needed".to_owned())?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
 impl ModelArgs {
@@ -41,21 +50,11 @@ impl ModelArgs {
             &path,
             |base| self.network.overrides(base),
             self.size,
-            |c| {
+            |config| {
                 if let Some(row) = dial.as_ref().and_then(|(q, d)| d.choose(*q)) {
-                    row.apply(c);
+                    row.apply(config)?;
                 }
-                c.lambda = self.lambda.unwrap_or(c.lambda);
-                c.runs = self.runs.unwrap_or(c.runs);
-                if let Some(steps) = self.steps {
-                    let eta = if let SamplerConfig::Ddim { eta, .. } = c.sampler { eta } else { 0.0 };
-                    c.sampler = SamplerConfig::Ddim { steps, eta };
-                }
-                // A lower lambda leaves no room for as many steps.
-                if let (SamplerConfig::Ddim { steps, .. }, None) = (&mut c.sampler, self.steps) {
-                    *steps = (*steps).min(c.lambda);
-                }
-                Ok(())
+                self.apply(config)
             },
         )?;
         if let Some((_, d)) = &dial {
@@ -63,6 +62,21 @@ impl ModelArgs {
         }
         model.settle(self.network.strict)?;
         Ok(model)
+    }
+    /// Settings and shorthands over a detector's. A shorthand that the system has no such setting for is refused.
+    fn apply(&self, config: &mut DetectorConfig) -> Result<()> {
+        let short = [("lambda", self.lambda), ("runs", self.runs), ("sampler.steps", self.steps)];
+        let given = short.iter().filter_map(|(name, value)| Some(((*name).to_owned(), value.as_ref()?.to_string())));
+        let all: Vec<(String, String)> = given.chain(self.set.iter().cloned()).collect();
+        all.iter().try_for_each(|(name, value)| config.system.set(name, value))?;
+        // A lower lambda leaves no room for as many steps, unless they were asked for.
+        let asked = all.iter().any(|(name, _)| name.starts_with("sampler"));
+        if let (System::AnoDdpm(s), false) = (&mut config.system, asked)
+            && let SamplerConfig::Ddim { steps, .. } = &mut s.sampler
+        {
+            *steps = (*steps).min(s.lambda);
+        }
+        Ok(())
     }
 }
 

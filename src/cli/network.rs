@@ -1,11 +1,13 @@
-//! The network that `inspect`, `bench` and `shaders` are about, and the graph of what it runs in.
+//! What `inspect`, `bench` and `shaders` are about: a model folder with its system, or a network alone.
 use super::NetworkArgs;
-use crate::detect::{DetectorConfig, ModelFolder, anoddpm::Program, config::Input};
-use crate::graph::{Graph, SectionId};
-use crate::kernels::{Op, StepRow, embedding};
-use crate::model::{Checkpoint, Config, UnetSpec, locate, read};
-use crate::{Error, Result, Shape};
-use std::path::{Path, PathBuf};
+use crate::detect::config::InputConfig;
+use crate::detect::networks::{Networks, Role};
+use crate::detect::{DetectorConfig, Job, ModelFolder, dte};
+use crate::graph::{Graph, SectionId, StateId};
+use crate::kernels::StepRow;
+use crate::model::{Architecture, Network};
+use crate::{Error, Result, Shape, Tensor};
+use std::path::Path;
 
 /// The largest side that a graph is planned for.
 const MAX_SIDE: usize = 16384;
@@ -13,8 +15,8 @@ const MAX_SIDE: usize = 16384;
 /// A side, or `HEIGHTxWIDTH`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Size {
-    height: usize,
-    width: usize,
+    pub height: usize,
+    pub width: usize,
 }
 
 impl std::str::FromStr for Size {
@@ -29,90 +31,111 @@ impl std::str::FromStr for Size {
     }
 }
 
-/// An opened model folder or file.
-pub(super) struct Network {
-    pub path: PathBuf,
-    pub checkpoint: Checkpoint,
-    pub spec: UnetSpec,
-    /// `detector.json`, where there is one.
-    pub detector: Option<DetectorConfig>,
-    pub height: usize,
-    pub width: usize,
-    /// Nothing says the size: it is a guess.
-    pub guessed: bool,
+/// What a path turned out to be.
+#[allow(clippy::large_enum_variant)]
+pub(super) enum Subject {
+    /// A model folder.
+    Detector(ModelFolder),
+    /// A network without settings, at the size that something says or that is guessed.
+    Network { network: Network, size: Size, guessed: bool },
 }
 
-/// What a step of the network runs in.
+/// A graph to be timed or written out.
 pub(super) struct Work {
     pub graph: Graph,
     /// The section with the network.
     pub body: SectionId,
     /// A row of the step table for it.
     pub row: StepRow,
+    /// States whose content matters, such as the permutations of a noise.
+    pub filled: Vec<(StateId, Tensor)>,
 }
 
-impl Network {
-    /// Opens a folder (with `detector.json`, or with a checkpoint and perhaps its `config.json`) or a safetensors file.
+impl Subject {
+    /// Opens a folder (with `detector.json`, of `residua dte fit`, or with a checkpoint and perhaps its `config.json`) or a
+    /// safetensors file.
     pub fn open(path: &Path, flags: &NetworkArgs, size: Option<Size>) -> Result<Self> {
+        if path.join("detector.json").is_file() || dte::Model::is_in(path) {
+            let adjust = |config: &mut DetectorConfig| match (size, &mut config.input) {
+                (Some(_), None) => Err(Error::Invalid("--size is for images; this model takes rows".into())),
+                (Some(size), Some(input)) => {
+                    (input.height, input.width) = (size.height, size.width);
+                    Ok(())
+                }
+                (None, _) => Ok(()),
+            };
+            return Ok(Subject::Detector(ModelFolder::open(path, |base| flags.overrides(base), None, adjust)?));
+        }
         if !path.exists() {
             return Err(Error::file(path, "there is no such model folder or file"));
         }
-        let settings = path.join("detector.json");
-        let detector = settings.is_file().then(|| DetectorConfig::read(&settings)).transpose()?;
-        let file = match detector.as_ref().and_then(|d| d.network.as_ref()) {
-            Some(name) => path.join(name),
-            None => locate(path)?,
+        let network = Network::open(path, &flags.overrides(Default::default()))?;
+        let (said, step) = match &network.architecture {
+            Architecture::Unet(u) => (u.sample_size, 1usize.checked_shl(u.halvings()).unwrap_or(1)),
+            Architecture::ResNet(_) => (None, 224),
         };
-        let checkpoint = Checkpoint::open(&file)?;
-        let over = flags.overrides(detector.as_ref().map(|d| d.unet).unwrap_or_default());
-        let spec = read(&checkpoint, &Config::beside(&file)?, &over)?;
-        let said = detector.as_ref().map(|d| (d.input.height, d.input.width)).or(spec.sample_size);
-        let step = 1usize.checked_shl(spec.halvings()).unwrap_or(1);
         let guess = 64usize.next_multiple_of(step);
-        let (height, width) = size.map(|s| (s.height, s.width)).or(said).unwrap_or((guess, guess));
-        if height.max(width) > MAX_SIDE {
-            return Err(Error::file(path, format!("an input of {height} x {width}; up to {MAX_SIDE} can be planned")));
+        let of = |(height, width): (usize, usize)| Size { height, width };
+        let chosen = size.or(said.map(of)).unwrap_or(of((guess, guess)));
+        if chosen.height.max(chosen.width) > MAX_SIDE {
+            let fault = format!("an input of {} x {}; up to {MAX_SIDE} can be planned", chosen.height, chosen.width);
+            return Err(Error::file(path, fault));
         }
-        let guessed = size.is_none() && said.is_none();
-        Ok(Network { path: path.to_owned(), checkpoint, spec, detector, height, width, guessed })
+        Ok(Subject::Network { network, size: chosen, guessed: size.is_none() && said.is_none() })
     }
-
-    /// The whole detector where the network fits one, otherwise one step of the network alone.
+    /// The shape of one image, or of one row.
+    pub fn shape(&self) -> Result<Shape> {
+        match self {
+            Subject::Network { network, size, .. } => {
+                Ok(Shape::new(1, size.height, size.width, network.in_channels()))
+            }
+            Subject::Detector(model) => match &model.config.input {
+                Some(i) => Ok(Shape::new(1, i.height, i.width, i.channels)),
+                None => Ok(Shape::new(1, 1, 1, model.networks.estimator()?.model.columns)),
+            },
+        }
+    }
+    /// The whole job of a detector, or of AnoDDPM as published where a network fits it; otherwise one call of the network.
     pub fn work(self, strict: bool) -> Result<Work> {
-        let channels = self.spec.in_channels();
-        let fits = self.spec.class.is_none() && matches!(channels, 1 | 3) && self.spec.out_channels() == channels;
-        if self.detector.is_none() && !fits {
-            let work = self.alone()?;
-            self.checkpoint.settle(strict)?;
-            return Ok(work);
+        let shape = self.shape()?;
+        match self {
+            Subject::Detector(model) => {
+                let job = model.job(1)?;
+                model.settle(strict)?;
+                Ok(of_job(job))
+            }
+            Subject::Network { network, .. } => {
+                let fits = |n: &Network| {
+                    let unet = n.as_unet().ok()?;
+                    Some(unet.class.is_none() && unet.out_channels() == unet.in_channels() && unet.in_channels() <= 4)
+                };
+                if fits(&network) == Some(true) {
+                    let input = InputConfig { width: shape.w, height: shape.h, ..InputConfig::square(1, shape.c) };
+                    let path = network.checkpoint.path().to_owned();
+                    let mut networks = Networks::default();
+                    networks.graphs.insert(Role::Denoiser, network);
+                    let model = ModelFolder::of(&path, DetectorConfig::as_published(input), networks)?;
+                    let job = model.job(1)?;
+                    model.networks.denoiser()?.checkpoint.settle(strict)?;
+                    return Ok(of_job(job));
+                }
+                let call = network.call(shape)?;
+                network.checkpoint.settle(strict)?;
+                // A time in the middle, and the first class.
+                let filled = call.inputs.iter().skip(1).copied().zip([one(100.0), one(0.0)]).collect();
+                Ok(Work { graph: call.graph, body: call.section, row: StepRow::default(), filled })
+            }
         }
-        let input = Input { width: self.width, height: self.height, channels, range: [-1.0, 1.0] };
-        let mut config = self.detector.unwrap_or_else(|| DetectorConfig::as_published(input));
-        (config.input.height, config.input.width) = (self.height, self.width);
-        let source = config.noise.into();
-        let Network { path, checkpoint, spec, .. } = self;
-        let folder = ModelFolder { path, config, checkpoint, spec, sha256: String::new() };
-        let program = Program::new(&folder, 1, source)?;
-        folder.checkpoint.settle(strict)?;
-        let row = program.rows(0).get(1).copied().unwrap_or_default();
-        let named = |name: &str| program.graph.sections.iter().position(|s| s == name);
-        let body = named("body").ok_or_else(|| Error::Invalid("the detector has no section `body`".into()))?;
-        Ok(Work { graph: program.graph, body: SectionId(body), row })
     }
+}
 
-    fn alone(&self) -> Result<Work> {
-        let mut g = Graph::new();
-        let vector = Shape::new(1, 1, 1, 1);
-        let image = Shape::new(1, self.height, self.width, self.spec.in_channels());
-        let x = g.state("x", image);
-        let y = self.spec.class.is_some().then(|| g.state("y", vector));
-        let body = g.section("body");
-        let now = g.read(x);
-        let t = g.push("time", Op::StepTime(embedding::StepTime { n: 1 }), &[])?;
-        let class = y.map(|y| g.read(y));
-        let node = self.spec.build(&self.checkpoint, &mut g, now, t, class)?;
-        let out = g.state("out", g.shape(node));
-        g.write(out, node)?;
-        Ok(Work { graph: g, body, row: StepRow { t: 100.0, ..StepRow::default() } })
-    }
+fn one(value: f32) -> Tensor {
+    Tensor { shape: Shape::new(1, 1, 1, 1), data: vec![value] }
+}
+
+fn of_job(job: Job) -> Work {
+    let row = job.network_row();
+    let table = job.noise.and_then(|n| n.table(&job.graph, 0));
+    let Job { graph, network: body, constants, .. } = job;
+    Work { graph, body, row, filled: constants.into_iter().chain(table).collect() }
 }

@@ -1,8 +1,8 @@
 //! `residua rescore`: the results of a run judged again, without running the model.
 use super::detect::outputs::draw;
 use super::threshold_args::ThresholdArgs;
-use crate::data::{Map, Picture, ValueRange, read_map, read_picture};
-use crate::detect::Calibration;
+use crate::data::{Map, Picture, ValueRange, read_map, read_picture, utc_now};
+use crate::detect::{Calibration, DetectorConfig, segment};
 use crate::report::{Record, Results, Verdict, write_report};
 use crate::{Error, Result};
 use serde_json::json;
@@ -47,14 +47,19 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         judged.push(new);
     }
     if let Some(threshold) = limits.pixel {
-        for record in &judged {
-            let (map, input) = sources(&args.results, record)?;
-            draw(&args.results.join(&record.folder), &input, &map, Some(threshold))?;
+        // The slices of a volume belong together: what is too small is so in the whole.
+        for volume in judged.chunk_by(|a, b| a.path == b.path) {
+            redraw(&args.results, volume, threshold)?;
         }
     }
     results.records = judged;
+    for v in results.volumes.iter_mut().filter(|_| limits.image.is_some()) {
+        v.threshold = limits.image;
+        v.p_value = limits.calibration.as_ref().map(|(c, _)| c.p_value(v.score));
+        v.verdict = Verdict::of(v.score, v.threshold);
+    }
     results.write(&args.results)?;
-    write_report(&args.results, &results, &[("judged again".into(), crate::report::utc_now())])?;
+    write_report(&args.results, &results, &[("judged again".into(), utc_now())])?;
     if args.json {
         crate::cli::print_json(&results)?;
     } else {
@@ -111,6 +116,19 @@ impl Limits {
         }
         Ok(record)
     }
+}
+
+/// Draws masks and overlays of a picture, or of the slices of one volume, again.
+fn redraw(results: &Path, records: &[Record], threshold: f64) -> Result<()> {
+    let read = records.iter().map(|r| sources(results, r)).collect::<Result<Vec<_>>>()?;
+    let maps: Vec<&Map> = read.iter().map(|(map, _)| map).collect();
+    let Some(first) = records.first() else { return Ok(()) };
+    let config = DetectorConfig::recorded(&first.parameters).map_err(|e| Error::file(&first.path, e.to_string()))?;
+    let masks = segment(&config, &maps, threshold)?;
+    for ((record, (map, input)), mask) in records.iter().zip(&read).zip(&masks) {
+        draw(&results.join(&record.folder), input, map, Some(threshold), Some(mask))?;
+    }
+    Ok(())
 }
 
 /// What a record's pictures are drawn from.

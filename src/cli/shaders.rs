@@ -1,6 +1,6 @@
 //! `residua shaders`: every specialised shader that a model would run, as files. Needs no GPU.
 use super::NetworkArgs;
-use super::network::{Network, Size};
+use super::network::{Size, Subject};
 use crate::data::{check_writable, write_bytes};
 use crate::gpu::specialise;
 use crate::graph::{Fusion, Plan, fuse, lower};
@@ -34,8 +34,8 @@ struct Text {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
-    let network = Network::open(&args.model, &args.network, args.size)?;
-    let work = network.work(args.network.strict)?;
+    let subject = Subject::open(&args.model, &args.network, args.size)?;
+    let work = subject.work(args.network.strict)?;
     let plan = Plan::new(&lower(&fuse(&work.graph, Fusion::Full), true));
     let mut texts: BTreeMap<String, Text> = BTreeMap::new();
     for launch in plan.sections.iter().flatten() {

@@ -32,6 +32,17 @@ pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     write_atomic(path, |file| file.write_all(bytes))
 }
 
+/// Copies a file, whole or not at all; onto itself it stays as it is.
+/// # Errors
+/// [`Error::Io`] with the file that cannot be read or written.
+pub fn copy_file(from: &Path, to: &Path) -> Result<()> {
+    if to.exists() && from.canonicalize().ok() == to.canonicalize().ok() {
+        return Ok(());
+    }
+    let mut source = File::open(from).map_err(|e| Error::io(from, e))?;
+    write_atomic(to, |file| io::copy(&mut source, file).map(drop))
+}
+
 /// Makes a folder and its parents; one that exists is fine.
 /// # Errors
 /// [`Error::Io`] with the folder.

@@ -14,8 +14,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 mod beta;
+mod normal;
 mod pixels;
 
+pub use normal::calibrate;
 pub use pixels::PixelHistogram;
 
 /// What is kept in the model folder as `calibration.json`.

@@ -11,7 +11,7 @@ mod parts;
 mod schedule;
 
 pub use format_one::FormatOne;
-pub use parts::{BlurConfig, Input, NoisePer, NoiseConfig, SamplerConfig, ScoreConfig, Thresholds, Variant};
+pub use parts::{BlurConfig, InputConfig, NoisePer, NoiseConfig, SamplerConfig, ScoreConfig, Thresholds, Variant};
 pub use schedule::{PredictionKind, ScheduleConfig, ScheduleKind, VarianceKind};
 
 /// The version that is written; format 1, which knew AnoDDPM alone, is read as well.
@@ -28,7 +28,7 @@ pub struct DetectorConfig {
     pub name: String,
     /// The image that the system's networks see; none for a system that takes rows, of a table or of features.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub input: Option<Input>,
+    pub input: Option<InputConfig>,
     /// Which file is which network; a network that is not named is found by itself.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub networks: BTreeMap<Role, NetworkFile>,
@@ -44,13 +44,13 @@ pub struct DetectorConfig {
 
 impl DetectorConfig {
     /// A system on an input, its maps scored by their mean, without thresholds.
-    pub fn new(name: &str, input: Option<Input>, system: System) -> Self {
+    pub fn new(name: &str, input: Option<InputConfig>, system: System) -> Self {
         let (networks, score, threshold) = Default::default();
         DetectorConfig { format: FORMAT, name: name.into(), input, networks, system, score, threshold }
     }
     /// AnoDDPM as published, for a network of this input: lambda 250, six octaves of simplex noise, every DDPM step with
     /// the large variance, the squared error, a pixel being anomalous above 0.5.
-    pub fn as_published(input: Input) -> Self {
+    pub fn as_published(input: InputConfig) -> Self {
         let threshold = Thresholds { pixel: Some(0.5), image: None };
         let system = System::AnoDdpm(Default::default());
         DetectorConfig { threshold, ..Self::new("AnoDDPM, as published", Some(input), system) }
@@ -78,10 +78,20 @@ impl DetectorConfig {
         config.check()?;
         Ok(config)
     }
+    /// The settings that a record of results or of measurements holds, of either format.
+    /// # Errors
+    /// [`Error::Invalid`] when they are no settings.
+    pub fn recorded(settings: &serde_json::Value) -> Result<Self> {
+        let invalid = |e: serde_json::Error| Error::Invalid(format!("the settings that it holds cannot be read: {e}"));
+        match settings.get("format").and_then(serde_json::Value::as_u64) {
+            Some(2) => DetectorConfig::deserialize(settings).map_err(invalid),
+            _ => FormatOne::deserialize(settings).map_err(invalid)?.into_two(),
+        }
+    }
     /// The image that the networks see.
     /// # Errors
     /// [`Error::Invalid`] for a detector that takes rows.
-    pub fn image(&self) -> Result<&Input> {
+    pub fn image(&self) -> Result<&InputConfig> {
         self.input.as_ref().ok_or_else(|| Error::Invalid("this detector takes rows of numbers, not an image".into()))
     }
     /// Holds every value to its range.
@@ -95,7 +105,7 @@ impl DetectorConfig {
             let what = if self.input.is_some() { "has none: its rows are not images" } else { "is missing" };
             return Err(Error::Invalid(format!("`input` {what} (method `{}`)", self.system.method())));
         }
-        self.input.iter().try_for_each(Input::check)?;
+        self.input.iter().try_for_each(InputConfig::check)?;
         if let ScoreConfig::Top { fraction } = self.score
             && !(fraction > 0.0 && fraction <= 1.0)
         {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 mod format_one;
 mod measure;
 
-pub use measure::measure;
+pub use measure::{Measured, measure};
 
 /// A place on the dial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

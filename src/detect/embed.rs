@@ -1,7 +1,9 @@
 //! Scoring inside another wgpu program: from one of its textures to another, encoded into its own command encoders.
-use super::{AnoDdpm, ModelFolder};
+use super::{ModelFolder, Runner};
 use crate::gpu::{self, Gpu, Textures};
-use crate::{Device, Error, Result, Shape, report};
+use crate::data::heat;
+use crate::{Device, Error, Result, Shape};
+use crate::graph::StateId;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -21,13 +23,13 @@ use std::sync::Arc;
 ///
 /// # The output texture
 /// Any size (bilinear, [`crate::data::resize_bilinear`]), 2D, one layer, level 0, usage `STORAGE_BINDING`. `Rgba8Unorm`
-/// gets the colours of [`report::heatmap`] under [`Embedded::set_scale`], opaque, as sRGB values; `R32Float` gets the
+/// gets the colours of [`crate::report::heatmap`] under [`Embedded::set_scale`], opaque, as sRGB values; `R32Float` gets the
 /// map itself.
 pub struct Embedded {
-    detector: AnoDdpm,
+    detector: Runner,
     textures: Textures,
-    reconstruction: wgpu::Buffer,
-    scores: wgpu::Buffer,
+    reconstruction: Option<wgpu::Buffer>,
+    scores: Option<wgpu::Buffer>,
 }
 
 impl Embedded {
@@ -35,24 +37,26 @@ impl Embedded {
     /// threshold, as in the command line's pictures, or 1 where the model has none. Compiles shaders where it is
     /// polled; uploads go out with the host's next submission.
     /// # Errors
-    /// As [`AnoDdpm::new`].
+    /// As [`Runner::new`]; [`Error::File`] for a system that has no map.
     pub async fn new(gpu: Arc<Gpu>, model: &ModelFolder) -> Result<Embedded> {
-        let mut detector = AnoDdpm::new(&Device::Gpu(gpu.clone()), model, 1).await?;
+        let job = model.job(1)?;
+        let map = job.map().map_err(|e| Error::file(&model.path, e.to_string()))?;
+        let input = model.config.image()?;
+        let mut detector = Runner::new(&Device::Gpu(gpu.clone()), job).await?;
         detector.seed(0)?;
-        let (program, session) = (detector.program(), session(&detector)?);
-        let buffers = [program.image, program.map].map(|s| session.buffer(s).clone());
-        let reconstruction = session.buffer(program.reconstruction).clone();
-        let scores = session.buffer(program.reduced).clone();
-        let input = &model.config.input;
+        let (job, session) = (detector.job(), session(&detector)?);
+        let buffers = [job.input, map].map(|s| session.buffer(s).clone());
+        let other = |state: Option<StateId>| state.map(|s| session.buffer(s).clone());
+        let (reconstruction, scores) = (other(job.outputs.reconstruction), other(job.outputs.summary));
         let shape = Shape::new(1, input.height, input.width, input.channels);
-        let colours = std::array::from_fn(|i| report::heat(i as f32 / 255.0));
+        let colours = std::array::from_fn(|i| heat(i as f32 / 255.0));
         let textures = Textures::new(gpu, shape, input.range, buffers, colours).await?;
         textures.set_scale(model.config.threshold.pixel.map_or(1.0, |t| 2.0 * t as f32));
         Ok(Embedded { detector, textures, reconstruction, scores })
     }
     /// Chooses all noise by one number, for what is submitted from now on; uploads only when the number changes.
     /// # Errors
-    /// As [`AnoDdpm::seed`].
+    /// As [`Runner::seed`].
     pub fn seed(&mut self, seed: u64) -> Result<()> {
         self.detector.seed(seed)
     }
@@ -91,7 +95,7 @@ impl Embedded {
     ) -> Result<()> {
         let (way_in, way_out) = (self.textures.check_in(input)?, self.textures.check_out(output)?);
         let session = session(&self.detector)?;
-        let schedule = self.detector.program().schedule();
+        let schedule = &self.detector.job().phases;
         let last = schedule.len() + 1;
         if steps.end > last + 1 {
             return Err(Error::Invalid(format!("steps {steps:?} of a job that has {}", last + 1)));
@@ -101,8 +105,8 @@ impl Embedded {
                 0 => self.textures.encode_in(encoder, input, way_in),
                 _ if step == last => self.textures.encode_out(encoder, output, way_out),
                 _ => {
-                    let (section, row) = schedule[step - 1];
-                    session.encode(encoder, section, row);
+                    let phase = schedule[step - 1];
+                    session.encode(encoder, phase.section, phase.row);
                 }
             }
         }
@@ -127,6 +131,6 @@ impl Embedded {
     }
 }
 
-fn session(detector: &AnoDdpm) -> Result<&gpu::Session> {
+fn session(detector: &Runner) -> Result<&gpu::Session> {
     detector.session().gpu().ok_or_else(|| Error::NoDevice("this detector does not run on a GPU".into()))
 }

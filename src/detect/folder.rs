@@ -1,6 +1,6 @@
 //! What a user points at: a folder with `detector.json` and safetensors, a plain diffusers folder, a folder that `dte fit` wrote, or
 //! one file.
-use super::config::{DetectorConfig, Input, ScheduleConfig};
+use super::config::{DetectorConfig, InputConfig, ScheduleConfig};
 use super::networks::{Networks, Role};
 use super::{System, dte};
 use crate::model::{Config, Overrides, locate};
@@ -44,7 +44,7 @@ impl ModelFolder {
             false => dte::Model::is_in(path).then(|| DetectorConfig::new("", None, System::Dte(Default::default()))),
         };
         let bare = found.is_none();
-        let mut config = found.unwrap_or_else(|| DetectorConfig::as_published(Input::square(1, 1)));
+        let mut config = found.unwrap_or_else(|| DetectorConfig::as_published(InputConfig::square(1, 1)));
         // What the flags say of the weights goes before what the file says, for the network that it is about.
         if config.system.roles().contains(&Role::Denoiser) {
             let said = config.networks.remove(&Role::Denoiser).unwrap_or_default();
@@ -103,7 +103,7 @@ fn published(path: &Path, networks: &Networks, config: DetectorConfig, size: Opt
     let key = beside.alias(&["sample_size", "image_size", "img_size"]);
     let missing = || Error::MissingSetting { path: file.to_owned(), name: "input size", flag: "--size" };
     let (height, width) = size.map(|s| (s, s)).or(beside.size(key)?).ok_or_else(missing)?;
-    let input = Input { width, height, ..Input::square(1, spec.in_channels()) };
+    let input = InputConfig { width, height, ..InputConfig::square(1, spec.in_channels()) };
     let mut published = DetectorConfig { networks: config.networks, ..DetectorConfig::as_published(input) };
     if let (Some(scheduler), System::AnoDdpm(system)) = (scheduler_of(&locate(path)?), &mut published.system) {
         system.schedule = ScheduleConfig::from_diffusers(&scheduler)?;

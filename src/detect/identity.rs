@@ -3,10 +3,8 @@
 //! Settings are identified by a fingerprint of those that differ from the system as published, so that a field that a later
 //! version adds changes nothing as long as it has its default value.
 use super::DetectorConfig;
-use super::config::FormatOne;
 use crate::hex::hex;
-use crate::{Error, Result};
-use serde::Deserialize;
+use crate::Result;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -67,12 +65,7 @@ pub(super) fn fingerprint(chosen: &Value) -> String {
 /// # Errors
 /// [`Error::Invalid`] when they are no settings.
 pub(super) fn of_recorded(settings: &Value, leave_out: &[&str]) -> Result<Value> {
-    let invalid = |e: serde_json::Error| Error::Invalid(format!("its settings cannot be read: {e}"));
-    let config = match settings.get("format").and_then(Value::as_u64) {
-        Some(2) => DetectorConfig::deserialize(settings).map_err(invalid)?,
-        _ => FormatOne::deserialize(settings).map_err(invalid)?.into_two()?,
-    };
-    Ok(chosen(&config, leave_out))
+    Ok(chosen(&DetectorConfig::recorded(settings)?, leave_out))
 }
 
 /// What is another one now, of the weights' hash and the chosen settings; nothing when all is as it was.
@@ -92,10 +85,10 @@ pub(super) fn difference(then: (&str, &Value), now: (&str, &Value)) -> Option<St
 mod tests {
     use super::*;
     use crate::detect::System;
-    use crate::detect::config::{Input, ScoreConfig};
+    use crate::detect::config::{InputConfig, ScoreConfig};
 
     fn config() -> DetectorConfig {
-        DetectorConfig::as_published(Input::square(64, 1))
+        DetectorConfig::as_published(InputConfig::square(64, 1))
     }
 
     #[test]
@@ -116,7 +109,7 @@ mod tests {
         assert_ne!(changed(&|c| c.system.set("lambda", "251").unwrap()), first);
         assert_ne!(changed(&|c| c.score = ScoreConfig::Max), first);
         assert_ne!(changed(&|c| c.system = System::named("pddpm").unwrap()), first);
-        assert_ne!(changed(&|c| c.input = Some(Input::square(64, 3))), first);
+        assert_ne!(changed(&|c| c.input = Some(InputConfig::square(64, 3))), first);
     }
 
     #[test]

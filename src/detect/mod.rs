@@ -1,18 +1,35 @@
-//! The published systems. Each takes a batch of images and gives maps, scores and reconstructions.
+//! The published systems, and everything that takes any of them: a model folder, the job of a batch, a scorer of images, thresholds
+//! from normal images, settings measured on labelled ones, a detector inside another program.
 pub mod anoddpm;
 mod calibration;
 pub mod config;
 mod dial;
+pub mod dte;
 mod embed;
+mod evaluate;
 mod folder;
 mod identity;
+mod items;
+mod job;
+mod map;
+pub mod networks;
+pub mod pddpm;
 mod score;
+mod scorer;
+mod segment;
+mod settings;
+mod system;
 
-pub use anoddpm::{AnoDdpm, Batch};
-pub use calibration::{Calibration, PixelHistogram};
+pub use calibration::{Calibration, PixelHistogram, calibrate};
 pub use config::DetectorConfig;
-pub(crate) use dial::balanced_threshold;
-pub use dial::{Dial, DialData, DialRow, Measure, Quality};
+pub use dial::{Dial, DialData, DialRow, Measure, Measured, Quality, measure};
 pub use embed::Embedded;
+pub use evaluate::{Evaluated, evaluate, evaluate_results};
 pub use folder::ModelFolder;
+pub use items::{Item, Slice, expand};
+pub use job::{Batch, Job, Outputs, Phase, Runner};
 pub use score::score;
+pub use scorer::{Finished, Progress, Scored, ScoredVolume, Scorer, ScoringOptions};
+pub use segment::segment;
+pub use settings::{Range, Setting};
+pub use system::System;

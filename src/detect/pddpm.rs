@@ -7,7 +7,7 @@
 //! [`Postprocessing`].
 use super::ModelFolder;
 use super::config::{
-    BlurConfig, Input, NoiseConfig, NoisePer, PredictionKind, ScheduleConfig, ScheduleKind, Variant, VarianceKind, must,
+    BlurConfig, InputConfig, NoiseConfig, NoisePer, PredictionKind, ScheduleConfig, ScheduleKind, Variant, VarianceKind, must,
 };
 use super::job::{Job, Phase};
 use super::map::MapStates;
@@ -115,7 +115,7 @@ impl Pddpm {
         let erosion = self.erosion.unwrap_or(height / 25);
         Postprocessing { erosion, median: self.median, min_component: self.min_component }
     }
-    pub(super) fn check(&self, input: Option<&Input>) -> Result<()> {
+    pub(super) fn check(&self, input: Option<&InputConfig>) -> Result<()> {
         must((1..=self.schedule.train_steps).contains(&self.lambda), "lambda", "1..=schedule.train_steps")?;
         must(self.patch >= 1, "patch", "1 at least")?;
         must((1..=self.patch).contains(&self.stride), "stride", "1..=patch")?;

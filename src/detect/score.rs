@@ -5,6 +5,8 @@ use super::config::ScoreConfig;
 pub fn score(map: &[f32], by: ScoreConfig) -> f64 {
     let mean = |v: &[f32]| v.iter().map(|&x| f64::from(x)).sum::<f64>() / v.len().max(1) as f64;
     match by {
+        // Without a mask everything is foreground.
+        ScoreConfig::Foreground => mean(map),
         ScoreConfig::Max => map.iter().map(|&v| f64::from(v)).reduce(f64::max).unwrap_or(0.0),
         ScoreConfig::Mean => mean(map),
         ScoreConfig::Top { fraction } => {

@@ -1,7 +1,7 @@
 //! The published systems: the only list of them.
-use super::config::{Input, NoisePer};
+use super::config::{InputConfig, NoisePer};
 use super::settings::{Setting, apply};
-use super::{Job, ModelFolder, anoddpm::AnoDdpm, dte::Dte, networks::Role, pddpm::Pddpm};
+use super::{Job, ModelFolder, anoddpm::AnoDdpm, dte::Dte, networks::Role, pddpm::{Pddpm, Postprocessing}};
 use crate::diffusion::NoiseSource;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -74,17 +74,24 @@ impl System {
         }
     }
     /// Forward passes of the denoiser for an image of this size: what its time is proportional to, on every device.
-    pub fn passes(&self, input: Option<&Input>) -> usize {
+    pub fn passes(&self, input: Option<&InputConfig>) -> usize {
         match self {
             System::AnoDdpm(s) => s.passes(),
             System::Pddpm(s) => input.map_or(1, |i| s.patches(i.height, i.width).len()),
             System::Dte(_) => 1,
         }
     }
+    /// What is done with the maps of a whole volume; none for a system whose slices stand alone.
+    pub fn postprocessing(&self, input: Option<&InputConfig>) -> Option<Postprocessing> {
+        match self {
+            System::Pddpm(s) => input.map(|i| s.postprocessing(i.height)),
+            System::AnoDdpm(_) | System::Dte(_) => None,
+        }
+    }
     /// Holds every setting to its range.
     /// # Errors
     /// [`Error::Invalid`] naming the field.
-    pub fn check(&self, input: Option<&Input>) -> Result<()> {
+    pub fn check(&self, input: Option<&InputConfig>) -> Result<()> {
         match self {
             System::AnoDdpm(s) => s.check(),
             System::Pddpm(s) => s.check(input),

@@ -2,7 +2,8 @@
 use super::evaluation::{DefectRow, Evaluation, Level};
 use super::pages::{Drawing, drawing_sections, drawings, fixed, table, write_pages};
 use super::{RESAMPLES, dataset::Layout};
-use crate::report::{Failure, escape, number, page};
+use crate::data::Failure;
+use crate::report::{escape, number, page};
 use crate::{Error, Result};
 use serde::Serialize;
 use std::fmt::Write;

@@ -35,6 +35,16 @@ pub struct Call {
 }
 
 impl Network {
+    /// Opens whichever network a safetensors file holds, or the only one of a folder.
+    /// # Errors
+    /// As [`Network::unet`] and [`Network::resnet`].
+    pub fn open(path: &Path, overrides: &Overrides) -> Result<Self> {
+        let checkpoint = Checkpoint::open(path)?;
+        match checkpoint.has_under("layer1.0.") && checkpoint.contains("conv1.weight") {
+            true => Self::resnet(path),
+            false => Self::unet(path, overrides),
+        }
+    }
     /// Opens a UNet: a safetensors file, or the only one that a folder holds, with the `config.json` beside it.
     /// `overrides` go before what that says.
     /// # Errors

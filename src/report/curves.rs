@@ -1,5 +1,5 @@
 //! Curves over the unit square in SVG, and drawings that stand alone.
-use super::html::{escape, number};
+use super::words::{escape, number};
 use std::fmt::Write;
 
 const PLOT: &str = include_str!("plot.css");

@@ -1,6 +1,6 @@
 //! The scores of a run as a histogram in SVG.
-use super::html::number;
-use super::{Record, Verdict};
+use super::record::{Record, Verdict};
+use super::words::number;
 use std::fmt::Write;
 
 const WIDTH: f64 = 760.0;

@@ -1,10 +1,13 @@
 //! `report.html`: one page that needs nothing but itself.
 use super::histogram::{common_threshold, histogram};
 use super::tiles::{data_uri, side};
-use super::{Record, Results, Tiles, Verdict, heat};
+use super::record::{Record, Results, Verdict};
+use super::tiles::Tiles;
+use super::words::{escape, in_words, number};
 use crate::Result;
-use crate::data::write_atomic;
+use crate::data::{heat, write_atomic};
 use rayon::prelude::*;
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -37,7 +40,7 @@ pub fn render(
     records.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.path.cmp(&b.path)));
     write!(out, "{}{}", head("Residua report"), summary(results))?;
     write!(out, "{}{}", overview(results, settings), failures(results))?;
-    write!(out, "{}", filters(results))?;
+    write!(out, "{}{}", volumes(results), filters(results))?;
     let side = side(records.len());
     let top = records.first().map_or(0.0, |r| r.score);
     // In portions, so that a large run is not held in memory at once.
@@ -120,6 +123,21 @@ fn failures(results: &Results) -> String {
     page + "</table></section>"
 }
 
+/// The volumes that were judged as a whole.
+fn volumes(results: &Results) -> String {
+    if results.volumes.is_empty() {
+        return String::new();
+    }
+    let mut page = String::from("<section><h2>Volumes</h2><table class=\"settings\">");
+    for v in &results.volumes {
+        let (name, verdict) = (escape(&v.name), v.verdict.as_str());
+        let p = v.p_value.map(|p| format!(", p = {}", number(p))).unwrap_or_default();
+        let score = number(v.score);
+        let _ = write!(page, r#"<tr><th scope="row">{name}</th><td>{score}{p}, {verdict}</td></tr>"#);
+    }
+    page + "</table></section>"
+}
+
 /// Choices that hide verdicts, by style sheet alone, and the beginning of the list of images.
 fn filters(results: &Results) -> String {
     let mut page = String::from(r#"<section class="images"><h2>Images, highest score first</h2>"#);
@@ -186,9 +204,12 @@ fn settings_table(results: &Results, extra: &[(String, String)]) -> String {
         ("seed".to_owned(), several(&|r| r.seed.to_string())),
         ("threshold".to_owned(), common_threshold(records).map(number).unwrap_or_default()),
     ];
-    if let Some(first) = records.first().and_then(|r| r.parameters.as_object()) {
-        for key in first.keys() {
-            rows.push((key.clone(), several(&|r| super::in_words(&r.parameters[key]))));
+    let system = |r: &Record| r.parameters.get("system").cloned().unwrap_or_default();
+    let parts: [&dyn Fn(&Record) -> Value; 2] = [&|r| r.parameters.clone(), &system];
+    for part in parts {
+        let keys = records.first().map(part);
+        for key in keys.iter().filter_map(Value::as_object).flat_map(|o| o.keys()).filter(|k| *k != "system") {
+            rows.push((key.replace('_', " "), several(&|r| in_words(&part(r)[key]))));
         }
     }
     if !records.is_empty() {
@@ -200,42 +221,6 @@ fn settings_table(results: &Results, extra: &[(String, String)]) -> String {
         let _ = write!(page, r#"<tr><th scope="row">{}</th><td>{}</td></tr>"#, escape(name), escape(value));
     }
     page + "</table></section>"
-}
-
-/// Four significant digits.
-pub(crate) fn number(value: f64) -> String {
-    let size = value.abs();
-    if !size.is_finite() {
-        return value.to_string();
-    }
-    if size != 0.0 && !(1e-4..1e6).contains(&size) {
-        return format!("{value:.3e}");
-    }
-    let power = if size == 0.0 { 0 } else { size.log10().floor() as i32 };
-    let digits = (3 - power).max(0) as usize;
-    // The sum turns -0 into 0.
-    let text = format!("{:.digits$}", value + 0.0);
-    match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text,
-    }
-}
-
-/// Text for element content and quoted attributes; control characters, which HTML does not allow, become U+FFFD.
-pub(crate) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out += "&amp;",
-            '<' => out += "&lt;",
-            '>' => out += "&gt;",
-            '"' => out += "&quot;",
-            '\'' => out += "&#39;",
-            c if c.is_control() => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

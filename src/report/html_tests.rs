@@ -1,5 +1,6 @@
 use super::super::record::tests::record;
-use super::super::{Failure, heatmap, mask_picture};
+use super::super::{heatmap, mask_picture};
+use crate::data::Failure;
 use super::*;
 use crate::data::Map;
 

@@ -1,5 +1,4 @@
 //! What a run leaves behind: pictures of the maps, `results.json`, `results.csv` and `report.html`.
-mod colormap;
 mod curves;
 mod histogram;
 mod html;
@@ -8,12 +7,12 @@ mod record;
 mod tiles;
 mod words;
 
-pub use colormap::heat;
 pub use curves::{curve_plot, standalone};
 pub use histogram::score_histogram;
-pub(crate) use html::{escape, number, page};
+pub(crate) use html::page;
 pub use html::{render, write_report};
 pub use pictures::{Raster, heatmap, mask_picture, overlay, picture};
-pub use record::{Failure, ModelId, Record, Results, Verdict, utc_now};
+pub use record::{ModelId, Record, Results, Verdict, VolumeRecord};
 pub use tiles::{FILES, Tiles};
 pub use words::in_words;
+pub(crate) use words::{escape, number};

@@ -1,6 +1,5 @@
 //! Maps, masks and reconstructions as 8-bit pictures.
-use super::heat;
-use crate::data::{Map, Picture, resize_triangle};
+use crate::data::{Map, Picture, heat, resize_triangle};
 use crate::{Error, Result};
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};

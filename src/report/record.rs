@@ -1,10 +1,9 @@
 //! `results.json` and `results.csv`: one record an image.
-use crate::data::write_atomic;
+use crate::data::{Failure, utc_now, write_atomic};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The judgement of one image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -79,13 +78,24 @@ pub struct Record {
     pub warnings: Vec<String>,
 }
 
-/// An image that gave no result.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
+/// The result of a volume as a whole, from a system that judges volumes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VolumeRecord {
     /// The input file.
     pub path: PathBuf,
-    /// What was wrong.
-    pub error: String,
+    /// What to call it.
+    pub name: String,
+    /// Its folder of results, relative to the output folder.
+    pub folder: String,
+    /// The anomaly score of the whole volume.
+    pub score: f64,
+    /// What the score was judged by.
+    pub threshold: Option<f64>,
+    /// Share of normal volumes that would score as high, where the model is calibrated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p_value: Option<f64>,
+    /// The judgement.
+    pub verdict: Verdict,
 }
 
 /// A run: what `results.json` holds.
@@ -97,6 +107,9 @@ pub struct Results {
     pub created: String,
     /// The images that were scored.
     pub records: Vec<Record>,
+    /// The volumes that were judged as a whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<VolumeRecord>,
     /// The images that were not.
     #[serde(default)]
     pub failures: Vec<Failure>,
@@ -109,6 +122,7 @@ impl Results {
             version: env!("CARGO_PKG_VERSION").into(),
             created: utc_now(),
             records: Vec::new(),
+            volumes: Vec::new(),
             failures: Vec::new(),
         }
     }
@@ -194,25 +208,6 @@ impl Results {
     }
 }
 
-/// The time in RFC 3339, UTC, to the second, such as `2026-03-01T12:00:00Z`.
-pub fn utc_now() -> String {
-    // A clock before 1970 is as good as none.
-    utc(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()))
-}
-
-/// Seconds since 1970 to a date: Hinnant's `civil_from_days`, for years that begin in March.
-fn utc(seconds: u64) -> String {
-    let (days, second) = (seconds / 86_400 + 719_468, seconds % 86_400);
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -260,13 +255,5 @@ pub(super) mod tests {
         let path = folder.path().join("results.json");
         std::fs::write(&path, b"{\"records\": [").unwrap();
         assert!(Results::read(&path).unwrap_err().to_string().contains("results.json: is not a results file"));
-    }
-
-    #[test]
-    fn dates() {
-        assert_eq!(utc(0), "1970-01-01T00:00:00Z");
-        assert_eq!(utc(951_782_399), "2000-02-28T23:59:59Z");
-        assert_eq!(utc(951_868_799), "2000-02-29T23:59:59Z");
-        assert_eq!(utc(1_798_761_599), "2026-12-31T23:59:59Z");
     }
 }

@@ -1,5 +1,6 @@
 //! The pictures of one image in the report, and how they are embedded in it.
-use super::{Raster, Record, picture};
+use super::pictures::{Raster, picture};
+use super::record::Record;
 use crate::data::{Kind, ValueRange, read_picture};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

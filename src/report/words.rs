@@ -18,6 +18,42 @@ pub fn in_words(value: &Value) -> String {
     }
 }
 
+/// Four significant digits.
+pub(crate) fn number(value: f64) -> String {
+    let size = value.abs();
+    if !size.is_finite() {
+        return value.to_string();
+    }
+    if size != 0.0 && !(1e-4..1e6).contains(&size) {
+        return format!("{value:.3e}");
+    }
+    let power = if size == 0.0 { 0 } else { size.log10().floor() as i32 };
+    let digits = (3 - power).max(0) as usize;
+    // The sum turns -0 into 0.
+    let text = format!("{:.digits$}", value + 0.0);
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
+    }
+}
+
+/// Text for element content and quoted attributes; control characters, which HTML does not allow, become U+FFFD.
+pub(crate) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out += "&amp;",
+            '<' => out += "&lt;",
+            '>' => out += "&gt;",
+            '"' => out += "&quot;",
+            '\'' => out += "&#39;",
+            c if c.is_control() => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

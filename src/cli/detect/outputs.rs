@@ -1,49 +1,54 @@
 //! The files that one image leaves behind.
-use super::Item;
 use crate::Result;
 use crate::data::{Map, Picture, create_folder, write_bytes, write_npy};
+use crate::detect::Scored;
 use crate::report::{heatmap, mask_picture, overlay, picture};
 use std::path::Path;
 
-/// What was found in one image, at its own size.
-pub(super) struct Found<'a> {
-    /// The image.
-    pub input: &'a Picture,
-    /// The healed image.
-    pub reconstruction: &'a Picture,
-    /// The map.
-    pub map: &'a Map,
-    /// Pixels above are in the mask.
-    pub pixel_threshold: Option<f64>,
-}
-
 /// The file that a finished image has last: with it in place, everything else is.
-pub(super) const LAST: &str = "mask.png";
-
-/// Writes the four pictures, `input.png` for what is no picture file, and `map.npy` when `raw`; each whole or not at all.
-pub(super) fn write(out: &Path, item: &Item, found: &Found, raw: bool) -> Result<()> {
-    let folder = out.join(&item.folder);
-    create_folder(&folder)?;
-    if raw {
-        write_npy(&folder.join("map.npy"), found.map)?;
-    }
-    if item.slice.is_some() || item.path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy")) {
-        write_bytes(&folder.join("input.png"), &picture(found.input).png()?)?;
-    }
-    write_bytes(&folder.join("reconstruction.png"), &picture(found.reconstruction).png()?)?;
-    draw(&folder, found.input, found.map, found.pixel_threshold)
+pub(super) fn last_file(has_map: bool) -> &'static str {
+    if has_map { "mask.png" } else { "input.png" }
 }
 
-/// Writes what depends on the pixels' threshold: `heatmap.png`, `overlay.png` and `mask.png`.
-pub(in crate::cli) fn draw(folder: &Path, input: &Picture, map: &Map, threshold: Option<f64>) -> Result<()> {
+/// Writes the pictures of one image, `input.png` for what is no picture file, and `map.npy` when `raw`; each whole or not at
+/// all. Pixels in `mask` (row by row) are drawn as anomalous.
+pub(super) fn write(out: &Path, scored: &Scored, mask: Option<&[bool]>, limit: Option<f64>, raw: bool) -> Result<()> {
+    let (item, folder) = (&scored.item, out.join(&scored.item.folder));
+    create_folder(&folder)?;
+    if let (true, Some(map)) = (raw, &scored.map) {
+        write_npy(&folder.join("map.npy"), map)?;
+    }
+    let array = item.path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy"));
+    if scored.map.is_none() || array || item.slice.is_some() || item.input.files.len() > 1 {
+        write_bytes(&folder.join("input.png"), &picture(&scored.picture).png()?)?;
+    }
+    if let Some(reconstruction) = &scored.reconstruction {
+        write_bytes(&folder.join("reconstruction.png"), &picture(reconstruction).png()?)?;
+    }
+    match &scored.map {
+        Some(map) => draw(&folder, &scored.picture, map, limit, mask),
+        None => Ok(()),
+    }
+}
+
+/// Writes what depends on the pixels' threshold: `heatmap.png`, `overlay.png` and `mask.png`. Without a `mask` it is what
+/// exceeds the threshold.
+pub(in crate::cli) fn draw(
+    folder: &Path,
+    input: &Picture,
+    map: &Map,
+    threshold: Option<f64>,
+    mask: Option<&[bool]>,
+) -> Result<()> {
     let (w, h) = (map.width, map.height);
-    let mask = match threshold {
-        Some(t) => map.mask(t as f32),
-        None => vec![false; w * h],
+    let mask = match (mask, threshold) {
+        (Some(mask), _) => mask.to_vec(),
+        (None, Some(t)) => map.mask(t as f32),
+        (None, None) => vec![false; w * h],
     };
     // Colour has a meaning across images when there is a threshold: it turns hot at the middle of the scale.
     let scale = threshold.map_or(map.max(), |t| 2.0 * t as f32).max(f32::MIN_POSITIVE);
     write_bytes(&folder.join("heatmap.png"), &heatmap(map, scale).png()?)?;
     write_bytes(&folder.join("overlay.png"), &overlay(input, map, scale, Some(&mask))?.png()?)?;
-    write_bytes(&folder.join(LAST), &mask_picture(w, h, &mask)?.png()?)
+    write_bytes(&folder.join(last_file(true)), &mask_picture(w, h, &mask)?.png()?)
 }

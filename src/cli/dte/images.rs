@@ -1,11 +1,10 @@
 //! From images to rows: which files, which labels, and the network over all of them.
 use super::rows::Rows;
 use crate::cli::scoring::bar;
-use crate::data::{Input, Kind, Preprocessing, Table, ValueRange, find_inputs, read_picture};
-use crate::dte::{Extractor, Features};
+use crate::data::{Failure, Input, Kind, Preprocessing, Table, ValueRange, find_inputs, read_picture};
+use crate::detect::dte::{Extractor, Features};
 use crate::eval::is_normal;
-use crate::model::Checkpoint;
-use crate::report::Failure;
+use crate::model::Network;
 use crate::{Device, Error, Result, Tensor};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
@@ -67,16 +66,16 @@ pub(super) fn embed(
     recorded: Option<&Features>,
 ) -> Result<Rows> {
     let preprocessing = args.preprocessing(recorded)?;
-    let inputs = without_masks(find_inputs(arguments)?, arguments);
-    let checkpoint = Checkpoint::open(network)?;
-    let features = Features { sha256: checkpoint.sha256(), preprocessing };
+    let inputs = without_masks(find_inputs(arguments, &[])?, arguments);
+    let opened = Network::resnet(network)?;
+    let features = Features { sha256: opened.checkpoint.sha256(), preprocessing };
     if recorded.is_some_and(|r| r.sha256 != features.sha256) {
-        return Err(Error::file(checkpoint.path(), "is another network than the one that the model was fitted with"));
+        return Err(Error::file(opened.checkpoint.path(), "is another network than the one that the model was fitted with"));
     }
     let usual = if matches!(device, Device::Cpu) { 4 } else { 8 };
     let batch = args.images_at_once.map_or(usual, usize::from).min(inputs.len());
-    let mut extractor = device.drive(Extractor::new(device, &checkpoint, &features.preprocessing, batch))?;
-    tracing::info!("{}: {}", checkpoint.path().display(), extractor.network);
+    let mut extractor = device.drive(Extractor::new(device, &opened, &features.preprocessing, batch))?;
+    tracing::info!("{}: {}", opened.checkpoint.path().display(), extractor.network);
 
     let (mut values, mut paths, mut failures) = (Vec::new(), Vec::new(), Vec::new());
     let bar = bar(inputs.len(), "images");

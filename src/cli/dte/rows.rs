@@ -1,8 +1,7 @@
 //! The rows that `fit` and `score` work on: those of a table, or the features of images.
 use super::images::{ImageArgs, embed};
-use crate::data::{Table, read_table};
-use crate::dte::Features;
-use crate::report::Failure;
+use crate::data::{Failure, Table, read_table};
+use crate::detect::dte::Features;
 use crate::{Device, Error, Result};
 use std::path::PathBuf;
 
@@ -31,6 +30,10 @@ pub(super) struct Rows {
 }
 
 impl InputArgs {
+    /// The network of features, where rows are images.
+    pub fn network(&self) -> Option<&std::path::Path> {
+        self.images.features.as_deref()
+    }
     /// Reads the table, or embeds the images as `recorded` in a model, if it is.
     pub fn read(&self, device: &Device, recorded: Option<&Features>) -> Result<Rows> {
         if let Some(network) = &self.images.features {

@@ -1,11 +1,9 @@
-//! Maps and scores that a run of `residua detect --maps` left.
-use super::images::walk;
-use super::truth::Group;
+//! Maps and scores that a run of `residua detect` left.
 use super::{Args, Done};
-use crate::cli::items::Item;
-use crate::data::read_map;
-use crate::eval::{Dataset, Evaluator, ScoredImage};
-use crate::report::{Failure, Record, Results};
+use crate::data::{Map, read_map};
+use crate::detect::{Evaluated, Item, evaluate_results};
+use crate::eval::Dataset;
+use crate::report::{Record, Results};
 use crate::{Error, Result};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -14,16 +12,9 @@ use std::path::{Path, PathBuf};
 pub(super) fn evaluate(args: &Args, dataset: &Dataset, folder: &Path) -> Result<Done> {
     let results = Results::read(&folder.join("results.json"))?;
     let found = Found::new(&results.records);
-    let mut evaluator = Evaluator::new(&args.out);
-    let mut failures = Vec::new();
-    walk(dataset, args.scoring.axis, &mut failures, |group, items, failures| {
-        for item in items {
-            if let Err(e) = one(&item, &found, folder, group, &mut evaluator) {
-                failures.push(Failure { path: item.path, error: e.to_string() });
-            }
-        }
-        Ok(())
-    })?;
+    let axis = usize::from(args.scoring.axis);
+    let done = evaluate_results(dataset, axis, &args.out, |item| one(item, &found, folder))?;
+    let Evaluated { evaluation, failures, interrupted, .. } = done;
     let mut source = serde_json::json!({ "maps": folder });
     if let Some(r) = results.records.first() {
         source["model"] = r.model.name.clone().into();
@@ -32,21 +23,22 @@ pub(super) fn evaluate(args: &Args, dataset: &Dataset, folder: &Path) -> Result<
         source["seed"] = r.seed.into();
         source["parameters"] = r.parameters.clone();
     }
-    Ok(Done { evaluation: evaluator.finish()?, source, failures, interrupted: false })
+    Ok(Done { evaluation, source, failures, interrupted })
 }
 
-fn one(item: &Item, found: &Found, folder: &Path, group: &Group, evaluator: &mut Evaluator) -> Result<()> {
+fn one(item: &Item, found: &Found, folder: &Path) -> Result<(f64, Option<Map>)> {
     let record = found.get(item).ok_or_else(|| {
         Error::file(&item.path, format!("{} has no result, or several, in {}", item.name, folder.display()))
     })?;
     let path = folder.join(&record.folder).join("map.npy");
-    if !path.is_file() {
-        return Err(Error::file(&path, "there is no map; `residua detect --maps` writes it"));
+    if path.is_file() {
+        return Ok((record.score, Some(read_map(&path)?)));
     }
-    let map = read_map(&path)?;
-    let (defect, mask) = group.truth(item, (map.width, map.height))?;
-    let image = ScoredImage { path: item.path.clone(), name: item.name.clone(), defect, score: record.score };
-    evaluator.add(image, mask.as_ref().map(|m| (&map, m)))
+    // A system that gives no map leaves none.
+    match folder.join(&record.folder).join("heatmap.png").is_file() {
+        true => Err(Error::file(&path, "there is no map; `residua detect --maps` writes it")),
+        false => Ok((record.score, None)),
+    }
 }
 
 /// Records by file and name; when the files were moved, by the last folder, the file's name and the name.

@@ -2,12 +2,11 @@
 use super::Args;
 use crate::cli::dte::{EstimateArgs, TrainingArgs};
 use crate::cli::scoring::interruption;
-use crate::data::{Table, check_writable, read_table};
-use crate::dte::{
+use crate::data::{Failure, Table, check_writable, read_table};
+use crate::detect::dte::{
     Evaluation, Model, NEIGHBOURS, NEIGHBOURS_UNSUPERVISED, Protocol, Setting, Settings, TablesReport, dataset_name,
     evaluate, read_published,
 };
-use crate::report::Failure;
 use crate::{Device, Error, Result};
 use clap::ValueEnum;
 use std::collections::HashMap;
@@ -146,7 +145,7 @@ pub(super) fn run(args: &Args, paths: &[PathBuf]) -> Result<ExitCode> {
     source["device"] = device.name().into();
     let mut report = TablesReport::new(&args.dataset, source, paths.len() == 1);
     let stop = interruption();
-    say(args, &crate::dte::COLUMNS.map(String::from));
+    say(args, &crate::detect::dte::COLUMNS.map(String::from));
     let mut interrupted = false;
     for path in paths {
         let name = dataset_name(path);
@@ -197,7 +196,7 @@ fn way(args: &Args) -> Result<(Way, serde_json::Value)> {
         Protocol::Sane => "sane",
         Protocol::Paper => "paper",
     };
-    let np = settings.method == crate::dte::Method::Np;
+    let np = settings.method == crate::detect::dte::Method::Np;
     let mut source = serde_json::json!({ "protocol": protocol_name, "setting": setting_name });
     match np {
         true => source["neighbours"] = neighbours.into(),

@@ -1,5 +1,5 @@
 //! `detector.json`, format 1: AnoDDPM alone, its settings side by side with the input's. Read for ever, never written.
-use super::{BlurConfig, DetectorConfig, Input, NoiseConfig, SamplerConfig, ScheduleConfig, ScoreConfig, Thresholds};
+use super::{BlurConfig, DetectorConfig, InputConfig, NoiseConfig, SamplerConfig, ScheduleConfig, ScoreConfig, Thresholds};
 use crate::detect::networks::{NetworkFile, Role};
 use crate::detect::{System, anoddpm::AnoDdpm};
 use crate::kernels::score::ResidualKind;
@@ -18,7 +18,7 @@ pub struct FormatOne {
     name: String,
     #[serde(default)]
     network: Option<String>,
-    input: Input,
+    input: InputConfig,
     #[serde(default)]
     schedule: ScheduleConfig,
     #[serde(default)]

@@ -1,13 +1,13 @@
 //! The parts of `detector.json` that stand by themselves.
 use super::must;
 use crate::Result;
-use crate::data::ValueRange;
+use crate::data::{InputSpec, Scaling, ValueRange};
 use serde::{Deserialize, Serialize};
 
 /// Size and value range of the network's input.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Input {
+pub struct InputConfig {
     /// Columns.
     pub width: usize,
     /// Rows.
@@ -16,19 +16,33 @@ pub struct Input {
     pub channels: usize,
     /// The values that 0 and 1 (black and white) become.
     pub range: [f32; 2],
+    /// From the values of a file to 0..1.
+    #[serde(default, skip_serializing_if = "is_fixed")]
+    pub scaling: Scaling,
+    /// What the names of the files end in that make one image, a channel each; empty where a file is a whole image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suffixes: Vec<String>,
 }
 
-impl Input {
+fn is_fixed(scaling: &Scaling) -> bool {
+    *scaling == Scaling::default()
+}
+
+impl InputConfig {
     /// A square input of the usual range, −1 to 1.
     pub fn square(side: usize, channels: usize) -> Self {
-        Input { width: side, height: side, channels, range: [-1.0, 1.0] }
+        let (scaling, suffixes) = Default::default();
+        InputConfig { width: side, height: side, channels, range: [-1.0, 1.0], scaling, suffixes }
     }
     pub(super) fn check(&self) -> Result<()> {
         let size = |v: usize| (1..=4096).contains(&v);
-        let [low, high] = self.range;
         must(size(self.width) && size(self.height), "input", "of a width and a height in 1..=4096")?;
-        must((1..=4).contains(&self.channels), "input.channels", "1 to 4")?;
-        must(low.is_finite() && high.is_finite() && low < high, "input.range", "two finite numbers that rise")
+        self.spec().check()
+    }
+    /// How files become these images.
+    pub fn spec(&self) -> InputSpec {
+        let (scaling, suffixes) = (self.scaling, self.suffixes.clone());
+        InputSpec { channels: self.channels, range: self.value_range(), scaling, suffixes }
     }
     /// The range as the readers want it.
     pub fn value_range(&self) -> ValueRange {

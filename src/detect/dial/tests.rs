@@ -1,8 +1,8 @@
 use super::*;
-use crate::detect::config::Input;
+use crate::detect::config::InputConfig;
 
 fn row(lambda: usize, steps: Option<usize>, runs: usize, auprc: f64) -> DialRow {
-    let mut config = DetectorConfig::as_published(Input::square(64, 1));
+    let mut config = DetectorConfig::as_published(InputConfig::square(64, 1));
     let sampler = steps.map_or("ddpm".to_owned(), |s| format!("ddim:{s}"));
     for (name, value) in [("lambda", lambda.to_string()), ("sampler", sampler), ("runs", runs.to_string())] {
         config.system.set(name, &value).unwrap();
@@ -68,7 +68,7 @@ fn tables_of_format_one_mean_what_they_meant() {
     std::fs::write(&path, one.to_string()).unwrap();
     let dial = Dial::open(&path).unwrap();
     assert_eq!(dial.rows.iter().map(|r| r.passes).collect::<Vec<_>>(), [6, 200]);
-    let mut config = DetectorConfig::as_published(Input::square(64, 1));
+    let mut config = DetectorConfig::as_published(InputConfig::square(64, 1));
     config.system.set("sampler", "ddim:50:0.5").unwrap();
     dial.rows[0].apply(&mut config).unwrap();
     let show = |c: &DetectorConfig, name: &str| {

@@ -1,9 +1,9 @@
 //! Rows for images: the features that a ResNet gives them before its classifier, as ADBench (Han et al., NeurIPS 2022) makes
 //! tables of image datasets.
 use crate::data::Preprocessing;
-use crate::graph::{Graph, SectionId, StateId};
+use crate::graph::{SectionId, StateId};
 use crate::kernels::StepRow;
-use crate::model::{Checkpoint, ResNet};
+use crate::model::{Architecture, Network, ResNet};
 use crate::{Device, Error, Result, Session, Shape, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -34,25 +34,22 @@ impl Extractor {
     /// # Errors
     /// What [`ResNet::read`] and [`ResNet::build`] say; [`Error::File`] when the network takes another number of channels than
     /// the preprocessing gives; [`Error::Invalid`] for its settings; whatever the device reports.
-    pub async fn new(device: &Device, ck: &Checkpoint, preprocessing: &Preprocessing, batch: usize) -> Result<Self> {
+    pub async fn new(device: &Device, of: &Network, preprocessing: &Preprocessing, batch: usize) -> Result<Self> {
         preprocessing.check()?;
-        let network = ResNet::read(ck)?;
+        let Architecture::ResNet(network) = &of.architecture else {
+            return Err(Error::file(of.checkpoint.path(), "is no ResNet, which makes rows of images"));
+        };
         let (takes, gives) = (network.in_channels(), preprocessing.mean.len());
         if takes != gives {
             let fault = format!("takes images of {takes} channels, but the preprocessing has means for {gives}");
-            return Err(Error::file(ck.path(), fault));
+            return Err(Error::file(of.checkpoint.path(), fault));
         }
         let (batch, crop) = (batch.max(1), preprocessing.crop);
-        let mut g = Graph::new();
-        let input = g.state("images", Shape::new(batch, crop, crop, takes));
-        let section = g.section("network");
-        let x = g.read(input);
-        let node = network.build(ck, &mut g, x)?;
-        let output = g.state("features", g.shape(node));
-        g.write(output, node)?;
-        let mut session = device.session(&g, 1).await?;
+        let call = of.call(Shape::new(batch, crop, crop, takes))?;
+        let mut session = device.session(&call.graph, 1).await?;
         session.set_steps(&[StepRow::default()])?;
-        Ok(Extractor { network, preprocessing: preprocessing.clone(), session, section, input, output, batch })
+        let (network, preprocessing, input) = (network.clone(), preprocessing.clone(), call.inputs[0]);
+        Ok(Extractor { network, preprocessing, session, section: call.section, input, output: call.out, batch })
     }
     /// How many images a batch takes at most.
     pub fn batch(&self) -> usize {

@@ -1,7 +1,8 @@
 //! What an evaluation on tables leaves behind: `eval.json`, `eval.md`, `eval.html` and, for one table, the drawings.
 use super::Evaluation;
 use crate::eval::pages::{Drawing, drawing_sections, drawings, table, write_pages};
-use crate::report::{Failure, escape, in_words, page};
+use crate::data::{Failure, utc_now};
+use crate::report::{escape, in_words, page};
 use crate::{Error, Result};
 use serde::Serialize;
 use std::fmt::Write;
@@ -71,7 +72,7 @@ pub const COLUMNS: [&str; 12] = [
 impl TablesReport {
     /// Without a set yet; `alone` as in the field.
     pub fn new(dataset: &Path, source: serde_json::Value, alone: bool) -> Self {
-        let (version, created) = (env!("CARGO_PKG_VERSION").into(), crate::report::utc_now());
+        let (version, created) = (env!("CARGO_PKG_VERSION").into(), utc_now());
         let (mean, sets, failures) = Default::default();
         TablesReport { version, created, dataset: dataset.to_owned(), source, mean, sets, failures, alone }
     }

@@ -29,6 +29,11 @@ impl Scaler {
         let std = squares.iter().zip(&mean).map(deviation).collect();
         Scaler { mean, std }
     }
+    /// One row, standardised; it has as many values as there are columns.
+    pub fn row<'a>(&'a self, values: &'a [f32]) -> impl Iterator<Item = f32> + 'a {
+        let each = values.iter().zip(&self.mean).zip(&self.std);
+        each.map(|((&v, m), s)| ((f64::from(v) - m) / s) as f32)
+    }
     /// The table's values, standardised. A missing value becomes 0, the training mean.
     pub fn apply(&self, table: &Table) -> Vec<f32> {
         let one = |((&v, m), s): ((&f64, &f64), &f64)| if v.is_nan() { 0.0 } else { ((v - m) / s) as f32 };

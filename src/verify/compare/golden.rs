@@ -1,21 +1,25 @@
 //! A golden folder: what it holds and which network it belongs to.
-use crate::cli::measure::{Deviation, deviation};
-use crate::cli::tensors::Tensors;
-use crate::model::{Checkpoint, Config, Overrides, UnetSpec, read};
-use crate::{Device, Error, Result, Tensor};
+use crate::model::{Config, Network, Overrides};
+use crate::verify::measure::{Deviation, deviation};
+use crate::verify::tensors::Tensors;
+use crate::{Error, Result, Tensor};
 use std::path::{Path, PathBuf};
 
 /// A folder with `config.json` and `io.safetensors`.
-pub(super) struct Golden {
+pub struct Golden {
+    /// Where it lies.
     pub folder: PathBuf,
+    /// `config.json`.
     pub config: Config,
+    /// `io.safetensors`.
     pub io: Tensors,
+    /// Largest NMSE that passes, instead of the usual one.
     pub tolerance: Option<f64>,
 }
 
 /// What is to be done with a golden.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum GoldenKind {
     /// One call of a UNet.
     Network,
     /// One call of a ResNet without its classifier.
@@ -24,6 +28,8 @@ pub(super) enum Kind {
     SimplexFields,
     /// AnoDDPM, noising and denoising.
     AnoDdpm,
+    /// pDDPM, a call for each patch.
+    Pddpm,
     /// A chain by a diffusers scheduler.
     Diffusers,
     /// A chain by guided-diffusion's respaced sampler.
@@ -31,24 +37,9 @@ pub(super) enum Kind {
 }
 
 /// NMSE of a network's output that passes.
-pub(super) const NETWORK_TOLERANCE: f64 = 1e-9;
+pub const NETWORK_TOLERANCE: f64 = 1e-9;
 /// NMSE of a chain's output that passes.
-pub(super) const CHAIN_TOLERANCE: f64 = 1e-6;
-
-/// A network and what is known of it.
-pub(super) struct Network {
-    pub checkpoint: Checkpoint,
-    pub spec: UnetSpec,
-}
-
-impl Network {
-    fn open(path: &Path) -> Result<Self> {
-        let checkpoint = Checkpoint::open(path)?;
-        let config = Config::beside(checkpoint.path())?;
-        let spec = read(&checkpoint, &config, &Overrides::default())?;
-        Ok(Network { checkpoint, spec })
-    }
-}
+pub const CHAIN_TOLERANCE: f64 = 1e-6;
 
 impl Golden {
     /// Reads the two files.
@@ -57,45 +48,39 @@ impl Golden {
         Ok(Golden { folder: folder.to_owned(), config, io: Tensors::read(folder.join("io.safetensors"))?, tolerance })
     }
     /// What it is, by its config; the name of what it is instead when that is nothing Residua computes.
-    pub fn kind(&self) -> Result<Result<Kind, String>> {
+    pub fn kind(&self) -> Result<Result<GoldenKind, String>> {
         let c = &self.config;
         if let Some(class) = c.text("_class_name")? {
             if class == "ResNet" {
-                return Ok(Ok(Kind::Features));
+                return Ok(Ok(GoldenKind::Features));
             }
             let unet = ["UNet2DModel", "DiffusionModelUNet", "UNetModel"].iter().any(|n| class.ends_with(n));
             let known = unet && !class.ends_with("EncoderUNetModel");
-            return Ok(if known { Ok(Kind::Network) } else { Err(class.to_owned()) });
+            return Ok(if known { Ok(GoldenKind::Network) } else { Err(class.to_owned()) });
         }
         if c.has("scheduler") {
-            return Ok(Ok(Kind::Diffusers));
+            return Ok(Ok(GoldenKind::Diffusers));
         }
         if let Some(sampler) = c.text("sampler")? {
             let known = sampler.starts_with("guided-diffusion");
-            return Ok(if known { Ok(Kind::Guided) } else { Err(sampler.to_owned()) });
+            return Ok(if known { Ok(GoldenKind::Guided) } else { Err(sampler.to_owned()) });
         }
         if let Some(method) = c.text("method")? {
-            return Ok(if method == "anoddpm" { Ok(Kind::AnoDdpm) } else { Err(method.to_owned()) });
+            return Ok(match method {
+                "anoddpm" => Ok(GoldenKind::AnoDdpm),
+                "pddpm" => Ok(GoldenKind::Pddpm),
+                other => Err(other.to_owned()),
+            });
         }
         if c.has("seeds") && c.has("t") {
-            return Ok(Ok(Kind::SimplexFields));
+            return Ok(Ok(GoldenKind::SimplexFields));
         }
         let network = self.folder.join("model.safetensors").is_file();
-        Ok(if network { Ok(Kind::Network) } else { Err("of no known kind".to_owned()) })
-    }
-    /// Runs it.
-    pub fn run(&self, kind: Kind, device: &Device) -> Result<Vec<Deviation>> {
-        match kind {
-            Kind::Network | Kind::Features => super::network::run(self, kind, device),
-            Kind::SimplexFields => super::anoddpm::fields(self, device),
-            Kind::AnoDdpm => super::anoddpm::run(self, device),
-            Kind::Diffusers => super::chain::diffusers(self, device),
-            Kind::Guided => super::chain::guided(self, device),
-        }
+        Ok(if network { Ok(GoldenKind::Network) } else { Err("of no known kind".to_owned()) })
     }
     /// The network in the golden's own folder.
     pub fn own_network(&self) -> Result<Network> {
-        Network::open(&self.folder)
+        Network::unet(&self.folder, &Overrides::default())
     }
     /// The network that `model` in the config names: beside the folder of chains, or beside or in the chain.
     pub fn network(&self) -> Result<Network> {
@@ -109,7 +94,7 @@ impl Golden {
                 format!("`model` is `{name}`, and there is no such folder beside the chain or beside its parent");
             return Err(Error::file(self.config.path(), fault));
         };
-        Network::open(folder)
+        Network::unet(folder, &Overrides::default())
     }
     /// A setting that must be there.
     pub fn need<T>(&self, key: &str, value: Option<T>) -> Result<T> {

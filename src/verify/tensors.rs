@@ -5,16 +5,18 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use std::path::{Path, PathBuf};
 
 /// The file, read whole.
-pub(super) struct Tensors {
+pub struct Tensors {
     path: PathBuf,
     bytes: Vec<u8>,
 }
 
 /// One tensor as numbers, row-major.
-pub(super) struct Values {
+pub struct Values {
+    /// Sizes of its axes.
     pub dims: Vec<usize>,
     /// They are f64 in the file.
     pub double: bool,
+    /// The values.
     pub data: Vec<f64>,
 }
 
@@ -84,6 +86,17 @@ impl Tensors {
         }
         v.data.resize(draws * image.len(), 0.0);
         self.tensor(name, Shape { n: draws * image.n, ..image }, &v.data)
+    }
+    /// One noise (1,C,H,W), which all images of this shape share, or one for each (N,C,H,W), as (N,C,H,W).
+    /// # Errors
+    /// [`Error::File`] for another shape.
+    pub fn shared_noise(&self, name: &str, image: Shape) -> Result<Tensor> {
+        let noise = self.image(name)?;
+        let Shape { n, c, h, w } = noise.shape;
+        if (c, h, w) != (image.c, image.h, image.w) || !(n == 1 || n == image.n) {
+            return Err(self.fault(name, format!("has shape {}, which does not fit images of {image}", noise.shape)));
+        }
+        Tensor::new(image, if n == 1 { noise.data.repeat(image.n) } else { noise.data })
     }
     fn tensor(&self, name: &str, shape: Shape, data: &[f64]) -> Result<Tensor> {
         Tensor::new(shape, data.iter().map(|&v| v as f32).collect()).map_err(|e| self.fault(name, e.to_string()))

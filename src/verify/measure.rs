@@ -3,7 +3,7 @@ use serde::Serialize;
 
 /// One output, compared.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Deviation {
+pub struct Deviation {
     /// The output's name in the golden.
     pub output: String,
     /// |out − ref|² / |ref|²; null in JSON when it is no number.
@@ -17,13 +17,13 @@ pub(super) struct Deviation {
 }
 
 /// Compares values in the reference's order. Another number of values, a NaN or an infinity on either side never passes.
-pub(super) fn deviation(output: &str, found: &[f32], reference: &[f64], tolerance: f64) -> Deviation {
+pub fn deviation(output: &str, found: &[f32], reference: &[f64], tolerance: f64) -> Deviation {
     let (nmse, worst) = difference(found, reference);
     Deviation { output: output.to_owned(), nmse, worst, tolerance, ok: nmse <= tolerance }
 }
 
 /// NMSE and largest |found − reference|; both NaN for another number of values and for what is no number.
-pub(super) fn difference(found: &[f32], reference: &[f64]) -> (f64, f64) {
+pub fn difference(found: &[f32], reference: &[f64]) -> (f64, f64) {
     let (mut error, mut norm, mut worst) = (0.0f64, 0.0f64, 0.0f64);
     let mut finite = found.len() == reference.len();
     for (&a, &b) in found.iter().zip(reference) {

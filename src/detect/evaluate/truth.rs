@@ -1,13 +1,13 @@
 //! What is known about each image of a dataset.
-use crate::cli::items::Item;
+use crate::detect::Item;
 use crate::data::{Input, Kind, Mask, Volume};
-use crate::eval::{GOOD, Sample, Truth};
+use crate::eval::{Dataset, GOOD, Sample, Truth};
 use crate::{Error, Result};
 use std::collections::HashMap;
 use std::path::Path;
 
 /// Samples that are done together: any number of pictures, or one volume, so that only one is in memory.
-pub(super) struct Group<'a> {
+pub struct Group<'a> {
     samples: HashMap<&'a Path, &'a Sample>,
     /// The files.
     pub inputs: Vec<Input>,
@@ -15,7 +15,14 @@ pub(super) struct Group<'a> {
     labels: Option<Volume>,
 }
 
+/// What is wrong with an image, and its mask if its pixels are known.
+pub type Truths = (String, Option<Mask>);
+
 impl<'a> Group<'a> {
+    /// The groups of a dataset.
+    pub fn all(dataset: &'a Dataset) -> impl Iterator<Item = &'a [Sample]> {
+        dataset.samples.chunk_by(|a, b| a.input.kind != Kind::Volume && b.input.kind != Kind::Volume)
+    }
     /// # Errors
     /// As [`Volume::read_labels`].
     pub fn open(samples: &'a [Sample]) -> Result<Self> {
@@ -32,11 +39,16 @@ impl<'a> Group<'a> {
     /// What is wrong with an image of this size, and its mask if its pixels are known.
     /// # Errors
     /// A mask that cannot be read, is of another size, or shows a defect in an image that is labelled normal.
-    pub fn truth(&self, item: &Item, (width, height): (usize, usize)) -> Result<(String, Option<Mask>)> {
+    pub fn truth(&self, item: &Item, size: (usize, usize)) -> Result<Truths> {
+        self.truth_at(item, Some(size))
+    }
+
+    /// The same; without a size, of an image without a map, for its label alone.
+    pub fn truth_at(&self, item: &Item, size: Option<(usize, usize)>) -> Result<Truths> {
         let sample = self.samples.get(item.path.as_path());
         let sample = sample.ok_or_else(|| Error::file(&item.path, "is not in the dataset"))?;
         let path = match &sample.truth {
-            Truth::Clean => return Ok((GOOD.into(), Some(Mask::empty(width, height)))),
+            Truth::Clean => return Ok((GOOD.into(), size.map(|(width, height)| Mask::empty(width, height)))),
             Truth::Unknown => return Ok((sample.defect.clone(), None)),
             Truth::Mask(path) => path,
         };
@@ -50,7 +62,7 @@ impl<'a> Group<'a> {
             }
             _ => Mask::read(path)?,
         };
-        mask.check_size(path, width, height)?;
+        size.map_or(Ok(()), |(width, height)| mask.check_size(path, width, height))?;
         if sample.defect == GOOD && mask.any() {
             return Err(Error::file(path, format!("shows a defect, but {} is labelled normal", item.path.display())));
         }

@@ -7,16 +7,19 @@ use crate::{Device, Error, Result, Session, Tensor, cpu};
 const GROUP: usize = 64 << 20;
 
 /// Both sessions. They hold the weights and the planned activations twice more than the device alone, in f64.
-pub(crate) struct Twin {
+pub struct Twin {
     device: Session,
     truth: cpu::Session<f64>,
     rows: Vec<StepRow>,
 }
 
 /// One launch's output on both sides, in device layout (padded NHWC).
-pub(crate) struct Seen<'a> {
+pub struct Seen<'a> {
+    /// Which.
     pub launch: &'a Launch,
+    /// The device's.
     pub found: &'a [f32],
+    /// The processor's in f64.
     pub truth: &'a [f64],
 }
 

@@ -2,13 +2,11 @@
 //!
 //! "As they run" is after fusion and lowering, in the memory that the plan gives them: a layer's output is copied out of its
 //! arena right after its launch. What an addition or an activation was merged into carries the convolution's name.
-mod print;
 mod reference;
 mod twin;
 
-pub(crate) use print::print;
-pub(crate) use reference::Reference;
-pub(crate) use twin::{Seen, Twin};
+pub use reference::Reference;
+pub use twin::{Seen, Twin};
 
 use super::measure::difference;
 use super::tensors::Tensors;
@@ -18,7 +16,7 @@ use serde::Serialize;
 
 /// How far a layer is from a truth; both null in JSON when they are no numbers.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Difference {
+pub struct Difference {
     /// |out − ref|² / |ref|²
     pub nmse: f64,
     /// The largest |out − ref|; of a fingerprint, among the values kept.
@@ -27,7 +25,7 @@ pub(crate) struct Difference {
 
 /// One launch, examined.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Layer {
+pub struct Layer {
     /// The section that it belongs to.
     pub section: String,
     /// The checkpoint's key, or the stage's name.
@@ -59,13 +57,13 @@ impl Layer {
 }
 
 /// The first layer in order that is beyond tolerance.
-pub(crate) fn first_wrong(layers: &[Layer]) -> Option<&Layer> {
+pub fn first_wrong(layers: &[Layer]) -> Option<&Layer> {
     layers.iter().find(|l| !l.ok)
 }
 
 /// Runs a section once and examines every launch. Recorded outputs are the file's tensors `section/layer`; the names of those
 /// that were met are added to `met`.
-pub(crate) async fn examine(
+pub async fn examine(
     twin: &mut Twin,
     graph: &Graph,
     (section, row): (SectionId, usize),

@@ -1,6 +1,6 @@
 //! `selftest.safetensors` of a model folder.
-use crate::cli::tensors::Tensors;
 use crate::detect::{DetectorConfig, ModelFolder};
+use crate::verify::tensors::Tensors;
 use crate::{Error, Result, Shape, Tensor};
 use std::path::Path;
 
@@ -8,9 +8,12 @@ use std::path::Path;
 const FORMAT: &str = "residua-selftest-1";
 
 /// The file, and the model under the file's settings.
-pub(super) struct Stored {
+pub struct Stored {
+    /// The file.
     pub file: Tensors,
+    /// The model.
     pub model: ModelFolder,
+    /// Of the noise.
     pub seed: u64,
     /// (1,H,W,C), in the network's range.
     pub image: Tensor,
@@ -35,21 +38,21 @@ impl Stored {
         }
         let text = file.metadata("seed")?;
         let seed = text.parse().map_err(|_| Error::file(file.path(), format!("`seed` is `{text}`, not a number")))?;
-        let config: DetectorConfig = serde_json::from_str(&file.metadata("detector")?)
+        let config = DetectorConfig::parse(file.metadata("detector")?.as_bytes())
             .map_err(|e| Error::file(file.path(), format!("`detector` in the metadata: {e}")))?;
         let model = ModelFolder::open(
             path,
             |base| base,
             None,
             |c| {
-                let (network, unet) = (c.network.take(), c.unet);
-                *c = DetectorConfig { network, unet, ..config };
+                let networks = std::mem::take(&mut c.networks);
+                *c = DetectorConfig { networks, ..config };
                 Ok(())
             },
         )?;
         model.settle(false)?;
         let image = file.image("x")?;
-        let input = &model.config.input;
+        let input = model.config.image()?;
         if image.shape != Shape::new(1, input.height, input.width, input.channels) {
             return Err(file.fault("x", format!("has shape {}, not the network's", image.shape)));
         }

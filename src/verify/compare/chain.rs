@@ -1,14 +1,17 @@
 //! Chains of diffusers and of guided-diffusion: from given noise down to an image, the loop on the device.
-use super::golden::{CHAIN_TOLERANCE, Golden, Network};
+use super::golden::{CHAIN_TOLERANCE, Golden};
 use super::schedule;
-use crate::cli::measure::Deviation;
-use crate::diffusion::{Method, Prediction, Sampler, Schedule, SchedulerConfig, Timesteps, Variance};
-use crate::graph::{Graph, NodeId, SectionId, StateId};
-use crate::kernels::{Op, StepRow, embedding, noise, sampler};
-use crate::{Device, Error, Result, Shape, Tensor};
+use crate::diffusion::{
+    Method, Noise, NoiseSource, Prediction, Sampler, Schedule, SchedulerConfig, Timesteps, Variance, chain_step, step_time,
+};
+use crate::graph::Graph;
+use crate::kernels::StepRow;
+use crate::model::Network;
+use crate::verify::measure::Deviation;
+use crate::{Device, Error, Result, Tensor};
 
 /// A diffusers scheduler, named and set in the config.
-pub(super) fn diffusers(golden: &Golden, device: &Device) -> Result<Vec<Deviation>> {
+pub fn diffusers(golden: &Golden, device: &Device) -> Result<Vec<Deviation>> {
     let c = &golden.config;
     let settings = golden.need("scheduler", c.get("scheduler"))?;
     let scheduler = SchedulerConfig::from_json(settings, c.path())?;
@@ -18,16 +21,15 @@ pub(super) fn diffusers(golden: &Golden, device: &Device) -> Result<Vec<Deviatio
     let network = golden.network()?;
     let mut sampler = scheduler.sampler(c.number("eta")?.unwrap_or(0.0), clipped);
     // A learned variance that the scheduler does not use is left aside.
-    sampler.variance_channels |= network.spec.out_channels() == 2 * network.spec.in_channels();
+    sampler.variance_channels |= learned(&network)?;
     replay(golden, device, &sampler, &timesteps, network)
 }
 
 /// guided-diffusion's sampler on respaced timesteps: ε-prediction on its linear schedule unless the config says otherwise.
-pub(super) fn guided(golden: &Golden, device: &Device) -> Result<Vec<Deviation>> {
+pub fn guided(golden: &Golden, device: &Device) -> Result<Vec<Deviation>> {
     let c = &golden.config;
     let network = golden.network()?;
-    let spec = &network.spec;
-    let learned = spec.out_channels() == 2 * spec.in_channels();
+    let learned = learned(&network)?;
     let schedule = match c.text("schedule")? {
         Some(text) => schedule::parse(text, c.path())?,
         None => Schedule::guided_linear(1000)?,
@@ -53,37 +55,10 @@ pub(super) fn guided(golden: &Golden, device: &Device) -> Result<Vec<Deviation>>
     replay(golden, device, &sampler, &timesteps, network)
 }
 
-/// The chain as a graph of one section, which is run once for each row.
-struct Loop {
-    graph: Graph,
-    x: StateId,
-    noise: Option<StateId>,
-    y: Option<StateId>,
-    step: SectionId,
-}
-
-impl Loop {
-    /// `draws` is how many noises there are, 0 for a sampler that needs none.
-    fn new(network: &Network, sampler: &Sampler, image: Shape, classes: bool, draws: usize) -> Result<Self> {
-        let mut g = Graph::new();
-        let n = image.n;
-        let x = g.state("x", image);
-        let noise = (draws > 0).then(|| g.state("noise", Shape { n: draws * n, ..image }));
-        let y = classes.then(|| g.state("y", Shape::new(n, 1, 1, 1)));
-        let step = g.section("step");
-        let now = g.read(x);
-        let t = g.push("time", Op::StepTime(embedding::StepTime { n }), &[])?;
-        let class: Option<NodeId> = y.map(|y| g.read(y));
-        let mut inputs = vec![now, network.spec.build(&network.checkpoint, &mut g, now, t, class)?];
-        if let Some(noise) = noise {
-            let all = g.read(noise);
-            inputs.push(g.push("noise", Op::Given(noise::Given { n }), &[all])?);
-        }
-        let op = sampler::SamplerStep { learned_range: sampler.variance_channels, noisy: noise.is_some() };
-        let next = g.push("step", Op::SamplerStep(op), &inputs)?;
-        g.write(x, next)?;
-        Ok(Loop { graph: g, x, noise, y, step })
-    }
+/// Whether the network gives a variance beside its mean.
+fn learned(network: &Network) -> Result<bool> {
+    let spec = network.as_unet()?;
+    Ok(spec.out_channels() == 2 * spec.in_channels())
 }
 
 fn replay(
@@ -104,22 +79,29 @@ fn replay(
         _ => None,
     };
     let classes = golden.io.numbers("y", shape.n)?;
-    let draws = if noise.is_some() { count } else { 0 };
-    let chain = Loop::new(&network, sampler, shape, classes.is_some(), draws)?;
+    let mut g = Graph::new();
+    let x = g.state("x", shape);
+    let drawn = noise.as_ref().map(|_| Noise::new(&mut g, NoiseSource::Given, shape, count));
+    let y = classes.as_ref().map(|c| g.state("y", c.shape));
+    let section = chain_step(&mut g, "step", x, sampler, drawn.as_ref(), |g, now| {
+        let t = step_time(g, shape.n)?;
+        let inputs: Vec<_> = [now, t].into_iter().chain(y.map(|y| g.read(y))).collect();
+        network.build(g, &inputs)
+    })?;
     network.checkpoint.settle(false)?;
-
+    let given = drawn.map(|n| n.given()).transpose()?;
     let result: Tensor = device.drive(async {
-        let mut session = device.session(&chain.graph, count).await?;
-        session.upload(chain.x, &image)?;
-        for (state, tensor) in [(chain.noise, &noise), (chain.y, &classes)] {
+        let mut session = device.session(&g, count).await?;
+        session.upload(x, &image)?;
+        for (state, tensor) in [(given, &noise), (y, &classes)] {
             if let (Some(state), Some(tensor)) = (state, tensor) {
                 session.upload(state, tensor)?;
             }
         }
         session.set_steps(&rows)?;
-        let schedule: Vec<_> = (0..count).map(|row| (chain.step, row)).collect();
+        let schedule: Vec<_> = (0..count).map(|row| (section, row)).collect();
         session.run(&schedule, |_| true).await?;
-        session.read(chain.x).await
+        session.read(x).await
     })?;
     Ok(vec![golden.compare("out", &result, CHAIN_TOLERANCE)?])
 }

@@ -1,6 +1,6 @@
 //! Recorded layers: whole, or as a fingerprint that a wrong layer cannot have by chance.
-use crate::cli::measure::difference;
-use crate::cli::tensors::Tensors;
+use crate::verify::measure::difference;
+use crate::verify::tensors::Tensors;
 use crate::{Result, Shape};
 
 /// Values that a fingerprint keeps.
@@ -9,7 +9,7 @@ const PICKS: usize = 64;
 const HEAD: usize = 3;
 
 /// What a layer's output should be.
-pub(crate) enum Reference {
+pub enum Reference {
     /// Every value, (N,C,H,W).
     Whole(Vec<f64>),
     /// Count, mean, root mean square, and the values at the places (i · 2654435761) mod count of the (N,C,H,W) order.

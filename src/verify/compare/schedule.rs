@@ -5,7 +5,7 @@ use crate::{Error, Result};
 use std::path::Path;
 
 /// The schedule, in float64 unless it says float32.
-pub(super) fn parse(text: &str, path: &Path) -> Result<Schedule> {
+pub fn parse(text: &str, path: &Path) -> Result<Schedule> {
     let s = settings(text, path)?;
     let single = text.contains("float32");
     let precision = if single { Precision::Single } else { Precision::Double };
@@ -17,7 +17,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Schedule> {
 }
 
 /// Its settings; what it does not say is as in a `detector.json`.
-pub(super) fn settings(text: &str, path: &Path) -> Result<ScheduleConfig> {
+pub fn settings(text: &str, path: &Path) -> Result<ScheduleConfig> {
     let fault = |what: &str| Error::file(path, format!("`schedule` is `{text}`: {what}"));
     let mut words = text.split([' ', ',', ';']).filter(|w| !w.is_empty());
     let kind = match words.next().unwrap_or_default() {

@@ -1,0 +1,28 @@
+//! What pDDPM does with the maps of a whole volume, in the published order.
+use crate::Result;
+use crate::score::{Holes, Voxels, drop_small, erode, masked, median3d};
+
+/// The steps after the maps; each can be switched off. A picture is a volume of one slice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Postprocessing {
+    /// Steps by which the foreground is eroded, slice by slice, before the map is multiplied by it; 0 for none.
+    pub erosion: usize,
+    /// Side of the median's window, odd; 1 for none.
+    pub median: usize,
+    /// Components of a mask of up to so many voxels, holes filled, are dropped; 0 keeps all.
+    pub min_component: usize,
+}
+
+impl Postprocessing {
+    /// The maps (slices at the network's size) inside the eroded foreground, smoothed by the median.
+    /// # Errors
+    /// [`crate::Error::Invalid`] when the two differ in their axes, or for a map that is not finite.
+    pub fn smooth(&self, maps: Voxels<f32>, foreground: &Voxels<bool>) -> Result<Voxels<f32>> {
+        let inside = if self.erosion > 0 { masked(&maps, &erode(foreground, self.erosion))? } else { maps };
+        if self.median > 1 { median3d(&inside, self.median) } else { Ok(inside) }
+    }
+    /// What is left of a mask without its small components.
+    pub fn segment(&self, above: &Voxels<bool>) -> Voxels<bool> {
+        drop_small(above, self.min_component, Holes::Keep)
+    }
+}

@@ -1,0 +1,256 @@
+//! Images, volumes and rows through a model's job: batches, failures, cancelling, progress by a callback.
+use super::config::NoisePer;
+use super::items::{Item, expand, groups};
+use super::{ModelFolder, Runner};
+use crate::data::{Failure, Input, InputSpec, Map, Mask, Picture};
+use crate::{Device, Error, Result, Tensor};
+use prepare::{Ready, prepare};
+use std::collections::HashMap;
+use std::time::Instant;
+use volume::Pending;
+
+mod foreground;
+mod prepare;
+mod rows;
+mod volume;
+
+/// One image's result, at the image's own size.
+pub struct Scored {
+    /// The image.
+    pub item: Item,
+    /// Its pixels.
+    pub picture: Picture,
+    /// Where it is anomalous; none for a system without maps.
+    pub map: Option<Map>,
+    /// What the system made of it; none for a system that reconstructs nothing.
+    pub reconstruction: Option<Picture>,
+    /// Finite; the higher, the more anomalous.
+    pub score: f64,
+    /// Its share of the batch's time.
+    pub seconds: f64,
+}
+
+/// The result of a volume as a whole, from a system that has one; it comes after those of its slices.
+pub struct ScoredVolume {
+    /// Its slices, in order.
+    pub items: Vec<Item>,
+    /// Finite; the higher, the more anomalous.
+    pub score: f64,
+}
+
+/// What a scorer hands over.
+#[allow(clippy::large_enum_variant)]
+pub enum Finished {
+    /// A picture or a slice.
+    Image(Scored),
+    /// A volume, all of whose slices have been handed over.
+    Volume(ScoredVolume),
+}
+
+/// How far a scorer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Inputs (pictures, volumes) that are done.
+    pub inputs: usize,
+    /// Of how many.
+    pub of_inputs: usize,
+    /// Phases of the batch under way that are done.
+    pub steps: usize,
+    /// Of how many.
+    pub of_steps: usize,
+}
+
+/// How images are scored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScoringOptions {
+    /// Chooses all noise.
+    pub seed: u64,
+    /// Images at once; on none, 8 on a GPU and 4 on the processor.
+    pub batch: Option<usize>,
+    /// Axis of a volume that is cut into slices: 0, 1 or 2.
+    pub axis: usize,
+}
+
+impl Default for ScoringOptions {
+    fn default() -> Self {
+        ScoringOptions { seed: 0, batch: None, axis: 2 }
+    }
+}
+
+/// A model on a device.
+pub struct Scorer<'a> {
+    /// The model.
+    pub model: &'a ModelFolder,
+    /// Where it runs.
+    pub device: Device,
+    /// How.
+    pub options: ScoringOptions,
+    /// The images that gave no result.
+    pub failures: Vec<Failure>,
+    runners: HashMap<usize, Runner>,
+    features: Option<rows::FeatureScorer>,
+    hear: Box<dyn FnMut(Progress) -> bool + 'a>,
+    progress: Progress,
+}
+
+impl<'a> Scorer<'a> {
+    /// A scorer that runs on a device; nothing is put there before the first image.
+    /// # Errors
+    /// [`Error::Invalid`] for a model that takes rows of a table.
+    pub fn new(device: Device, model: &'a ModelFolder, options: ScoringOptions) -> Result<Self> {
+        if !model.config.system.takes_image() && model.networks.estimator()?.model.features.is_none() {
+            let fault = "was fitted to a table, so it scores rows and no images: `residua dte score` takes tables";
+            return Err(Error::file(&model.path, fault));
+        }
+        let (runners, failures) = (HashMap::new(), Vec::new());
+        let progress = Progress { inputs: 0, of_inputs: 0, steps: 0, of_steps: 0 };
+        let hear = Box::new(|_| true);
+        Ok(Scorer { model, device, options, failures, runners, features: None, hear, progress })
+    }
+    /// From now on `hear` is told how far the work is, and answers whether to go on.
+    pub fn on_progress(mut self, hear: impl FnMut(Progress) -> bool + 'a) -> Self {
+        self.hear = Box::new(hear);
+        self
+    }
+    /// How files become the images that the model takes.
+    pub fn spec(&self) -> InputSpec {
+        prepare::spec(self.model)
+    }
+    fn batch(&self) -> usize {
+        self.options.batch.unwrap_or(if matches!(self.device, Device::Cpu) { 4 } else { 8 }).max(1)
+    }
+    /// Scores all inputs in order, one volume in memory at a time; `sink` gets each result as its batch, or its volume, is
+    /// finished. What cannot be read, or gives no finite score, goes to `failures`, and the rest is done.
+    /// # Errors
+    /// What `sink` returns; [`Error::Interrupted`]; whatever the device reports.
+    pub fn run(&mut self, inputs: &[Input], mut sink: impl FnMut(Finished) -> Result<()>) -> Result<()> {
+        (self.progress.inputs, self.progress.of_inputs) = (0, inputs.len());
+        for group in groups(inputs) {
+            let (items, unreadable) = expand(group, self.options.axis, &self.spec());
+            self.failures.extend(unreadable);
+            self.items(items, &mut sink)?;
+            self.tell(0, 0)?;
+        }
+        Ok(())
+    }
+    /// Scores the items of one group: pictures, or all slices of a volume.
+    fn items(&mut self, items: Vec<Item>, sink: &mut impl FnMut(Finished) -> Result<()>) -> Result<()> {
+        let whole = items.first().is_some_and(|i| i.slice.is_some());
+        let mut pending = Pending::new(self.model, if whole { items.clone() } else { Vec::new() });
+        let batch = self.batch();
+        for same in items.chunk_by(|a, b| self.seed_of(a) == self.seed_of(b)) {
+            for chunk in same.chunks(batch) {
+                let ready: Vec<Ready> = chunk.iter().filter_map(|item| self.prepare(item)).collect();
+                if !ready.is_empty() {
+                    let seed = self.seed_of(&chunk[0]);
+                    for found in self.batch_of(ready, seed)? {
+                        match pending.take(found, self.model) {
+                            Ok(finished) => finished.into_iter().try_for_each(&mut *sink)?,
+                            Err((item, e)) => self.fail(&item, e),
+                        }
+                    }
+                }
+                if !whole {
+                    self.progress.inputs += chunk.len();
+                    self.tell(0, 0)?;
+                }
+            }
+        }
+        self.progress.inputs += usize::from(whole);
+        match pending.finish(self.model) {
+            Ok(finished) => finished.into_iter().try_for_each(sink),
+            Err((item, e)) => {
+                self.fail(&item, e);
+                Ok(())
+            }
+        }
+    }
+    fn fail(&mut self, item: &Item, e: Error) {
+        self.failures.push(Failure { path: item.path.clone(), error: e.to_string() });
+    }
+    fn prepare(&mut self, item: &Item) -> Option<Ready> {
+        match prepare(self.model, item) {
+            Ok(ready) => Some(ready),
+            Err(e) => {
+                self.fail(item, e);
+                None
+            }
+        }
+    }
+    /// The seed of an item's noise: the run's, or one made from it and from the name of what shares the noise.
+    fn seed_of(&self, item: &Item) -> u64 {
+        let file = item.path.file_name().unwrap_or_default().to_string_lossy();
+        match self.model.config.system.noise_per() {
+            NoisePer::Run => self.options.seed,
+            NoisePer::Volume => named_seed(self.options.seed, &file),
+            NoisePer::Image => named_seed(self.options.seed, &format!("{file}/{}", item.name)),
+        }
+    }
+    fn tell(&mut self, steps: usize, of_steps: usize) -> Result<()> {
+        (self.progress.steps, self.progress.of_steps) = (steps, of_steps);
+        if (self.hear)(self.progress) { Ok(()) } else { Err(Error::Interrupted) }
+    }
+    /// Runs a batch; what comes out is at the networks' size.
+    fn batch_of(&mut self, ready: Vec<Ready>, seed: u64) -> Result<Vec<Found>> {
+        let (start, n) = (Instant::now(), ready.len());
+        if !self.model.config.system.takes_image() {
+            return self.rows_of(ready, start);
+        }
+        let shape = crate::Shape { n, ..ready[0].tensor.shape };
+        let images = Tensor::new(shape, ready.iter().flat_map(|r| r.tensor.data.iter().copied()).collect())?;
+        if !self.runners.contains_key(&n) {
+            let made = self.device.drive(Runner::new(&self.device, self.model.job(n)?))?;
+            self.runners.insert(n, made);
+        }
+        let Scorer { runners, device, hear, progress, .. } = self;
+        let Some(runner) = runners.get_mut(&n) else { return Err(Error::Invalid("a batch has no job".into())) };
+        progress.of_steps = runner.steps();
+        let heard = |done: usize| {
+            progress.steps = done;
+            hear(*progress)
+        };
+        let batch = device.drive(runner.run(&images, seed, heard))?;
+        let seconds = start.elapsed().as_secs_f64() / n as f64;
+        let found = |(n, ready): (usize, Ready)| Found::of_batch(self.model, ready, &batch, n, seconds);
+        ready.into_iter().enumerate().map(found).collect()
+    }
+}
+
+/// One image's result at the networks' size.
+struct Found {
+    item: Item,
+    picture: Picture,
+    map: Option<Map>,
+    reconstruction: Option<Picture>,
+    /// Of a system that has its own.
+    score: Option<f64>,
+    seconds: f64,
+}
+
+impl Found {
+    fn of_batch(model: &ModelFolder, ready: Ready, batch: &super::Batch, n: usize, seconds: f64) -> Result<Found> {
+        let Ready { item, picture, .. } = ready;
+        let input = model.config.image()?;
+        let (w, h) = (input.width, input.height);
+        let map = batch.map.as_ref().map(|m| Map::new(w, h, m.data[n * w * h..(n + 1) * w * h].to_vec())).transpose()?;
+        let rebuilt = |t: &Tensor| Picture::from_tensor(t, n, input.value_range(), &picture);
+        let reconstruction = batch.reconstruction.as_ref().map(rebuilt).transpose()?;
+        Ok(Found { item, picture, map, reconstruction, score: None, seconds })
+    }
+}
+
+/// A seed for a name: FNV-1a of the name, mixed with the run's seed by SplitMix64 (Steele, Lea and Flood 2014).
+fn named_seed(seed: u64, name: &str) -> u64 {
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+    let z = seed.wrapping_add(0x9E37_79B9_7F4A_7C15) ^ hash;
+    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+/// The foreground of an item at the networks' size, and where it comes from.
+fn small_foreground(model: &ModelFolder, item: &Item) -> Result<(Mask, String)> {
+    let input = model.config.image()?;
+    let (mask, notice) = item.foreground(&prepare::spec(model))?;
+    Ok((mask.resize(input.width, input.height)?, notice))
+}

@@ -1,0 +1,41 @@
+//! The foreground of a volume's slices at the networks' size.
+use super::small_foreground;
+use crate::detect::config::ScoreConfig;
+use crate::detect::{Item, ModelFolder, score};
+use crate::score::Voxels;
+use crate::Result;
+
+/// Of every slice of a volume, or of a picture.
+pub struct Foregrounds {
+    pub voxels: Voxels<bool>,
+    /// Where they come from, when anything depends on them.
+    pub notice: Option<String>,
+}
+
+impl Foregrounds {
+    /// Reads them where the system or the score depends on them; otherwise everything is foreground.
+    pub fn read(model: &ModelFolder, items: &[Item]) -> Result<Self> {
+        let input = model.config.image()?;
+        let erodes = model.config.system.postprocessing(Some(input)).is_some_and(|p| p.erosion > 0);
+        let dims = [items.len(), input.height, input.width];
+        if !erodes && model.config.score != ScoreConfig::Foreground {
+            return Ok(Foregrounds { voxels: Voxels::new(dims, vec![true; dims.iter().product()])?, notice: None });
+        }
+        let (mut data, mut notice) = (Vec::with_capacity(dims.iter().product()), None);
+        for item in items {
+            let (mask, said) = small_foreground(model, item)?;
+            data.extend(mask.data);
+            notice = Some(said);
+        }
+        Ok(Foregrounds { voxels: Voxels::new(dims, data)?, notice })
+    }
+}
+
+/// A map's score, that of its foreground being the mean inside the mask; 0 where the mask is empty.
+pub fn score_in(map: &[f32], inside: &[bool], by: ScoreConfig) -> f64 {
+    if by != ScoreConfig::Foreground {
+        return score(map, by);
+    }
+    let (sum, count) = map.iter().zip(inside).filter(|p| *p.1).fold((0.0, 0), |(s, n), p| (s + f64::from(*p.0), n + 1));
+    if count > 0 { sum / f64::from(count) } else { 0.0 }
+}

@@ -1,0 +1,54 @@
+//! From an item to what the networks take.
+use crate::data::{InputSpec, Picture, ValueRange};
+use crate::detect::{Item, ModelFolder};
+use crate::{Error, Result, Tensor};
+
+/// An image that is ready for the networks.
+pub struct Ready {
+    pub item: Item,
+    pub picture: Picture,
+    /// (1,C,H,W)
+    pub tensor: Tensor,
+}
+
+/// How files become the images that a model takes.
+pub fn spec(model: &ModelFolder) -> InputSpec {
+    match &model.config.input {
+        Some(input) => input.spec(),
+        None => {
+            let features = model.networks.estimator.as_ref().and_then(|e| e.model.features.as_ref());
+            InputSpec::fixed(features.map_or(3, |f| f.preprocessing.mean.len()), ValueRange::UNIT)
+        }
+    }
+}
+
+/// Reads one image and brings it to the networks' size and range.
+pub fn prepare(model: &ModelFolder, item: &Item) -> Result<Ready> {
+    let spec = spec(model);
+    let mut picture = item.read(&spec)?;
+    let Some(input) = &model.config.input else { return of_features(model, item, picture) };
+    let small = picture.to_channels(input.channels)?.resize(input.width, input.height)?;
+    let ratio = |w: usize, h: usize| w as f64 / h as f64;
+    let change = ratio(picture.width, picture.height) / ratio(input.width, input.height);
+    if !(0.8..=1.25).contains(&change) {
+        picture.warnings.push(format!(
+            "{}x{} is squeezed to the network's {}x{}",
+            picture.width, picture.height, input.width, input.height
+        ));
+    }
+    Ok(Ready { item: item.clone(), picture, tensor: small.to_tensor(input.value_range()) })
+}
+
+/// The same for a network of features.
+fn of_features(model: &ModelFolder, item: &Item, picture: Picture) -> Result<Ready> {
+    if item.slice.is_some() {
+        return Err(Error::file(&item.path, "is a volume; features are of single images"));
+    }
+    let none = || Error::Invalid("the model makes no rows of images".into());
+    let features = model.networks.estimator()?.model.features.as_ref().ok_or_else(none)?;
+    let tensor = features.preprocessing.apply(&picture).map_err(|e| match e {
+        Error::Invalid(fault) => Error::file(&item.path, fault),
+        e => e,
+    })?;
+    Ok(Ready { item: item.clone(), picture, tensor })
+}

@@ -1,0 +1,99 @@
+//! From results at the networks' size to those at the images' own, over a whole volume where the system works on volumes.
+use super::foreground::{Foregrounds, score_in};
+use super::{Finished, Found, Scored, ScoredVolume};
+use crate::data::Map;
+use crate::detect::config::ScoreConfig;
+use crate::detect::{Item, ModelFolder, score};
+use crate::score::Voxels;
+use crate::{Error, Result};
+
+/// What waits for the rest of its volume.
+pub struct Pending {
+    /// All slices of the volume; none for pictures.
+    slices: Vec<Item>,
+    found: Vec<Found>,
+    /// The system works on volumes.
+    whole: bool,
+}
+
+type Failed = (Item, Error);
+
+impl Pending {
+    pub fn new(model: &ModelFolder, slices: Vec<Item>) -> Self {
+        let whole = model.config.system.postprocessing(model.config.input.as_ref()).is_some();
+        Pending { slices, found: Vec::new(), whole }
+    }
+    /// Takes one result, and gives what is finished by it.
+    pub fn take(&mut self, found: Found, model: &ModelFolder) -> Result<Vec<Finished>, Failed> {
+        let item = found.item.clone();
+        let failed = |e| (item, e);
+        if !self.whole && model.config.score != ScoreConfig::Foreground {
+            return own_size(found, model, None).map(|s| vec![Finished::Image(s)]).map_err(failed);
+        }
+        if self.slices.is_empty() || !self.whole {
+            let item = found.item.clone();
+            return volume(vec![item], vec![found], model).map(|v| v.0.into_iter().map(Finished::Image).collect()).map_err(failed);
+        }
+        self.found.push(found);
+        Ok(Vec::new())
+    }
+    /// What is finished when all slices have been taken.
+    pub fn finish(self, model: &ModelFolder) -> Result<Vec<Finished>, Failed> {
+        let Some(first) = self.found.first().map(|f| f.item.clone()) else { return Ok(Vec::new()) };
+        let items = self.slices.clone();
+        let (slices, score) = volume(self.slices, self.found, model).map_err(|e| (first, e))?;
+        let whole = Finished::Volume(ScoredVolume { items, score });
+        Ok(slices.into_iter().map(Finished::Image).chain([whole]).collect())
+    }
+}
+
+/// The slices of a volume after what the system does to it as a whole, and the volume's score. A slice without a result counts as
+/// one without anomalies, and the others say so.
+fn volume(items: Vec<Item>, found: Vec<Found>, model: &ModelFolder) -> Result<(Vec<Scored>, f64)> {
+    let input = model.config.image()?;
+    let (w, h) = (input.width, input.height);
+    let none = || Error::Invalid("this system gives no map".into());
+    let mut data = vec![0.0; items.len() * w * h];
+    let place = |f: &Found| items.iter().position(|i| i.folder == f.item.folder);
+    let places: Vec<usize> = found.iter().filter_map(place).collect();
+    for (found, &at) in found.iter().zip(&places) {
+        data[at * w * h..][..w * h].copy_from_slice(&found.map.as_ref().ok_or_else(none)?.data);
+    }
+    let mut maps = Voxels::new([items.len(), h, w], data)?;
+    let foregrounds = Foregrounds::read(model, &items)?;
+    if let Some(after) = model.config.system.postprocessing(Some(input)) {
+        maps = after.smooth(maps, &foregrounds.voxels)?;
+    }
+    let whole = score_in(maps.data(), foregrounds.voxels.data(), model.config.score);
+    let mut scored = Vec::new();
+    for (mut found, at) in found.into_iter().zip(places.iter().copied()) {
+        let range = at * w * h..(at + 1) * w * h;
+        found.map = Some(Map::new(w, h, maps.data()[range.clone()].to_vec())?);
+        found.picture.warnings.extend(foregrounds.notice.clone());
+        let missing = items.len() - places.len();
+        if missing > 0 {
+            found.picture.warnings.push(format!("{missing} slices of its volume gave no map and count as normal"));
+        }
+        scored.push(own_size(found, model, Some(&foregrounds.voxels.data()[range]))?);
+    }
+    Ok((scored, whole))
+}
+
+/// One image brought back to its own size. `foreground` is at the networks' size.
+fn own_size(found: Found, model: &ModelFolder, foreground: Option<&[bool]>) -> Result<Scored> {
+    let Found { item, picture, map, reconstruction, score: own, seconds } = found;
+    let size = (picture.width, picture.height);
+    let large = map.as_ref().map(|m| m.resize(size.0, size.1)).transpose()?;
+    let reconstruction = reconstruction.map(|r| r.resize(size.0, size.1)).transpose()?;
+    let by = model.config.score;
+    let score = match (own, &map, &large, foreground) {
+        (Some(score), ..) => score,
+        (None, Some(small), _, Some(inside)) if by == ScoreConfig::Foreground => score_in(&small.data, inside, by),
+        (None, _, Some(large), _) => score(&large.data, by),
+        _ => return Err(Error::Invalid("this system gives neither a score nor a map".into())),
+    };
+    if !score.is_finite() {
+        return Err(Error::file(&item.path, "the network gives no finite result"));
+    }
+    Ok(Scored { item, picture, map: large, reconstruction, score, seconds })
+}
