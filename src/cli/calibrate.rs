@@ -27,7 +27,7 @@ const RATES: [f64; 6] = [0.2, 0.1, 0.05, 0.02, 0.01, 0.001];
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let model = args.model.open()?;
-    let inputs = find_inputs(&args.inputs)?;
+    let inputs = find_inputs(&args.inputs, &[])?;
     let data = hash_files(inputs.iter().map(|i| &*i.path))?;
     let (items, mut failures) = items::expand(&inputs, usize::from(args.scoring.axis));
     let mut scorer = Scorer::open(&model, &args.scoring)?;

@@ -45,7 +45,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let mut model = args.model.open()?;
     let calibration = args.thresholds.apply(&mut model)?;
     let given = if args.inputs.is_empty() { samples(&model.path)? } else { args.inputs.clone() };
-    let inputs = find_inputs(&given)?;
+    let inputs = find_inputs(&given, &[])?;
     check_writable(&args.out)?;
     let mut job = run::Job::new(args, Scorer::open(&model, &args.scoring)?, calibration);
     let (items, unreadable) = items::expand(&inputs, usize::from(args.scoring.axis));

@@ -62,7 +62,7 @@ fn slices(input: &Input, axis: usize) -> Result<Vec<Item>, Error> {
     let volume = Arc::new(Volume::read(&input.path)?);
     let count = volume.slices(axis)?;
     let item = |index| {
-        let name = volume.slice(axis, index)?.name;
+        let name = volume.slice_name(axis, index)?;
         let slice = Slice { volume: volume.clone(), folder: input.folder.clone(), axis, index };
         let folder = format!("{}/{name}", input.folder);
         Ok(Item { path: input.path.clone(), folder, name, slice: Some(slice) })

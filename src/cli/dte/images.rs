@@ -67,7 +67,7 @@ pub(super) fn embed(
     recorded: Option<&Features>,
 ) -> Result<Rows> {
     let preprocessing = args.preprocessing(recorded)?;
-    let inputs = without_masks(find_inputs(arguments)?, arguments);
+    let inputs = without_masks(find_inputs(arguments, &[])?, arguments);
     let checkpoint = Checkpoint::open(network)?;
     let features = Features { sha256: checkpoint.sha256(), preprocessing };
     if recorded.is_some_and(|r| r.sha256 != features.sha256) {
