@@ -1,5 +1,7 @@
 //! PNG, JPEG, TIFF, BMP and WebP, told apart by content.
-use super::{Picture, ValueRange, check_size, read_bytes, tiff};
+use super::limits::{MAX_PIXELS, check_size};
+use super::raw::{Raw, Values};
+use super::{Picture, tiff};
 use crate::{Error, Result};
 use ::image::metadata::Orientation;
 use ::image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
@@ -7,23 +9,16 @@ use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-/// Reads an image file; see [`decode_image`].
-/// # Errors
-/// [`Error::Io`] when it cannot be read, [`Error::File`] when it is not an acceptable image.
-pub fn read_image(path: &Path, range: ValueRange) -> Result<Picture> {
-    decode_image(&read_bytes(path)?, path, range)
-}
-
-/// Decodes PNG, JPEG, TIFF, BMP or WebP from memory; `source` names it in errors.
+/// Decodes PNG, JPEG, TIFF, BMP or WebP for a model of so many channels; `source` names it in errors.
 ///
-/// Gray stays gray (1 channel), a palette becomes RGB, 8 bits are divided by 255 and 16 by 65535; floats (32-bit
-/// TIFF) go through [`ValueRange::normalise`] with the model's `range`. An opaque alpha channel is dropped, any other
-/// blended over black, which is noted in the picture's warnings. Of several
-/// pages or frames the first is read. Pixels stay as stored, whatever the EXIF orientation.
+/// Gray stays gray (1 channel), a palette becomes RGB, 8 bits are divided by 255 and 16 by 65535; floats (32-bit TIFF)
+/// stay as they are. A fourth channel belongs to the picture where the model has four; otherwise it is its alpha, as is
+/// the second of gray with alpha. Of several pages or frames the first is read. Pixels stay as stored, whatever the EXIF
+/// orientation.
 /// # Errors
-/// [`Error::File`]: an unknown format, a header with no or more than [`super::MAX_PIXELS`] pixels (refused before
-/// anything is decoded), truncated or damaged data, NaN, a contradicting value range.
-pub fn decode_image(bytes: &[u8], source: &Path, range: ValueRange) -> Result<Picture> {
+/// [`Error::File`]: an unknown format, a header with no or more than [`MAX_PIXELS`] pixels (refused before anything is
+/// decoded), truncated or damaged data.
+pub(super) fn decode(bytes: &[u8], source: &Path, channels: usize) -> Result<Raw> {
     let fault = |text: String| Error::file(source, text);
     if bytes.is_empty() {
         return Err(fault("the file is empty".into()));
@@ -34,27 +29,14 @@ pub fn decode_image(bytes: &[u8], source: &Path, range: ValueRange) -> Result<Pi
         .ok_or_else(|| fault("is not a PNG, JPEG, TIFF, BMP or WebP image".into()))?;
     // The decoders are other people's code fed with untrusted bytes; a panic there must cost one image, not the run.
     let decoded = catch_unwind(AssertUnwindSafe(|| match tiff::decode_gray_float(bytes, format, source) {
-        Some(picture) => picture,
-        None => decode(bytes, format, source),
+        Some(raw) => raw,
+        None => decode_as(bytes, format, source, channels),
     }));
-    let mut picture = decoded.map_err(|_| fault(format!("the {} decoder failed on it", name(format))))??;
+    let mut raw = decoded.map_err(|_| fault(format!("the {} decoder failed on it", name(format))))??;
     if format == ImageFormat::Tiff && tiff::has_pages(bytes) {
-        picture.picture.warnings.push("only the first of its pages was read".into());
+        raw.picture.warnings.push("only the first of its pages was read".into());
     }
-    if picture.floats {
-        range.normalise(source, &mut picture.picture.data)?;
-    }
-    blend_alpha(picture)
-}
-
-/// A decoded image on its way to a [`Picture`].
-pub(super) struct Decoded {
-    /// Without alpha.
-    pub picture: Picture,
-    /// One value a pixel in `[0,1]`.
-    pub alpha: Option<Vec<f32>>,
-    /// The file holds floats, in a range yet to be checked.
-    pub floats: bool,
+    Ok(raw)
 }
 
 fn name(format: ImageFormat) -> &'static str {
@@ -68,11 +50,11 @@ fn name(format: ImageFormat) -> &'static str {
     }
 }
 
-fn decode(bytes: &[u8], format: ImageFormat, source: &Path) -> Result<Decoded> {
+fn decode_as(bytes: &[u8], format: ImageFormat, source: &Path, channels: usize) -> Result<Raw> {
     let describe = |e: ImageError| Error::file(source, describe(e, format));
     let mut limits = Limits::default();
     // Room for the widest pixel (RGBA of f32) at the most pixels, and as much again for the decoder.
-    limits.max_alloc = Some(super::MAX_PIXELS * 32);
+    limits.max_alloc = Some(MAX_PIXELS * 32);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(describe)?;
@@ -83,13 +65,13 @@ fn decode(bytes: &[u8], format: ImageFormat, source: &Path) -> Result<Decoded> {
     }
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let image = DynamicImage::from_decoder(decoder).map_err(describe)?;
-    let mut decoded = convert(image, source)?;
+    let mut raw = convert(image, source, channels)?;
     if orientation != Orientation::NoTransforms {
         let note =
             format!("its EXIF orientation ({}) is not applied; pixels are taken as stored", orientation.to_exif());
-        decoded.picture.warnings.push(note);
+        raw.picture.warnings.push(note);
     }
-    Ok(decoded)
+    Ok(raw)
 }
 
 /// What went wrong, in words for the user.
@@ -107,49 +89,38 @@ fn describe(e: ImageError, format: ImageFormat) -> String {
     }
 }
 
-fn convert(image: DynamicImage, source: &Path) -> Result<Decoded> {
+fn convert(image: DynamicImage, source: &Path, channels: usize) -> Result<Raw> {
     let (width, height) = (image.width() as usize, image.height() as usize);
     let stored = usize::from(image.color().channel_count());
     let eight = |v: Vec<u8>| v.into_iter().map(|x| f32::from(x) / 255.0).collect::<Vec<f32>>();
     let sixteen = |v: Vec<u16>| v.into_iter().map(|x| f32::from(x) / 65535.0).collect::<Vec<f32>>();
-    let (values, floats) = match image {
-        DynamicImage::ImageLuma8(i) => (eight(i.into_raw()), false),
-        DynamicImage::ImageLumaA8(i) => (eight(i.into_raw()), false),
-        DynamicImage::ImageRgb8(i) => (eight(i.into_raw()), false),
-        DynamicImage::ImageRgba8(i) => (eight(i.into_raw()), false),
-        DynamicImage::ImageLuma16(i) => (sixteen(i.into_raw()), false),
-        DynamicImage::ImageLumaA16(i) => (sixteen(i.into_raw()), false),
-        DynamicImage::ImageRgb16(i) => (sixteen(i.into_raw()), false),
-        DynamicImage::ImageRgba16(i) => (sixteen(i.into_raw()), false),
-        DynamicImage::ImageRgb32F(i) => (i.into_raw(), true),
-        DynamicImage::ImageRgba32F(i) => (i.into_raw(), true),
+    let (data, values) = match image {
+        DynamicImage::ImageLuma8(i) => (eight(i.into_raw()), Values::Unit),
+        DynamicImage::ImageLumaA8(i) => (eight(i.into_raw()), Values::Unit),
+        DynamicImage::ImageRgb8(i) => (eight(i.into_raw()), Values::Unit),
+        DynamicImage::ImageRgba8(i) => (eight(i.into_raw()), Values::Unit),
+        DynamicImage::ImageLuma16(i) => (sixteen(i.into_raw()), Values::Unit),
+        DynamicImage::ImageLumaA16(i) => (sixteen(i.into_raw()), Values::Unit),
+        DynamicImage::ImageRgb16(i) => (sixteen(i.into_raw()), Values::Unit),
+        DynamicImage::ImageRgba16(i) => (sixteen(i.into_raw()), Values::Unit),
+        DynamicImage::ImageRgb32F(i) => (i.into_raw(), Values::Floats),
+        DynamicImage::ImageRgba32F(i) => (i.into_raw(), Values::Floats),
         other => return Err(Error::file(source, format!("pixels of type {:?} are not supported", other.color()))),
     };
-    let has_alpha = matches!(stored, 2 | 4);
-    let channels = if stored >= 3 { 3 } else { 1 };
-    let (data, alpha) = if has_alpha {
-        let alpha = values.iter().skip(channels).step_by(stored).copied().collect();
-        (values.chunks_exact(stored).flat_map(|p| &p[..channels]).copied().collect(), Some(alpha))
+    let own = if stored == 4 && channels != 4 {
+        3
+    } else if stored == 2 {
+        1
     } else {
-        (values, None)
+        stored
     };
-    Ok(Decoded { picture: Picture::new(source, width, height, channels, data)?, alpha, floats })
-}
-
-/// Drops an alpha channel that says nothing, and blends any other over black.
-fn blend_alpha(decoded: Decoded) -> Result<Picture> {
-    let Decoded { mut picture, alpha, .. } = decoded;
-    let Some(alpha) = alpha else { return Ok(picture) };
-    if alpha.iter().any(|a| !(0.0..=1.0).contains(a)) {
-        return Err(Error::file(&picture.source, "its alpha channel is not in [0, 1]"));
-    }
-    if alpha.iter().any(|&a| a < 1.0) {
-        for (pixel, a) in picture.data.chunks_exact_mut(picture.channels).zip(&alpha) {
-            pixel.iter_mut().for_each(|v| *v *= a);
-        }
-        picture.warnings.push("its transparent pixels were blended over black".into());
-    }
-    Ok(picture)
+    let (data, alpha) = if own < stored {
+        let alpha = data.iter().skip(own).step_by(stored).copied().collect();
+        (data.chunks_exact(stored).flat_map(|p| &p[..own]).copied().collect(), Some(alpha))
+    } else {
+        (data, None)
+    };
+    Ok(Raw { picture: Picture::new(source, width, height, own, data)?, alpha, values })
 }
 
 /// Whether the JPEG's image data ends with its end marker. The decoder fills what is missing with gray instead of
@@ -178,6 +149,7 @@ fn jpeg_is_whole(bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::{ValueRange, decode_image};
     use ::image::{GrayImage, ImageBuffer, Luma, LumaA, Rgb, Rgba};
 
     fn encode(image: DynamicImage, format: ImageFormat) -> Vec<u8> {

@@ -1,9 +1,8 @@
-//! Ground truth: which pixels are defective.
-use super::{Picture, ValueRange, Volume, read_picture};
+//! One flag a pixel: ground truth, a foreground.
 use crate::{Error, Result};
 use std::path::Path;
 
-/// The defective pixels of an image.
+/// Marked pixels of an image: the defective ones, or the foreground.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mask {
     /// Columns.
@@ -15,34 +14,12 @@ pub struct Mask {
 }
 
 impl Mask {
-    /// Of an image without a defect.
+    /// Of an image in which nothing is marked.
     pub fn empty(width: usize, height: usize) -> Self {
         Mask { width, height, data: vec![false; width * height] }
     }
 
-    /// Reads a picture or an array. Defective is what lies above half of white, as soft edges are; in a file where nothing
-    /// does, such as one of labels 0 and 1, every pixel that is not zero. Colours count by their luma.
-    /// # Errors
-    /// As [`read_picture`].
-    pub fn read(path: &Path) -> Result<Self> {
-        let picture = read_picture(path, ValueRange::UNIT)?.to_channels(1)?;
-        let limit = if picture.data.iter().any(|&v| v > 0.5) { 0.5 } else { 0.0 };
-        Ok(Mask::above(&picture, limit))
-    }
-
-    /// A slice of a volume of labels ([`Volume::read_labels`]): every label above zero is a defect.
-    /// # Errors
-    /// As [`Volume::slice`].
-    pub fn of_slice(labels: &Volume, axis: usize, index: usize) -> Result<Self> {
-        Ok(Mask::above(&labels.slice(axis, index)?, 0.0))
-    }
-
-    fn above(picture: &Picture, limit: f32) -> Self {
-        let data = picture.data.iter().map(|&v| v > limit).collect();
-        Mask { width: picture.width, height: picture.height, data }
-    }
-
-    /// Whether any pixel is defective.
+    /// Whether any pixel is marked.
     pub fn any(&self) -> bool {
         self.data.contains(&true)
     }
@@ -56,40 +33,36 @@ impl Mask {
         }
         Err(Error::file(path, format!("the mask is {}x{}, but the image is {width}x{height}", self.width, self.height)))
     }
+
+    /// At another size, each pixel being that of the nearest centre, as PIL's `NEAREST` and PyTorch's `nearest-exact`.
+    /// # Errors
+    /// [`Error::Invalid`] when a side is zero or the result is larger than [`super::MAX_PIXELS`].
+    pub fn resize(&self, width: usize, height: usize) -> Result<Mask> {
+        if !matches!((width as u64).checked_mul(height as u64), Some(1..=super::MAX_PIXELS)) || self.data.is_empty() {
+            return Err(Error::Invalid(format!("cannot resize a mask to {width}x{height}")));
+        }
+        let nearest = |at: usize, from: usize, to: usize| (2 * at + 1) * from / (2 * to);
+        let row = |y: usize| nearest(y, self.height, height) * self.width;
+        let pixel = |i: usize| self.data[row(i / width) + nearest(i % width, self.width, width)];
+        Ok(Mask { width, height, data: (0..width * height).map(pixel).collect() })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::volume::tests::nifti_u8;
-    use image::{GrayImage, Luma};
 
     #[test]
-    fn soft_edges_and_labels() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("m.png");
-        let read = |values: [u8; 4]| {
-            GrayImage::from_fn(4, 1, |x, _| Luma([values[x as usize]])).save(&path).unwrap();
-            Mask::read(&path).unwrap()
+    fn masks_are_resized_to_the_nearest_pixel() {
+        let mask = |width: usize, bits: &str| {
+            let data: Vec<bool> = bits.bytes().map(|b| b == b'1').collect();
+            Mask { width, height: data.len() / width, data }
         };
-        assert_eq!(read([0, 127, 128, 255]).data, [false, false, true, true]);
-        assert_eq!(read([0, 1, 4, 0]).data, [false, true, true, false]);
-        assert!(!read([0; 4]).any());
-        let error = read([0; 4]).check_size(&path, 4, 2).unwrap_err().to_string();
-        assert!(error.contains("m.png: the mask is 4x1, but the image is 4x2"), "{error}");
-    }
-
-    #[test]
-    fn labels_of_a_volume_need_no_contrast() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("x_seg.nii");
-        let mut voxels = [0u8; 12];
-        std::fs::write(&path, nifti_u8(false, [3, 2, 2], &voxels)).unwrap();
-        assert!(!Mask::of_slice(&Volume::read_labels(&path).unwrap(), 2, 0).unwrap().any());
-        (voxels[1], voxels[11]) = (1, 4);
-        std::fs::write(&path, nifti_u8(false, [3, 2, 2], &voxels)).unwrap();
-        let labels = Volume::read_labels(&path).unwrap();
-        assert_eq!(Mask::of_slice(&labels, 2, 0).unwrap().data, [false, false, false, false, true, false]);
-        assert_eq!(Mask::of_slice(&labels, 2, 1).unwrap().data, [false, false, true, false, false, false]);
+        // Made with Pillow's NEAREST.
+        let m = mask(5, "101100111010001");
+        assert_eq!(m.resize(3, 2).unwrap(), mask(3, "110101"));
+        assert_eq!(m.resize(7, 4).unwrap(), mask(7, "1001110011111001111101000001"));
+        assert_eq!(m.resize(5, 3).unwrap(), m);
+        assert!(m.resize(0, 3).is_err() && m.resize(1 << 20, 1 << 20).is_err());
     }
 }

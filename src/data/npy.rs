@@ -1,31 +1,26 @@
 //! NumPy's `.npy`: pictures in, maps out.
-use super::{Map, Picture, ValueRange, check_size, read_bytes, write_atomic};
+use super::limits::{check_size, read_bytes};
+use super::raw::{Raw, Values};
+use super::{Map, Picture, write_atomic};
 use crate::{Error, Result};
 use npyz::{DType, NpyFile, Order, TypeChar, WriterBuilder};
 use std::path::Path;
 
-/// Reads a `.npy` file; see [`decode_npy`].
-/// # Errors
-/// [`Error::Io`] when it cannot be read, [`Error::File`] when it is not an acceptable picture.
-pub fn read_npy(path: &Path, range: ValueRange) -> Result<Picture> {
-    decode_npy(&read_bytes(path)?, path, range)
-}
-
-/// Decodes a picture from the bytes of a `.npy` file; `source` names it in errors.
+/// Decodes a picture for a model of so many channels from the bytes of a `.npy` file; `source` names it in errors.
 ///
-/// Shapes: (H,W); (H,W,1) or (H,W,3); (1,H,W) or (3,H,W) when the last axis is neither 1 nor 3. Booleans count as 0
-/// and 1, u8 is divided by 255, u16 by 65535; wider and signed integers must be 0..=255
-/// and are divided by 255. f32 and f64 go through [`ValueRange::normalise`] with the model's `range`.
+/// Shapes for models of 1 or 3 channels: (H,W); (H,W,1) or (H,W,3); (1,H,W) or (3,H,W) when the last axis is neither 1
+/// nor 3. For models of 2 or 4: (H,W,C) or (C,H,W), which must not be one as well as the other. Booleans count as 0 and
+/// 1, u8 is divided by 255, u16 by 65535; wider and signed integers, f32 and f64 stay as they are.
 /// # Errors
-/// [`Error::File`]: a damaged header, another shape or type, no or more than [`super::MAX_PIXELS`] pixels, missing
-/// values, NaN, a contradicting value range.
-pub fn decode_npy(bytes: &[u8], source: &Path, range: ValueRange) -> Result<Picture> {
+/// [`Error::File`]: a damaged header, another shape or type, no or more than [`MAX_PIXELS`](super::MAX_PIXELS) pixels,
+/// missing values.
+pub(super) fn decode(bytes: &[u8], source: &Path, channels: usize) -> Result<Raw> {
     let fault = |text: String| Error::file(source, text);
     check_header(bytes).map_err(|e| fault(e.into()))?;
     let file = NpyFile::new(bytes).map_err(|e| fault(format!("damaged .npy header: {e}")))?;
-    let layout = layout(file.shape(), source)?;
+    let layout = layout(file.shape(), source, channels)?;
     let order = file.order();
-    let values = values(file, source, range)?;
+    let (values, kind) = values(file, source)?;
     let Layout { width, height, channels, planar } = layout;
     let dims = if planar { [channels, height, width] } else { [height, width, channels] };
     let strides = match order {
@@ -41,7 +36,7 @@ pub fn decode_npy(bytes: &[u8], source: &Path, range: ValueRange) -> Result<Pict
             }
         }
     }
-    Picture::new(source, width, height, channels, data)
+    Ok(Raw { picture: Picture::new(source, width, height, channels, data)?, alpha: None, values: kind })
 }
 
 /// Reads an anomaly map as [`write_npy`] writes it, or any array of shape (H,W) of f32 or f64: values of any size, as
@@ -102,48 +97,58 @@ struct Layout {
     planar: bool,
 }
 
-fn layout(shape: &[u64], source: &Path) -> Result<Layout> {
+fn layout(shape: &[u64], source: &Path, model: usize) -> Result<Layout> {
+    let fault = |text: String| Err(Error::file(source, text));
+    let several = matches!(model, 2 | 4);
+    let c = model as u64;
     let (height, width, channels, planar) = match *shape {
+        [first, _, last] if several && first == c && last == c => {
+            let read = "can be read as (H,W,C) as well as (C,H,W); transpose or crop it so that one of the two has another length";
+            return fault(format!("shape {shape:?} {read}"));
+        }
+        [h, w, last] if several && last == c => (h, w, c, false),
+        [first, h, w] if several && first == c => (h, w, c, true),
+        _ if several => {
+            return fault(format!("shape {shape:?} is neither (H,W,{c}) nor ({c},H,W), as the model needs"));
+        }
         [h, w] => (h, w, 1, false),
         [h, w, c @ (1 | 3)] => (h, w, c, false),
         [c @ (1 | 3), h, w] => (h, w, c, true),
-        _ => {
-            return Err(Error::file(source, format!("shape {shape:?} is not (H,W), (H,W,C) or (C,H,W) with C 1 or 3")));
-        }
+        _ => return fault(format!("shape {shape:?} is not (H,W), (H,W,C) or (C,H,W) with C 1 or 3")),
     };
     check_size(source, width, height)?;
     Ok(Layout { width: width as usize, height: height as usize, channels: channels as usize, planar })
 }
 
-/// The values in file order, in `[0,1]`.
-fn values(file: NpyFile<&[u8]>, source: &Path, range: ValueRange) -> Result<Vec<f32>> {
+/// The values in file order, and what they are.
+fn values(file: NpyFile<&[u8]>, source: &Path) -> Result<(Vec<f32>, Values)> {
+    /// All values as `T`, each made an f32.
+    fn all<T: npyz::Deserialize>(file: NpyFile<&[u8]>, f: impl Fn(T) -> f32) -> std::io::Result<Vec<f32>> {
+        Ok(file.into_vec::<T>()?.into_iter().map(f).collect())
+    }
     let DType::Plain(kind) = file.dtype() else {
         return Err(Error::file(source, "structured arrays are not supported"));
     };
-    let incomplete = |e: std::io::Error| Error::file(source, format!("its values cannot be read: {e}"));
-    let wide = |values: Vec<i64>| match values.iter().find(|v| !(0..=255).contains(*v)) {
-        Some(v) => Err(Error::file(source, format!("holds {v}; integers wider than 8 bits (but u16) must be 0..=255"))),
-        None => Ok(values.into_iter().map(|v| v as f32 / 255.0).collect()),
+    use Values::{Floats, Unit, Wide};
+    let (values, what) = match (kind.type_char(), kind.size_field()) {
+        (TypeChar::Bool, _) => (all(file, |v: bool| f32::from(u8::from(v))), Unit),
+        (TypeChar::Uint, 1) => (all(file, |v: u8| f32::from(v) / 255.0), Unit),
+        (TypeChar::Uint, 2) => (all(file, |v: u16| f32::from(v) / 65535.0), Unit),
+        (TypeChar::Uint, 4) => (all(file, |v: u32| v as f32), Wide),
+        (TypeChar::Uint, 8) => (all(file, |v: u64| v as f32), Wide),
+        (TypeChar::Int, 1) => (all(file, |v: i8| v.into()), Wide),
+        (TypeChar::Int, 2) => (all(file, |v: i16| v.into()), Wide),
+        (TypeChar::Int, 4) => (all(file, |v: i32| v as f32), Wide),
+        (TypeChar::Int, 8) => (all(file, |v: i64| v as f32), Wide),
+        (TypeChar::Float, 4) => (all(file, |v: f32| v), Floats),
+        (TypeChar::Float, 8) => (all(file, |v: f64| v as f32), Floats),
+        _ => {
+            let text = format!("values of type {} are not supported", DType::Plain(kind).descr());
+            return Err(Error::file(source, text));
+        }
     };
-    let floats = |mut values: Vec<f32>| range.normalise(source, &mut values).map(|()| values);
-    /// All values as `T`, each made a `U`.
-    fn all<T: npyz::Deserialize, U>(file: NpyFile<&[u8]>, f: impl Fn(T) -> U) -> std::io::Result<Vec<U>> {
-        Ok(file.into_vec::<T>()?.into_iter().map(f).collect())
-    }
-    match (kind.type_char(), kind.size_field()) {
-        (TypeChar::Bool, _) => all(file, |v: bool| f32::from(u8::from(v))).map_err(incomplete),
-        (TypeChar::Uint, 1) => all(file, |v: u8| f32::from(v) / 255.0).map_err(incomplete),
-        (TypeChar::Uint, 2) => all(file, |v: u16| f32::from(v) / 65535.0).map_err(incomplete),
-        (TypeChar::Uint, 4) => wide(all(file, |v: u32| v.into()).map_err(incomplete)?),
-        (TypeChar::Uint, 8) => wide(all(file, |v: u64| i64::try_from(v).unwrap_or(i64::MAX)).map_err(incomplete)?),
-        (TypeChar::Int, 1) => wide(all(file, |v: i8| v.into()).map_err(incomplete)?),
-        (TypeChar::Int, 2) => wide(all(file, |v: i16| v.into()).map_err(incomplete)?),
-        (TypeChar::Int, 4) => wide(all(file, |v: i32| v.into()).map_err(incomplete)?),
-        (TypeChar::Int, 8) => wide(all(file, |v: i64| v).map_err(incomplete)?),
-        (TypeChar::Float, 4) => floats(all(file, |v: f32| v).map_err(incomplete)?),
-        (TypeChar::Float, 8) => floats(all(file, |v: f64| v as f32).map_err(incomplete)?),
-        _ => Err(Error::file(source, format!("values of type {} are not supported", DType::Plain(kind).descr()))),
-    }
+    let values = values.map_err(|e| Error::file(source, format!("its values cannot be read: {e}")))?;
+    Ok((values, what))
 }
 
 /// Writes a map as a float32 array of shape (H,W), whole or not at all.
@@ -175,6 +180,7 @@ fn write_array(path: &Path, shape: [usize; 2], values: &[f32]) -> Result<()> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::data::{ValueRange, decode_npy};
 
     pub(in crate::data) fn npy<T: npyz::Serialize + npyz::AutoSerialize>(
         shape: &[u64],

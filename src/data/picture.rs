@@ -49,14 +49,14 @@ impl ValueRange {
     }
 }
 
-/// A still picture: gray or RGB, channels-last, in `[0,1]`.
+/// A still picture: gray, RGB or of up to four channels of another meaning, channels-last, in `[0,1]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Picture {
     /// Columns, at least 1.
     pub width: usize,
     /// Rows, at least 1.
     pub height: usize,
-    /// 1 (gray) or 3 (RGB).
+    /// 1 (gray), 3 (RGB), 2 or 4 (what the model says).
     pub channels: usize,
     /// `height * width * channels` values in `[0,1]`, ordered row, column, channel.
     pub data: Vec<f32>,
@@ -71,31 +71,43 @@ pub struct Picture {
 impl Picture {
     /// A picture named after `source`.
     /// # Errors
-    /// [`Error::File`] when a side is zero, `channels` is neither 1 nor 3, or `data` has another length.
+    /// [`Error::File`] when a side is zero, `channels` is not 1 to 4, or `data` has another length.
     pub fn new(source: &Path, width: usize, height: usize, channels: usize, data: Vec<f32>) -> Result<Self> {
         let need = width.checked_mul(height).and_then(|n| n.checked_mul(channels));
-        if width == 0 || height == 0 || !matches!(channels, 1 | 3) || need != Some(data.len()) {
+        if width == 0 || height == 0 || !(1..=4).contains(&channels) || need != Some(data.len()) {
             return Err(Error::file(
                 source,
                 format!("{} values do not make a {width}x{height} picture of {channels} channels", data.len()),
             ));
         }
-        let name = super::find::stem(source);
+        let name = super::names::stem(source);
         Ok(Picture { width, height, channels, data, source: source.to_owned(), name, warnings: Vec::new() })
     }
 
-    /// As gray (1) or RGB (3). RGB becomes gray by ITU-R 601 luma, the weights of PIL's mode `L`, without rounding to
-    /// eight bits; gray becomes RGB by repetition.
+    /// In a model's channels. RGB becomes gray by ITU-R 601 luma, the weights of PIL's mode `L`, without rounding to
+    /// eight bits; gray becomes RGB by repetition; others stay what they are.
     /// # Errors
-    /// [`Error::Invalid`] for any other count.
+    /// [`Error::File`] for any other pair of counts.
     pub fn to_channels(&self, channels: usize) -> Result<Picture> {
-        let data = match (self.channels, channels) {
-            (a, b) if a == b => self.data.clone(),
-            (3, 1) => self.data.chunks_exact(3).map(|p| 0.299 * p[0] + 0.587 * p[1] + 0.114 * p[2]).collect(),
-            (1, 3) => self.data.iter().flat_map(|&v| [v; 3]).collect(),
-            _ => return Err(Error::Invalid(format!("a picture has 1 or 3 channels, not {channels}"))),
-        };
-        Ok(Picture { channels, data, ..self.clone_header() })
+        match as_channels(&self.data, self.channels, channels) {
+            Some(data) => Ok(Picture { channels, data, ..self.clone_header() }),
+            None => Err(self.wrong_channels(channels)),
+        }
+    }
+
+    /// That it cannot be made a picture of so many channels.
+    pub(super) fn wrong_channels(&self, channels: usize) -> Error {
+        let count = |n: usize| if n == 1 { "one channel".to_owned() } else { format!("{n} channels") };
+        let (has, takes) = (count(self.channels), count(channels));
+        Error::file(&self.source, format!("has {has}, but the model takes {takes}"))
+    }
+
+    /// A fault of one of its channels, named where it has several.
+    pub(super) fn fault_of_channel(&self, channel: usize, fault: &str) -> Error {
+        match self.channels {
+            1 => Error::file(&self.source, fault),
+            _ => Error::file(&self.source, format!("channel {channel} {fault}")),
+        }
     }
 
     /// Resized as PIL does with `BILINEAR` in mode `F`: see [`super::resize_triangle`].
@@ -120,12 +132,12 @@ impl Picture {
     /// Sample `n` of a batch in the model's range, such as a reconstruction, clamped to `[0,1]`. It takes its name and
     /// source from `of`.
     /// # Errors
-    /// [`Error::Invalid`] when there is no such sample or it has neither 1 nor 3 channels.
+    /// [`Error::Invalid`] when there is no such sample or it has more than 4 channels.
     pub fn from_tensor(batch: &Tensor, n: usize, range: ValueRange, of: &Picture) -> Result<Picture> {
         let Shape { h, w, c, .. } = batch.shape;
         let pixels = h * w;
         let sample = batch.data.get(n * c * pixels..(n + 1) * c * pixels);
-        let (Some(sample), true) = (sample, matches!(c, 1 | 3) && pixels > 0) else {
+        let (Some(sample), true) = (sample, (1..=4).contains(&c) && pixels > 0) else {
             return Err(Error::Invalid(format!("sample {n} of a batch of shape {} is not a picture", batch.shape)));
         };
         let scale = 1.0 / (range.high - range.low);
@@ -146,6 +158,21 @@ impl Picture {
             ..*self
         }
     }
+}
+
+/// Pixels of `from` channels in `to` channels, `None` where there is no way; see [`Picture::to_channels`].
+pub(super) fn as_channels(data: &[f32], from: usize, to: usize) -> Option<Vec<f32>> {
+    match (from, to) {
+        (a, b) if a == b => Some(data.to_vec()),
+        (3, 1) => Some(data.chunks_exact(3).map(|p| 0.299 * p[0] + 0.587 * p[1] + 0.114 * p[2]).collect()),
+        (1, 3) => Some(data.iter().flat_map(|&v| [v; 3]).collect()),
+        _ => None,
+    }
+}
+
+/// Whether a picture of `from` channels can be made one of `to`.
+pub(super) fn same_channels(from: usize, to: usize) -> bool {
+    from == to || matches!((from, to), (1, 3) | (3, 1))
 }
 
 /// One value a pixel: an anomaly map.

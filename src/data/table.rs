@@ -1,5 +1,4 @@
 //! Tables: rows of numeric features, with a label for each row where the file has one.
-use super::{table_csv, table_npz, table_parquet};
 use crate::{Error, Result};
 use std::path::Path;
 
@@ -81,34 +80,5 @@ pub(super) fn flag(v: f64, source: &Path) -> Result<bool> {
         0.0 => Ok(false),
         1.0 => Ok(true),
         _ => Err(Error::file(source, format!("a label is {v}; 0 (normal) and 1 (anomaly) are accepted"))),
-    }
-}
-
-/// Reads a table: `.npz` with `X` and perhaps `y`, `.npy` of shape (rows, columns), CSV with a header, or Parquet.
-///
-/// `label` names the label column, or the `.npz`'s label array; without it, `y` and `label` are tried.
-/// # Errors
-/// [`Error::Io`] when it cannot be read, [`Error::File`] when it is not an acceptable table.
-pub fn read_table(path: &Path, label: Option<&str>) -> Result<Table> {
-    let meta = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
-    if meta.is_dir() {
-        return Err(Error::file(path, "is a folder, not a table"));
-    }
-    if meta.len() > MAX_VALUES * 16 {
-        return Err(Error::file(path, format!("has {} bytes, more than any table that is accepted", meta.len())));
-    }
-    decode_table(&std::fs::read(path).map_err(|e| Error::io(path, e))?, path, label)
-}
-
-/// Decodes a table from a file's bytes, by its content; see [`read_table`].
-/// # Errors
-/// [`Error::File`].
-pub fn decode_table(bytes: &[u8], source: &Path, label: Option<&str>) -> Result<Table> {
-    match bytes {
-        [] => Err(Error::file(source, "the file is empty")),
-        [b'P', b'K', ..] => table_npz::decode_npz(bytes, source, label),
-        [0x93, b'N', b'U', b'M', ..] => table_npz::decode_npy_table(bytes, source),
-        [b'P', b'A', b'R', b'1' | b'E', ..] => table_parquet::decode_parquet(bytes, source, label),
-        _ => table_csv::decode_csv(bytes, source, label),
     }
 }

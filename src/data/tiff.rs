@@ -1,6 +1,7 @@
 //! What the `image` crate hides of its TIFF decoder: gray pictures of 32-bit floats, and whether pages follow.
-use super::image::Decoded;
-use super::{Picture, check_size};
+use super::Picture;
+use super::limits::{MAX_PIXELS, check_size};
+use super::raw::{Raw, Values};
 use crate::{Error, Result};
 use ::tiff::ColorType;
 use ::tiff::decoder::{Decoder, DecodingResult, Limits};
@@ -9,12 +10,12 @@ use std::io::Cursor;
 use std::path::Path;
 
 /// `None` when the file is not a gray float TIFF, which leaves it to the `image` crate.
-pub(super) fn decode_gray_float(bytes: &[u8], format: ImageFormat, source: &Path) -> Option<Result<Decoded>> {
+pub(super) fn decode_gray_float(bytes: &[u8], format: ImageFormat, source: &Path) -> Option<Result<Raw>> {
     if format != ImageFormat::Tiff {
         return None;
     }
     let mut limits = Limits::default();
-    limits.decoding_buffer_size = super::MAX_PIXELS as usize * 4;
+    limits.decoding_buffer_size = MAX_PIXELS as usize * 4;
     let mut decoder = Decoder::new(Cursor::new(bytes)).ok()?.with_limits(limits);
     if decoder.colortype().ok()? != ColorType::Gray(32) {
         return None;
@@ -25,7 +26,7 @@ pub(super) fn decode_gray_float(bytes: &[u8], format: ImageFormat, source: &Path
     }
     Some(match decoder.read_image() {
         Ok(DecodingResult::F32(data)) => Picture::new(source, width as usize, height as usize, 1, data)
-            .map(|picture| Decoded { picture, alpha: None, floats: true }),
+            .map(|picture| Raw { picture, alpha: None, values: Values::Floats }),
         Ok(_) => Err(Error::file(source, "32-bit integer TIFF is not supported; save it with 16 bits or as floats")),
         Err(e) => Err(Error::file(source, format!("damaged or unsupported TIFF: {e}"))),
     })

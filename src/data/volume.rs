@@ -1,33 +1,45 @@
 //! NIfTI volumes, read as slices along an axis.
-use super::{Map, Picture};
+use super::beside::mask_file;
+use super::foreground::Foreground;
+use super::scaling::Window;
+use super::volume_read::{HEADER, read_stored};
+use super::{Map, Mask, Picture, Scaling};
 use crate::{Error, Result};
-use std::fs::File;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
-/// The bytes of a NIfTI-1 header.
-pub(super) const HEADER: usize = 348;
-
-/// A NIfTI-1 volume of one channel.
+/// A NIfTI-1 volume of 1 to 4 channels.
 ///
-/// Intensities keep the file's units until a slice is taken. Slices are then scaled to `[0,1]` so that the 0.5th and
-/// the 99.5th percentile of the volume's non-zero voxels become 0 and 1, clamped: the ends of the histogram of an MR
-/// image are artefacts, and zero is the background. Percentiles interpolate linearly, as NumPy's do.
+/// Intensities keep the file's units until a slice is taken, which is scaled to `[0,1]`, each channel by itself.
 #[derive(Clone, Debug)]
 pub struct Volume {
     /// Voxels along the file's three axes i, j, k.
     pub dims: [usize; 3],
-    /// The intensities, i fastest, in the file's units (slope and intercept applied).
+    /// Channels of a voxel.
+    pub channels: usize,
+    /// The intensities, channel after channel, in each i fastest, in the file's units (slope and intercept applied).
     pub voxels: Vec<f32>,
-    /// The intensities that become 0 and 1.
-    pub window: (f32, f32),
-    /// The file.
+    /// The file; of a set, the first channel's.
     pub source: PathBuf,
-    /// Its stem.
+    /// What to call it: its stem, and of a set what the stems have in common.
     pub name: String,
+    /// What its user should know, such as where the foreground comes from.
+    pub warnings: Vec<String>,
+    pub(super) scaled: Scaled,
+    /// Found when it is first asked for.
+    pub(super) foreground: OnceLock<Foreground>,
     /// The header as it lies in the file, from which maps take their geometry.
     pub(super) header: [u8; HEADER],
     pub(super) big_endian: bool,
+}
+
+/// How the slices of a volume become `[0,1]`.
+#[derive(Clone, Debug)]
+pub(super) enum Scaled {
+    /// Every slice alike, by one window for each channel.
+    Windows(Vec<Window>),
+    /// Each slice by its own values.
+    EachSlice(Scaling),
 }
 
 /// The columns and rows of a slice as axes of the volume.
@@ -35,22 +47,7 @@ fn plane(axis: usize) -> Option<(usize, usize)> {
     [(1, 2), (0, 2), (0, 1)].get(axis).copied()
 }
 
-/// A file and its length.
-pub(super) fn open(path: &Path) -> Result<(BufReader<File>, u64)> {
-    let file = File::open(path).map_err(|e| Error::io(path, e))?;
-    let len = file.metadata().map_err(|e| Error::io(path, e))?.len();
-    Ok((BufReader::new(file), len))
-}
-
 impl Volume {
-    /// Reads `.nii` or `.nii.gz`, told apart by content.
-    /// # Errors
-    /// [`Error::Io`] when the file cannot be read, otherwise as [`Volume::from_reader`].
-    pub fn read(path: &Path) -> Result<Volume> {
-        let (file, len) = open(path)?;
-        Volume::from_reader(file, len, path)
-    }
-
     /// How many slices there are along an axis (0, 1 or 2).
     /// # Errors
     /// [`Error::Invalid`] for another axis.
@@ -58,27 +55,74 @@ impl Volume {
         self.dims.get(axis).copied().ok_or_else(|| Error::Invalid(format!("a volume has axes 0, 1 and 2, not {axis}")))
     }
 
-    /// One slice as a gray picture in `[0,1]`.
+    /// One slice as a picture in `[0,1]`.
     ///
     /// Columns run along the first of the other two axes, rows down the second: row 0 is its last position, so that
     /// a volume in RAS order shows with its top up. Nothing is resampled or reoriented.
     /// # Errors
-    /// [`Error::Invalid`] for an axis above 2 or a slice outside the volume.
+    /// [`Error::Invalid`] for an axis above 2 or a slice outside the volume; [`Error::File`], naming the slice, where each is
+    /// scaled by its own values and these have no contrast.
     pub fn slice(&self, axis: usize, index: usize) -> Result<Picture> {
+        let (width, height) = self.slice_size(axis)?;
+        let name = self.slice_name(axis, index)?;
+        let (size, pixels, channels) = (self.dims.iter().product::<usize>(), width * height, self.channels);
+        let places: Vec<usize> = (0..pixels).map(|p| self.voxel(axis, index, p % width, p / width)).collect();
+        let mut data = vec![0.0; pixels * channels];
+        for (c, voxels) in self.voxels.chunks_exact(size).enumerate() {
+            let window = match &self.scaled {
+                Scaled::Windows(windows) => windows[c],
+                Scaled::EachSlice(scaling) => match scaling.window(places.iter().map(|&at| voxels[at])) {
+                    None => Window::UNIT,
+                    Some(window) => {
+                        window.map_err(|fault| Error::file(&self.source, format!("slice {name} {fault}")))?
+                    }
+                },
+            };
+            let scale = window.scaler();
+            places.iter().zip(data.iter_mut().skip(c).step_by(channels)).for_each(|(&at, v)| *v = scale(voxels[at]));
+        }
+        let mut picture = Picture::new(&self.source, width, height, channels, data)?;
+        picture.name = name;
+        picture.warnings.clone_from(&self.warnings);
+        Ok(picture)
+    }
+
+    /// What a slice is called: the volume's name, the axis (i, j, k) and the position along it.
+    /// # Errors
+    /// [`Error::Invalid`] for an axis above 2 or a slice outside the volume.
+    pub fn slice_name(&self, axis: usize, index: usize) -> Result<String> {
         let count = self.slices(axis)?;
         if index >= count {
             return Err(Error::Invalid(format!("{}: no slice {index} of {count}", self.source.display())));
         }
-        let ((low, high), scale) = (self.window, 1.0 / (self.window.1 - self.window.0));
-        let (width, height) = self.slice_size(axis)?;
-        let data = (0..width * height)
-            .map(|p| (self.voxels[self.voxel(axis, index, p % width, p / width)].clamp(low, high) - low) * scale)
-            .map(|v| v.clamp(0.0, 1.0))
-            .collect();
-        let mut picture = Picture::new(&self.source, width, height, 1, data)?;
         let digits = count.saturating_sub(1).to_string().len();
-        picture.name = format!("{}_{}{index:0digits$}", self.name, ["i", "j", "k"][axis]);
-        Ok(picture)
+        Ok(format!("{}_{}{index:0digits$}", self.name, ["i", "j", "k"][axis]))
+    }
+
+    /// The foreground, one flag for each voxel in the order of a channel's: that of the mask beside the volume
+    /// (NAME_mask.nii or .nii.gz), or what lies above the lowest value in any channel. It is found at the first call.
+    /// # Errors
+    /// [`Error::File`]: a mask that cannot be read, has other dimensions or marks nothing; a volume of one value.
+    pub fn foreground(&self) -> Result<&Foreground> {
+        if let Some(known) = self.foreground.get() {
+            return Ok(known);
+        }
+        let found = match masked(&self.source, &self.name, self.dims)? {
+            Some(found) => found,
+            None => Foreground::of_values(&self.source, &self.name, &self.voxels, self.channels)?,
+        };
+        Ok(self.foreground.get_or_init(|| found))
+    }
+
+    /// A slice of the [`Volume::foreground`], oriented as [`Volume::slice`] has it. It may be empty.
+    /// # Errors
+    /// As [`Volume::foreground`], and [`Error::Invalid`] for an axis above 2 or a slice outside the volume.
+    pub fn foreground_slice(&self, axis: usize, index: usize) -> Result<Mask> {
+        self.slice_name(axis, index)?;
+        let (width, height) = self.slice_size(axis)?;
+        let inside = &self.foreground()?.inside;
+        let data = (0..width * height).map(|p| inside[self.voxel(axis, index, p % width, p / width)]).collect();
+        Ok(Mask { width, height, data })
     }
 
     /// The (width, height) of the slices along an axis.
@@ -115,6 +159,18 @@ impl Volume {
     }
 }
 
+/// The foreground by the mask beside a volume, if there is one.
+/// # Errors
+/// [`Error::File`]: a mask that cannot be read, has other dimensions or marks nothing.
+pub(super) fn masked(source: &Path, name: &str, dims: [usize; 3]) -> Result<Option<Foreground>> {
+    let Some(path) = mask_file(source, name)? else { return Ok(None) };
+    let mask = read_stored(&path, 1)?;
+    if mask.dims != dims {
+        return Err(Error::file(path, format!("the mask has {:?} voxels, but the volume {dims:?}", mask.dims)));
+    }
+    Foreground::of_file(&path, mask.voxels.iter().map(|&v| v > 0.0).collect()).map(Some)
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -145,6 +201,12 @@ pub(super) mod tests {
         header.extend(voxels);
         header
     }
+    fn window(v: &Volume) -> Window {
+        match &v.scaled {
+            Scaled::Windows(windows) => windows[0],
+            Scaled::EachSlice(_) => panic!("no window"),
+        }
+    }
     pub(crate) fn voxels() -> Vec<u8> {
         (0..24u32).map(|i| if i.is_multiple_of(5) { 0 } else { (37 * i % 101 + 3) as u8 }).collect()
     }
@@ -163,11 +225,15 @@ pub(super) mod tests {
         assert_eq!((v.dims, v.name.as_str()), ([4, 3, 2], "v"));
         assert_eq!(v.voxels[1], 80.0, "slope applied");
         // numpy.percentile of the non-zero values, times the slope.
-        assert!((v.window.0 - 2.0 * 6.27).abs() < 1e-3 && (v.window.1 - 2.0 * 99.73).abs() < 1e-3, "{:?}", v.window);
+        assert!(
+            (window(&v).low - 2.0 * 6.27).abs() < 1e-3 && (window(&v).high - 2.0 * 99.73).abs() < 1e-3,
+            "{:?}",
+            window(&v)
+        );
         let s = v.slice(2, 1).unwrap();
         assert_eq!((s.width, s.height, s.name.as_str()), (4, 3, "v_k1"));
         // Row 0 is the last j: voxel (1, 2, 1) is number 1 + 4 * (2 + 3) = 21.
-        let want = (v.voxels[21] - v.window.0) / (v.window.1 - v.window.0);
+        let want = (v.voxels[21] - window(&v).low) / (window(&v).high - window(&v).low);
         assert!((s.data[1] - want.clamp(0.0, 1.0)).abs() < 1e-6);
         assert_eq!((v.slice_size(0).unwrap(), v.slice_size(1).unwrap()), ((3, 2), (4, 2)));
         assert!(v.slice(3, 0).is_err() && v.slice(2, 2).is_err() && v.slices(3).is_err());
@@ -195,7 +261,9 @@ pub(super) mod tests {
                 assert_eq!((m.dims, m.big_endian), (v.dims, big_endian));
                 assert_eq!(m.header[affine.clone()], v.header[affine], "qform and sform");
                 for (i, (&got, &x)) in m.voxels.iter().zip(&v.voxels).enumerate() {
-                    let want = 1.0 + (x.clamp(v.window.0, v.window.1) - v.window.0) / (v.window.1 - v.window.0);
+                    let want = 1.0
+                        + (x.clamp(window(&v).low, window(&v).high) - window(&v).low)
+                            / (window(&v).high - window(&v).low);
                     assert!((got - want).abs() < 1e-6, "axis {axis}, voxel {i}");
                 }
             }

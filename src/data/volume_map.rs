@@ -1,4 +1,5 @@
 //! Anomaly maps of a volume, written as NIfTI with the geometry of the input.
+use super::volume_read::HEADER;
 use super::{Map, Volume, write_atomic};
 use crate::Result;
 use flate2::Compression;
@@ -16,7 +17,7 @@ pub struct VolumeMap<'a> {
 impl<'a> VolumeMap<'a> {
     /// Zeros of the volume's dimensions.
     pub fn new(volume: &'a Volume) -> Self {
-        VolumeMap { volume, values: vec![0.0; volume.voxels.len()] }
+        VolumeMap { volume, values: vec![0.0; volume.dims.iter().product()] }
     }
 
     /// Puts the map of the slice that [`Volume::slice`] gave for the same axis and index.
@@ -48,7 +49,7 @@ impl<'a> VolumeMap<'a> {
     }
 
     fn encode(&self, out: &mut impl Write) -> io::Result<()> {
-        out.write_all(&map_header(&self.volume.header, self.volume.big_endian))?;
+        out.write_all(&map_header(self.volume))?;
         // No extension follows the header.
         out.write_all(&[0; 4])?;
         for chunk in self.values.chunks(4096) {
@@ -61,8 +62,8 @@ impl<'a> VolumeMap<'a> {
 }
 
 /// The input's header with what the values need changed; offsets are those of `nifti1.h`.
-fn map_header(input: &[u8; super::volume::HEADER], big_endian: bool) -> [u8; super::volume::HEADER] {
-    let mut header = *input;
+fn map_header(volume: &Volume) -> [u8; HEADER] {
+    let (mut header, big_endian) = (volume.header, volume.big_endian);
     let mut put = |at: usize, little: &[u8]| {
         for (i, &byte) in little.iter().enumerate() {
             header[at + if big_endian { little.len() - 1 - i } else { i }] = byte;
@@ -75,6 +76,11 @@ fn map_header(input: &[u8; super::volume::HEADER], big_endian: bool) -> [u8; sup
     for (at, value) in [(68, 0i16), (70, 16), (72, 32)] {
         // Intent, datatype float32, bitpix.
         put(at, &value.to_le_bytes());
+    }
+    if volume.channels > 1 {
+        // The number of dimensions, and the fourth: a map has one channel.
+        put(40, &3i16.to_le_bytes());
+        put(48, &1i16.to_le_bytes());
     }
     let text = b"residua anomaly map";
     header[148..228].fill(0);

@@ -1,51 +1,60 @@
 //! The NIfTI-1 reader: every size is checked against the header before anything is allocated.
-use super::Volume;
-use super::volume::HEADER;
+use super::affine::affine;
 use crate::{Error, Result};
 use flate2::bufread::MultiGzDecoder;
 use nifti::{DataElement, InMemNiftiVolume, NiftiHeader, NiftiType};
-use std::io::{BufRead, Read};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
+
+/// The bytes of a NIfTI-1 header.
+pub(super) const HEADER: usize = 348;
 
 /// The most voxels that a volume may have: 1 GiB of f32.
 const MAX_VOXELS: u64 = 1 << 28;
 /// What gzip can at most make of one byte.
 const GZIP_RATIO: u64 = 1032;
 
-impl Volume {
-    /// Reads a volume from `len` bytes of `.nii` or `.nii.gz`; `source` names it in errors.
-    /// # Errors
-    /// [`Error::File`]: not single-file NIfTI-1, more than one channel or time, no or more than 2^28 voxels or more
-    /// than the file can hold (refused from the header, before anything is allocated), a type that is neither integer
-    /// nor float, missing data, NaN, no contrast.
-    pub fn from_reader(bytes: impl BufRead, len: u64, source: &Path) -> Result<Volume> {
-        let mut volume = stored(bytes, len, source)?;
-        volume.window = window(&volume.voxels).map_err(|fault| Error::file(source, fault))?;
-        Ok(volume)
-    }
-
-    /// Reads a volume of labels, such as a segmentation: no contrast is asked for, and slices of it are clamped to
-    /// `[0,1]` and not scaled.
-    /// # Errors
-    /// As [`Volume::read`], but for the contrast.
-    pub fn read_labels(path: &Path) -> Result<Volume> {
-        let (file, len) = super::volume::open(path)?;
-        stored(file, len, path)
-    }
+/// A volume as it lies in its file.
+pub(super) struct Stored {
+    /// Voxels along i, j, k.
+    pub dims: [usize; 3],
+    /// Volumes in the file.
+    pub channels: usize,
+    /// Channel after channel, i fastest, slope and intercept applied; finite.
+    pub voxels: Vec<f32>,
+    /// The header as it lies in the file.
+    pub header: [u8; HEADER],
+    /// The byte order of the header and the voxels.
+    pub big_endian: bool,
+    /// From voxel indices to millimetres: three rows of four.
+    pub affine: [[f64; 4]; 3],
 }
 
-/// The volume as it is stored, with the window 0 to 1.
-fn stored(mut bytes: impl BufRead, len: u64, source: &Path) -> Result<Volume> {
+/// Reads `.nii` or `.nii.gz`, told apart by content; see [`stored`].
+pub(super) fn read_stored(path: &Path, channels: usize) -> Result<Stored> {
+    let file = File::open(path).map_err(|e| Error::io(path, e))?;
+    let len = file.metadata().map_err(|e| Error::io(path, e))?.len();
+    stored(BufReader::new(file), len, path, channels)
+}
+
+/// Reads a volume from `len` bytes of `.nii` or `.nii.gz`; `source` names it in errors. It has one channel, or those of
+/// the model in its fourth dimension.
+/// # Errors
+/// [`Error::File`]: not single-file NIfTI-1, another number of channels, no or more than 2^28 values or more than the file
+/// can hold (refused from the header, before anything is allocated), a type that is neither integer nor float, missing
+/// data, NaN.
+pub(super) fn stored(mut bytes: impl BufRead, len: u64, source: &Path, channels: usize) -> Result<Stored> {
     let start = bytes.fill_buf().map_err(|e| Error::io(source, e))?;
     match start {
         [] => Err(Error::file(source, "the file is empty")),
-        [0x1f, 0x8b, ..] => parse(MultiGzDecoder::new(bytes), len.saturating_mul(GZIP_RATIO), source),
-        _ => parse(bytes, len, source),
+        [0x1f, 0x8b, ..] => parse(MultiGzDecoder::new(bytes), len.saturating_mul(GZIP_RATIO), source, channels),
+        _ => parse(bytes, len, source, channels),
     }
 }
 
 /// `available` is the most bytes that the stream can hold.
-fn parse(mut stream: impl Read, available: u64, source: &Path) -> Result<Volume> {
+fn parse(mut stream: impl Read, available: u64, source: &Path, wanted: usize) -> Result<Stored> {
     let fault = |text: String| Error::file(source, text);
     let mut raw = [0; HEADER];
     stream.read_exact(&mut raw).map_err(|e| fault(format!("the NIfTI header is truncated: {e}")))?;
@@ -59,7 +68,7 @@ fn parse(mut stream: impl Read, available: u64, source: &Path) -> Result<Volume>
     if &header.magic != nifti::header::MAGIC_CODE_NIP1 {
         return Err(fault("its voxels are in another file (.hdr and .img); convert it to a single .nii".into()));
     }
-    let dims = dims(&header).map_err(fault)?;
+    let (dims, channels) = dims(&header, wanted).map_err(fault)?;
     let kind = header.data_type().map_err(|e| fault(format!("damaged NIfTI header: {e}")))?;
     let size = kind.size_of() as u64;
     if i64::from(header.bitpix) != size as i64 * 8 {
@@ -69,7 +78,8 @@ fn parse(mut stream: impl Read, available: u64, source: &Path) -> Result<Volume>
     if !(offset == 0.0 || (352.0..1e8).contains(&offset)) {
         return Err(fault(format!("its header gives an absurd voxel offset, {offset}")));
     }
-    let (skip, need) = ((offset as u64).max(352) - HEADER as u64, dims.iter().product::<usize>() as u64 * size);
+    let count = dims.iter().product::<usize>() * channels;
+    let (skip, need) = ((offset as u64).max(352) - HEADER as u64, count as u64 * size);
     if need + skip > available {
         return Err(fault(format!("is truncated: {dims:?} voxels of type {kind:?} need {need} bytes")));
     }
@@ -82,27 +92,33 @@ fn parse(mut stream: impl Read, available: u64, source: &Path) -> Result<Volume>
     if bad > 0 {
         return Err(fault(format!("{bad} of {} voxels are NaN or infinite", voxels.len())));
     }
-    let name = super::find::stem(source);
-    Ok(Volume { dims, voxels, window: (0.0, 1.0), source: source.to_owned(), name, header: raw, big_endian })
+    Ok(Stored { dims, channels, voxels, header: raw, big_endian, affine: affine(&header) })
 }
 
 fn first4(raw: &[u8; HEADER]) -> [u8; 4] {
     [raw[0], raw[1], raw[2], raw[3]]
 }
 
-fn dims(header: &NiftiHeader) -> std::result::Result<[usize; 3], String> {
+/// The sizes of the three axes, and the channels in the fourth.
+fn dims(header: &NiftiHeader, wanted: usize) -> std::result::Result<([usize; 3], usize), String> {
     let all = header.dim().map_err(|e| format!("damaged NIfTI header: {e}"))?;
-    let mut dims = [1; 3];
+    let mut sizes = [1; 4];
     for (i, &d) in all.iter().enumerate() {
-        match dims.get_mut(i) {
-            Some(dim) => *dim = usize::from(d),
+        match sizes.get_mut(i) {
+            Some(size) => *size = usize::from(d),
             None if d == 1 => {}
-            None => return Err(format!("has dimensions {all:?}; one volume of one channel is needed, take it apart")),
+            None => return Err(format!("has dimensions {all:?}, more than four; take it apart")),
         }
     }
-    match dims.iter().map(|&d| d as u64).product() {
-        1..=MAX_VOXELS => Ok(dims),
-        _ => Err(format!("the header says {dims:?} voxels, more than the {MAX_VOXELS} that are accepted")),
+    let [i, j, k, channels] = sizes;
+    if channels != 1 && channels != wanted {
+        let takes = if wanted == 1 { "1 channel".into() } else { format!("{wanted} channels") };
+        let fault = format!("has dimensions {all:?}, {channels} channels, but the model takes {takes}; take it apart");
+        return Err(fault);
+    }
+    match sizes.iter().map(|&d| d as u64).product() {
+        1..=MAX_VOXELS => Ok(([i, j, k], channels)),
+        _ => Err(format!("the header says {all:?} voxels, more than the {MAX_VOXELS} that are accepted")),
     }
 }
 
@@ -130,28 +146,6 @@ fn voxels(memory: InMemNiftiVolume, kind: NiftiType, header: &NiftiHeader) -> st
     let scaled = header.scl_slope != 0.0 && header.scl_slope.is_finite() && header.scl_inter.is_finite();
     let (slope, inter) = if scaled { (header.scl_slope, header.scl_inter) } else { (1.0, 0.0) };
     Ok(values.into_iter().map(|v| (v * f64::from(slope) + f64::from(inter)) as f32).collect())
-}
-
-fn window(voxels: &[f32]) -> std::result::Result<(f32, f32), String> {
-    let mut inside: Vec<f32> = voxels.iter().copied().filter(|&v| v != 0.0).collect();
-    if inside.is_empty() {
-        return Err("every voxel is zero".into());
-    }
-    let (low, high) = (percentile(&mut inside, 0.005), percentile(&mut inside, 0.995));
-    // Also refuses a difference so small that its inverse is infinite.
-    if (1.0 / (high - low)).is_finite() && high > low && (high - low).is_finite() {
-        Ok((low, high))
-    } else {
-        Err(format!("has no contrast: the 0.5th and 99.5th percentile of its non-zero voxels are {low} and {high}"))
-    }
-}
-
-/// NumPy's linear percentile of finite values, at least one; reorders them.
-fn percentile(values: &mut [f32], fraction: f64) -> f32 {
-    let at = fraction * (values.len() - 1) as f64;
-    let (_, &mut low, above) = values.select_nth_unstable_by(at as usize, f32::total_cmp);
-    let high = above.iter().copied().min_by(f32::total_cmp).unwrap_or(low);
-    (f64::from(low) + (f64::from(high) - f64::from(low)) * at.fract()) as f32
 }
 
 #[cfg(test)]

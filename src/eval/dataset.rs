@@ -1,5 +1,5 @@
 //! Labelled datasets: which files there are, what is wrong with each, and where its mask lies.
-use crate::data::{Input, Kind, find_inputs};
+use crate::data::{Input, Kind, group_files, list_files};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -110,7 +110,7 @@ pub(crate) fn is_normal(name: &str) -> bool {
 
 /// Inputs for files, named apart from each other.
 fn inputs(paths: &[PathBuf]) -> Result<Vec<Input>> {
-    let found = find_inputs(paths)?;
+    let found = group_files(&list_files(paths)?, &[])?;
     match found.len() == paths.len() {
         true => Ok(found),
         false => Err(Error::Invalid("the dataset names one file twice".into())),

@@ -24,7 +24,7 @@ pub(super) fn find(path: &Path, selection: &Selection) -> Result<Option<Dataset>
     let (mut paths, mut labels) = (Vec::new(), Vec::new());
     for (name, folder) in folders.iter().filter(|f| !OTHERS.contains(&f.0.to_lowercase().as_str())) {
         let masks = if is_normal(name) { None } else { masks(path, &root, split.as_deref(), name)? };
-        for image in find_inputs(std::slice::from_ref(folder))? {
+        for image in find_inputs(std::slice::from_ref(folder), &[])? {
             let truth = match &masks {
                 _ if is_normal(name) => Truth::Clean,
                 None => Truth::Unknown,

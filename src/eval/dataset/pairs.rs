@@ -1,6 +1,6 @@
 //! NIfTI volumes beside their segmentations, as BraTS has them.
 use super::{Dataset, Layout, Sample, Selection, Truth, inputs};
-use crate::data::{Kind, find_inputs, stem};
+use crate::data::{Kind, list_files, stem};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -11,8 +11,8 @@ const ENDS: [&str; 4] = ["seg", "mask", "segmentation", "label"];
 pub(super) fn find(path: &Path, selection: &Selection) -> Result<Option<Dataset>> {
     let split = selection.split.clone().or_else(|| path.join("test").is_dir().then(|| "test".to_owned()));
     let root = split.as_ref().map_or(path.to_owned(), |s| path.join(s));
-    let Ok(files) = find_inputs(std::slice::from_ref(&root)) else { return Ok(None) };
-    let volumes = files.into_iter().filter(|f| f.kind == Kind::Volume).map(|f| f.path);
+    let Ok(files) = list_files(std::slice::from_ref(&root)) else { return Ok(None) };
+    let volumes = files.into_iter().filter(|path| Kind::of(path) == Kind::Volume);
     let (masks, images): (Vec<PathBuf>, Vec<PathBuf>) = volumes.partition(|p| base(&stem(p)).is_some());
     if masks.is_empty() {
         return Ok(None);

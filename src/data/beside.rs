@@ -1,0 +1,54 @@
+//! Masks: files beside an image that are named after it.
+use super::kind::{EXTENSIONS, Kind};
+use super::names::stem;
+use crate::{Error, Result};
+use std::path::{Path, PathBuf};
+
+/// What a mask's name ends in after its image's: the foreground's, a segmentation's.
+pub(super) const MASKS: [&str; 2] = ["_mask", "_seg"];
+
+/// The files of a list that are masks of others in it: NAME_mask or NAME_seg beside NAME, or beside NAME and more, such
+/// as a suffix.
+pub(super) fn masks_beside<'a>(files: &'a [PathBuf], suffixes: &'a [String]) -> impl Iterator<Item = &'a PathBuf> {
+    let images: std::collections::HashSet<(PathBuf, String)> = files
+        .iter()
+        .filter(|path| mask_of(path).is_none())
+        .flat_map(|path| {
+            let (folder, stem) = (path.parent().unwrap_or(Path::new("")).to_owned(), stem(path).to_lowercase());
+            let cuts = stem.match_indices(['_', '-']).map(|(at, _)| at).chain([stem.len()]).collect::<Vec<_>>();
+            let ends = suffixes.iter().filter_map(|s| stem.strip_suffix(&s.to_lowercase()).map(str::len));
+            let cuts = cuts.into_iter().chain(ends.collect::<Vec<_>>());
+            cuts.map(move |at| (folder.clone(), stem[..at].to_owned())).collect::<Vec<_>>()
+        })
+        .collect();
+    files.iter().filter(move |path| {
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        mask_of(path).is_some_and(|name| images.contains(&(folder, name)))
+    })
+}
+
+/// The name, in lower case, of the image whose mask this would be.
+fn mask_of(path: &Path) -> Option<String> {
+    let stem = stem(path).to_lowercase();
+    MASKS.iter().find_map(|end| stem.strip_suffix(end).map(str::to_owned))
+}
+
+/// The foreground mask beside an image called `name`: NAME_mask with an ending of the image's kind, if there is one.
+/// # Errors
+/// [`Error::File`] when there are two.
+pub(super) fn mask_file(image: &Path, name: &str) -> Result<Option<PathBuf>> {
+    let volume = Kind::of(image) == Kind::Volume;
+    let endings = EXTENSIONS.iter().filter(|e| e.starts_with(".nii") == volume);
+    let found: Vec<PathBuf> = endings
+        .map(|ending| image.with_file_name(format!("{name}{}{ending}", MASKS[0])))
+        .filter(|path| path.is_file())
+        .collect();
+    match &found[..] {
+        [] => Ok(None),
+        [mask] => Ok(Some(mask.clone())),
+        [mask, other, ..] => {
+            let other = other.file_name().unwrap_or_default().to_string_lossy();
+            Err(Error::file(mask, format!("and {other} are both masks of {name}")))
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Volumes from files: one, or a set with one channel each.
+use super::affine::overlay;
+use super::foreground::{above_lowest, without_mask};
+use super::names::stem;
+use super::scaling::Window;
+use super::sets::Input;
+use super::volume::{Scaled, masked};
+use super::volume_read::{Stored, read_stored, stored};
+use super::{InputSpec, Kind, Over, Scaling, ValueRange, Volume};
+use crate::{Error, Result};
+use std::io::BufRead;
+use std::path::Path;
+use std::sync::OnceLock;
+
+impl Volume {
+    /// Reads the volume of an input as a model takes it: one file of one channel or of the model's channels, or a set of
+    /// files with one channel each. Its warnings say where the foreground comes from, where that matters.
+    /// # Errors
+    /// [`Error::Io`] when a file cannot be read; [`Error::File`], with the file: damaged, too large, not a volume, another
+    /// number of channels, no contrast, a set whose volumes differ in dimensions or do not overlay each other, a mask of
+    /// other dimensions or an empty one.
+    pub fn open(input: &Input, spec: &InputSpec) -> Result<Volume> {
+        if input.kind != Kind::Volume {
+            return Err(Error::file(&input.path, "is a picture, not a volume"));
+        }
+        let mut volume = match &input.files[..] {
+            [path] => Volume::of_stored(read_stored(path, spec.channels)?, path, &input.name),
+            files => set(files, input, spec.channels)?,
+        };
+        let fits = super::picture::same_channels(volume.channels, spec.channels);
+        if !fits {
+            let fault = format!("has one channel, but the model takes {} channels", spec.channels);
+            return Err(Error::file(&volume.source, fault));
+        }
+        volume.scale(spec.scaling)?;
+        Ok(volume)
+    }
+
+    /// Reads a volume of one channel, `.nii` or `.nii.gz`, told apart by content, for [`Scaling::Fixed`].
+    /// # Errors
+    /// [`Error::Io`] when the file cannot be read, otherwise as [`Volume::from_reader`].
+    pub fn read(path: &Path) -> Result<Volume> {
+        let input = Input {
+            path: path.to_owned(),
+            files: vec![path.to_owned()],
+            name: stem(path),
+            folder: String::new(),
+            kind: Kind::Volume,
+        };
+        Volume::open(&input, &InputSpec::fixed(1, ValueRange::UNIT))
+    }
+
+    /// [`Volume::read`] from `len` bytes of `.nii` or `.nii.gz`; `source` names it in errors.
+    /// # Errors
+    /// [`Error::File`]: not single-file NIfTI-1, more than one channel or time, no or more than 2^28 voxels or more
+    /// than the file can hold (refused from the header, before anything is allocated), a type that is neither integer
+    /// nor float, missing data, NaN, no contrast.
+    pub fn from_reader(bytes: impl BufRead, len: u64, source: &Path) -> Result<Volume> {
+        let mut volume = Volume::of_stored(stored(bytes, len, source, 1)?, source, &stem(source));
+        volume.scale(Scaling::Fixed {})?;
+        Ok(volume)
+    }
+
+    /// Reads a volume of labels, such as a segmentation: no contrast is asked for, and slices of it are clamped to
+    /// `[0,1]` and not scaled.
+    /// # Errors
+    /// As [`Volume::read`], but for the contrast.
+    pub fn read_labels(path: &Path) -> Result<Volume> {
+        Ok(Volume::of_stored(read_stored(path, 1)?, path, &stem(path)))
+    }
+
+    /// With windows from 0 to 1.
+    fn of_stored(stored: Stored, source: &Path, name: &str) -> Volume {
+        let Stored { dims, channels, voxels, header, big_endian, .. } = stored;
+        Volume {
+            dims,
+            channels,
+            voxels,
+            source: source.to_owned(),
+            name: name.to_owned(),
+            warnings: Vec::new(),
+            scaled: Scaled::Windows(vec![Window::UNIT; channels]),
+            foreground: OnceLock::new(),
+            header,
+            big_endian,
+        }
+    }
+
+    /// Finds the windows.
+    fn scale(&mut self, scaling: Scaling) -> Result<()> {
+        if scaling.over() == Some(Over::Image) {
+            self.scaled = Scaled::EachSlice(scaling);
+            return Ok(());
+        }
+        let mask = match scaling.over() {
+            Some(Over::Mask) => {
+                let mask = masked(&self.source, &self.name, self.dims)?;
+                self.warnings.push(mask.as_ref().map_or_else(|| without_mask(&self.name), |m| m.notice.clone()));
+                mask
+            }
+            _ => None,
+        };
+        let size = self.dims.iter().product();
+        let window = |(c, voxels): (usize, &[f32])| {
+            let window = match (scaling.over(), &mask) {
+                (Some(Over::Mask), Some(mask)) => scaling.window(mask.choose(voxels)),
+                (Some(Over::Mask), None) => {
+                    scaling.window(voxels.iter().zip(above_lowest(voxels)).filter(|(_, above)| *above).map(|(v, _)| *v))
+                }
+                _ => scaling.window(voxels.iter().copied()),
+            };
+            let named = |fault: String| match self.channels {
+                1 => Error::file(&self.source, fault),
+                _ => Error::file(&self.source, format!("channel {c} {fault}")),
+            };
+            window.unwrap_or_else(|| usual_window(voxels)).map_err(named)
+        };
+        let windows = self.voxels.chunks_exact(size).enumerate().map(window).collect::<Result<_>>()?;
+        self.scaled = Scaled::Windows(windows);
+        Ok(())
+    }
+}
+
+/// A set: volumes of one channel that overlay each other.
+fn set(files: &[std::path::PathBuf], input: &Input, channels: usize) -> Result<Volume> {
+    if files.len() != channels {
+        let fault = format!("is one of {} files, but the model takes {channels} channels", files.len());
+        return Err(Error::file(&input.path, fault));
+    }
+    let mut whole: Option<Stored> = None;
+    for path in files {
+        let next = read_stored(path, 1)?;
+        let Some(first) = &mut whole else {
+            whole = Some(next);
+            continue;
+        };
+        let other = format!("{}, another channel of the same image", stem(&files[0]));
+        if next.dims != first.dims {
+            return Err(Error::file(path, format!("has {:?} voxels, but {other}, {:?}", next.dims, first.dims)));
+        }
+        if !overlay(&first.affine, &next.affine, first.dims) {
+            let fault = format!("does not lie where {other}, does: their affines differ; resample it to that");
+            return Err(Error::file(path, fault));
+        }
+        first.voxels.extend(next.voxels);
+        first.channels += 1;
+    }
+    let whole = whole.ok_or_else(|| Error::file(&input.path, "is an input without files"))?;
+    Ok(Volume::of_stored(whole, &input.path, &input.name))
+}
+
+/// The window of [`Scaling::Fixed`]: the ends of the histogram of an MR image are artefacts, and zero is the background.
+fn usual_window(voxels: &[f32]) -> std::result::Result<Window, String> {
+    let inside: Vec<f32> = voxels.iter().copied().filter(|&v| v != 0.0).collect();
+    if inside.is_empty() {
+        return Err("every voxel is zero".into());
+    }
+    Window::of_percentiles(inside, 0.005, 0.995).checked("the 0.5th and 99.5th percentile of its non-zero voxels")
+}
