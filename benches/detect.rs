@@ -2,7 +2,7 @@
 //! residual and blur. The weights are on the device already; reading files and drawing pictures are not counted.
 use common::{devices, group, random};
 use criterion::Criterion;
-use residua::detect::{AnoDdpm, ModelFolder};
+use residua::detect::{ModelFolder, Runner};
 use residua::{Result, Shape};
 use std::path::Path;
 
@@ -16,14 +16,16 @@ fn run(c: &mut Criterion) -> Result<()> {
             continue;
         }
         let folder = ModelFolder::open(&path, |settings| settings, None, |_| Ok(()))?;
-        let input = &folder.config.input;
+        let input = folder.config.image()?;
         let image = random(Shape::new(1, input.height, input.width, input.channels), 1);
         for (name, device) in devices() {
             let mut g = group(c, &format!("detect/{model}"));
-            let mut ready: Option<AnoDdpm> = None;
+            let mut ready: Option<Runner> = None;
             g.bench_function(&name, |b| {
                 let detector = ready.get_or_insert_with(|| {
-                    let mut made = device.drive(AnoDdpm::new(&device, &folder, 1)).expect("the device takes the model");
+                    let mut made = device
+                        .drive(Runner::new(&device, folder.job(1).expect("the model fits")))
+                        .expect("the device takes the model");
                     // Some drivers compile when a kernel first runs.
                     device.drive(made.run(&image, 0, |_| true)).expect("the device is there");
                     made

@@ -4,7 +4,7 @@ mod common;
 use common::run;
 use image::{Rgb, RgbImage};
 use residua::data::{Preprocessing, ValueRange, read_picture, read_table};
-use residua::dte::Extractor;
+use residua::detect::dte::Extractor;
 use residua::model::Checkpoint;
 use residua::{Device, Tensor};
 use std::path::PathBuf;

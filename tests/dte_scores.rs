@@ -3,7 +3,7 @@ mod common;
 
 use common::open_gpu;
 use residua::data::Table;
-use residua::dte::{Estimate, Model};
+use residua::detect::dte::{Estimate, Model};
 use residua::{Device, gpu};
 use safetensors::{Dtype, tensor::TensorView};
 use std::collections::HashMap;

@@ -4,10 +4,10 @@ mod tolerance;
 
 use common::host::Host;
 use half::f16;
-use residua::data::{Map, Picture};
+use residua::data::{Map, Picture, heat};
 use residua::detect::config::{BlurConfig, NoiseConfig, SamplerConfig};
-use residua::detect::{AnoDdpm, Embedded, ModelFolder};
-use residua::report::{heat, heatmap};
+use residua::detect::{Embedded, ModelFolder, Runner, System};
+use residua::report::heatmap;
 use residua::wgpu::{self, TextureFormat, TextureUsages};
 use residua::{Device, Error};
 use std::path::Path;
@@ -27,10 +27,12 @@ fn model(channels: usize, (width, height): Size, noise: NoiseConfig) -> ModelFol
         |o| o,
         Some(32),
         |c| {
-            (c.input.width, c.input.height) = (width as usize, height as usize);
-            (c.lambda, c.runs, c.noise) = (200, 2, noise);
-            c.sampler = SamplerConfig::Ddim { steps: 2, eta: 0.0 };
-            c.blur = Some(BlurConfig::Gaussian { sigma: 1.0 });
+            let input = c.input.as_mut().unwrap();
+            (input.width, input.height) = (width as usize, height as usize);
+            let System::AnoDdpm(s) = &mut c.system else { panic!("{:?}", c.system) };
+            (s.lambda, s.runs, s.noise) = (200, 2, noise);
+            s.sampler = SamplerConfig::Ddim { steps: 2, eta: 0.0 };
+            s.blur = Some(BlurConfig::Gaussian { sigma: 1.0 });
             Ok(())
         },
     );
@@ -58,16 +60,17 @@ fn file((width, height): Size, texels: &[[u8; 4]], channels: usize) -> Picture {
 
 /// The network's input as the command line makes it.
 fn prepared(picture: &Picture, model: &ModelFolder) -> Picture {
-    let input = &model.config.input;
+    let input = model.config.image().unwrap();
     picture.to_channels(input.channels).unwrap().resize(input.width, input.height).unwrap()
 }
 
 /// The map by the ordinary path, on the processor.
 fn ordinary(model: &ModelFolder, picture: &Picture, seed: u64) -> Map {
-    let image = prepared(picture, model).to_tensor(model.config.input.value_range());
-    let mut detector = pollster::block_on(AnoDdpm::new(&Device::Cpu, model, 1)).unwrap();
-    let batch = pollster::block_on(detector.run(&image, seed, |_| true)).unwrap();
-    Map::new(model.config.input.width, model.config.input.height, batch.map.data).unwrap()
+    let input = model.config.image().unwrap();
+    let image = prepared(picture, model).to_tensor(input.value_range());
+    let mut runner = pollster::block_on(Runner::new(&Device::Cpu, model.job(1).unwrap())).unwrap();
+    let batch = pollster::block_on(runner.run(&image, seed, |_| true)).unwrap();
+    Map::new(input.width, input.height, batch.map.unwrap().data).unwrap()
 }
 
 fn close(what: &str, found: &[f32], expected: &[f32]) {
@@ -200,7 +203,7 @@ fn every_format_and_size_comes_in_as_a_file_does() {
                 if matches!(format, R16Float | Rgba16Float) {
                     picture.data.iter_mut().for_each(|v| *v = f16::from_f32(*v).to_f32());
                 }
-                let expected = prepared(&picture, &model).to_tensor(model.config.input.value_range());
+                let expected = prepared(&picture, &model).to_tensor(model.config.image().unwrap().value_range());
                 let found = host.read_floats(embedded.image());
                 let errors = found.iter().zip(expected.to_device_layout()).map(|(a, b)| (a - b).abs());
                 let worst = errors.fold(0.0, f32::max);

@@ -5,6 +5,6 @@ struct StepRow {
     eps_0: f32, next_0: f32, next_x: f32, next_e: f32,
     sigma: f32, log_min: f32, log_max: f32, weight: f32,
     seed_lo: u32, seed_hi: u32, draw: u32, noise_t: i32,
-    rate: f32, root: f32, pad: vec2<u32>,
+    rate: f32, root: f32, patch: u32, pad: u32,
 }
 @group(0) @binding(0) var<uniform> step: StepRow;

@@ -3,7 +3,6 @@ use super::{ModelFolder, Runner};
 use crate::gpu::{self, Gpu, Textures};
 use crate::data::heat;
 use crate::{Device, Error, Result, Shape};
-use crate::graph::StateId;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -29,7 +28,7 @@ pub struct Embedded {
     detector: Runner,
     textures: Textures,
     reconstruction: Option<wgpu::Buffer>,
-    scores: Option<wgpu::Buffer>,
+    scores: wgpu::Buffer,
 }
 
 impl Embedded {
@@ -46,8 +45,9 @@ impl Embedded {
         detector.seed(0)?;
         let (job, session) = (detector.job(), session(&detector)?);
         let buffers = [job.input, map].map(|s| session.buffer(s).clone());
-        let other = |state: Option<StateId>| state.map(|s| session.buffer(s).clone());
-        let (reconstruction, scores) = (other(job.outputs.reconstruction), other(job.outputs.summary));
+        let reconstruction = job.outputs.reconstruction.map(|s| session.buffer(s).clone());
+        let summary = job.outputs.summary.unwrap_or(map);
+        let scores = session.buffer(summary).clone();
         let shape = Shape::new(1, input.height, input.width, input.channels);
         let colours = std::array::from_fn(|i| heat(i as f32 / 255.0));
         let textures = Textures::new(gpu, shape, input.range, buffers, colours).await?;
@@ -125,9 +125,9 @@ impl Embedded {
     pub fn image(&self) -> &wgpu::Buffer {
         &self.textures.image
     }
-    /// The healed image, laid out as [`Embedded::image`].
-    pub fn reconstruction(&self) -> &wgpu::Buffer {
-        &self.reconstruction
+    /// What the system made of the image, laid out as [`Embedded::image`]; none for a system that reconstructs nothing.
+    pub fn reconstruction(&self) -> Option<&wgpu::Buffer> {
+        self.reconstruction.as_ref()
     }
 }
 

@@ -9,8 +9,6 @@ use truth::Group;
 
 mod truth;
 
-pub use truth::Truths;
-
 /// What came out of a dataset.
 pub struct Evaluated {
     /// The numbers.

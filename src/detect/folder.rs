@@ -58,7 +58,7 @@ impl ModelFolder {
             config = published(path, &networks, config, size)?;
         }
         if let (System::Dte(settings), Some(estimator)) = (&mut config.system, &networks.estimator) {
-            settings.estimator = estimator.method;
+            settings.estimator = estimator.model.method;
         }
         if config.name.is_empty() {
             config.name = path.file_name().map_or("model".into(), |n| n.to_string_lossy().into_owned());

@@ -70,10 +70,9 @@ impl Job {
         let first = self.phases.iter().find(|p| p.section == self.network);
         first.and_then(|p| self.rows.get(p.row)).copied().unwrap_or_default()
     }
-    /// Samples of a batch.
-    pub fn batch(&self) -> usize {
-        let shape = self.graph.states[self.input.0].shape;
-        if shape.n == 1 && shape.w == 1 { shape.h } else { shape.n }
+    /// The same with states that are filled once.
+    pub fn with_constants(self, constants: Vec<(StateId, Tensor)>) -> Self {
+        Job { constants, ..self }
     }
     /// Floating-point operations of one batch.
     pub fn flops(&self) -> u64 {

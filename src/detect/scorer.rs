@@ -138,22 +138,25 @@ impl<'a> Scorer<'a> {
         let whole = items.first().is_some_and(|i| i.slice.is_some());
         let mut pending = Pending::new(self.model, if whole { items.clone() } else { Vec::new() });
         let batch = self.batch();
-        for same in items.chunk_by(|a, b| self.seed_of(a) == self.seed_of(b)) {
-            for chunk in same.chunks(batch) {
-                let ready: Vec<Ready> = chunk.iter().filter_map(|item| self.prepare(item)).collect();
-                if !ready.is_empty() {
-                    let seed = self.seed_of(&chunk[0]);
-                    for found in self.batch_of(ready, seed)? {
-                        match pending.take(found, self.model) {
-                            Ok(finished) => finished.into_iter().try_for_each(&mut *sink)?,
-                            Err((item, e)) => self.fail(&item, e),
-                        }
-                    }
+        let seeds: Vec<u64> = items.iter().map(|item| self.seed_of(item)).collect();
+        let (mut rest, mut seeds) = (&items[..], &seeds[..]);
+        while let Some(&seed) = seeds.first() {
+            // Images of one noise go together.
+            let same = seeds.iter().take(batch).take_while(|s| **s == seed).count();
+            let chunk;
+            (chunk, rest) = rest.split_at(same);
+            seeds = &seeds[same..];
+            let ready: Vec<Ready> = chunk.iter().filter_map(|item| self.prepare(item)).collect();
+            let found = if ready.is_empty() { Vec::new() } else { self.batch_of(ready, seed)? };
+            for found in found {
+                match pending.take(found, self.model) {
+                    Ok(finished) => finished.into_iter().try_for_each(&mut *sink)?,
+                    Err((item, e)) => self.fail(&item, e),
                 }
-                if !whole {
-                    self.progress.inputs += chunk.len();
-                    self.tell(0, 0)?;
-                }
+            }
+            if !whole {
+                self.progress.inputs += chunk.len();
+                self.tell(0, 0)?;
             }
         }
         self.progress.inputs += usize::from(whole);

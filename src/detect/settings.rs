@@ -149,7 +149,6 @@ fn put(system: &mut Value, setting: &Setting, value: Value) -> Result<(), String
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::detect::System;
 
     #[test]

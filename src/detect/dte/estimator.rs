@@ -152,8 +152,7 @@ impl Estimator {
             }
         }
         let network = first.ok_or_else(|| Error::Invalid("the estimator holds no network".into()))?;
-        let job = Job::new(g, input, None, (phases, rows), outputs, network);
-        Ok(Job { constants, ..job })
+        Ok(Job::new(g, input, None, (phases, rows), outputs, network).with_constants(constants))
     }
 
     /// The scores of a batch's first `count` rows, higher being more anomalous. `estimate` is DTE-NP's choice.

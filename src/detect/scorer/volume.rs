@@ -27,12 +27,14 @@ impl Pending {
     pub fn take(&mut self, found: Found, model: &ModelFolder) -> Result<Vec<Finished>, Failed> {
         let item = found.item.clone();
         let failed = |e| (item, e);
-        if !self.whole && model.config.score != ScoreConfig::Foreground {
+        let alone = !self.whole && model.config.score != ScoreConfig::Foreground;
+        if alone || found.score.is_some() {
             return own_size(found, model, None).map(|s| vec![Finished::Image(s)]).map_err(failed);
         }
         if self.slices.is_empty() || !self.whole {
-            let item = found.item.clone();
-            return volume(vec![item], vec![found], model).map(|v| v.0.into_iter().map(Finished::Image).collect()).map_err(failed);
+            // A picture is a volume of one slice.
+            let one = volume(vec![found.item.clone()], vec![found], model);
+            return one.map(|(all, _)| all.into_iter().map(Finished::Image).collect()).map_err(failed);
         }
         self.found.push(found);
         Ok(Vec::new())
