@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn masks_below_an_argument_are_no_images() {
-        let input = |path: &str| Input { path: path.into(), folder: path.into(), kind: Kind::Image };
+        let input = |path: &str| Input::of_file(Path::new(path));
         let inputs = ["d/test/good/a.png", "d/ground_truth/crack/a.png", "masks/b.png"].map(input).to_vec();
         let left = without_masks(inputs, &["d".into(), "masks".into()]);
         let left: Vec<_> = left.iter().map(|i| i.path.to_str().unwrap()).collect();
