@@ -117,12 +117,12 @@ fn a_bad_picture_costs_only_itself_and_rows_are_those_of_the_library() {
 
     // The same by the library, in other company.
     let preprocessing = Preprocessing { size: 70, crop: 65, ..Preprocessing::imagenet() };
-    let ck = Checkpoint::open(&net).unwrap();
+    let opened = Network::resnet(Path::new(&net)).unwrap();
     let prepared: Vec<Tensor> = ["test/good/106.png", "test/spot/214.png"]
         .map(|p| preprocessing.apply(&read_picture(&d.at(p), ValueRange::UNIT).unwrap()).unwrap())
         .to_vec();
     let rows = pollster::block_on(async {
-        let mut extractor = Extractor::new(&Device::Cpu, &ck, &preprocessing, 2).await.unwrap();
+        let mut extractor = Extractor::new(&Device::Cpu, &opened, &preprocessing, 2).await.unwrap();
         assert!(extractor.features(&[prepared.clone(), prepared.clone()].concat()).await.is_err());
         extractor.features(&prepared).await.unwrap()
     });

@@ -3,6 +3,7 @@ use super::*;
 use ::image::{DynamicImage, ImageFormat, RgbImage};
 use proptest::prelude::*;
 use std::io::Cursor;
+use std::path::Path;
 
 /// Small valid files of every kind.
 fn valid() -> Vec<Vec<u8>> {

@@ -22,6 +22,15 @@ pub struct Input {
     pub kind: Kind,
 }
 
+impl Input {
+    /// The input that a whole image or volume is, called by its stem.
+    pub fn of_file(path: &Path) -> Input {
+        let name = stem(path);
+        let path = path.to_owned();
+        Input { kind: Kind::of(&path), files: vec![path.clone()], folder: name.clone(), name, path }
+    }
+}
+
 /// Files as inputs: those with a suffix as sets, the others as whole images. A set's files that are not in the list are
 /// looked for beside those that are.
 /// # Errors

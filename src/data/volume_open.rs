@@ -40,13 +40,7 @@ impl Volume {
     /// # Errors
     /// [`Error::Io`] when the file cannot be read, otherwise as [`Volume::from_reader`].
     pub fn read(path: &Path) -> Result<Volume> {
-        let input = Input {
-            path: path.to_owned(),
-            files: vec![path.to_owned()],
-            name: stem(path),
-            folder: String::new(),
-            kind: Kind::Volume,
-        };
+        let input = Input { kind: Kind::Volume, ..Input::of_file(path) };
         Volume::open(&input, &InputSpec::fixed(1, ValueRange::UNIT))
     }
 
