@@ -5,9 +5,9 @@ use common::run;
 use image::{Rgb, RgbImage};
 use residua::data::{Preprocessing, ValueRange, read_picture, read_table};
 use residua::detect::dte::Extractor;
-use residua::model::Checkpoint;
+use residua::model::Network;
 use residua::{Device, Tensor};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// Stripes with noise, and on a bad picture a spot of another pattern; `n` makes each another one.

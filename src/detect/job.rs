@@ -8,7 +8,7 @@ use crate::{Device, Error, Result, Session, Tensor};
 pub struct Job {
     /// All sections.
     pub graph: Graph,
-    /// What the caller gives: images (N,H,W,C) in the networks' range, or rows (1,N,1,D).
+    /// What the caller gives: images (N,H,W,C) in the networks' range, or rows (N,1,1,D) or (1,N,1,D).
     pub input: StateId,
     /// The noise, where there is any.
     pub noise: Option<Noise>,
@@ -41,7 +41,7 @@ pub struct Outputs {
     pub reconstruction: Option<StateId>,
     /// (N,1,1,3): mean, maximum and minimum of the map.
     pub summary: Option<StateId>,
-    /// (1,N,1,K): numbers from which a system without maps makes its score, on the host.
+    /// (N,1,1,K) or (1,N,1,K): numbers from which a system without maps makes its score, on the host.
     pub statistics: Vec<StateId>,
 }
 
@@ -97,7 +97,7 @@ pub struct Batch {
     pub map: Option<Tensor>,
     /// (N,H,W,C), in the networks' range: the mean reconstruction.
     pub reconstruction: Option<Tensor>,
-    /// (1,N,1,K): numbers from which a system without maps makes its score.
+    /// (N,1,1,K) or (1,N,1,K): numbers from which a system without maps makes its score.
     pub statistics: Vec<Tensor>,
 }
 

@@ -130,7 +130,7 @@ impl Estimator {
     /// [`Error::Invalid`] when the training rows have another width.
     pub fn job(&self, columns: usize, count: usize) -> Result<Job> {
         let mut g = Graph::new();
-        let input = g.state("rows", Shape::new(1, count, 1, columns));
+        let input = g.state("rows", self.rows_shape(count, columns));
         let (mut rows, mut phases, mut constants, mut outputs) = (Vec::new(), Vec::new(), Vec::new(), Outputs::default());
         let mut first = None;
         match self {
@@ -159,10 +159,10 @@ impl Estimator {
     /// # Errors
     /// [`Error::Invalid`] when these are not the statistics of this estimator's job.
     pub fn scores(&self, batch: &Batch, count: usize, columns: usize, estimate: Estimate) -> Result<Vec<f64>> {
-        // A tensor is NCHW: a column after the other.
+        // Rows are samples, or pixels of one sample, whose columns lie one after the other.
         let row = |t: &Tensor, i: usize| -> Vec<f32> {
-            let Shape { h, c, .. } = t.shape;
-            (0..c).map(|k| t.data[k * h + i]).collect()
+            let Shape { n, h, c, .. } = t.shape;
+            (0..c).map(|k| t.data[if n > 1 { i * c + k } else { k * h + i }]).collect()
         };
         match self {
             Estimator::NonParametric { neighbours, .. } => (0..count)
@@ -196,10 +196,34 @@ impl Estimator {
         let mut runner = Runner::new(device, self.job(columns, count)?).await?;
         let mut scores = Vec::with_capacity(rows.len() / columns);
         for chunk in rows.chunks(count * columns) {
-            let batch = runner.run(&row_batch(chunk, columns, count)?, 0, |_| true).await?;
+            let batch = runner.run(&self.rows(chunk, columns, count)?, 0, |_| true).await?;
             scores.extend(self.scores(&batch, chunk.len() / columns, columns, estimate)?);
         }
         Ok(scores)
+    }
+
+    /// The shape of a job's input: a sample a row for DTE-NP, a pixel a row for the networks, whose layers are 1×1 convolutions.
+    fn rows_shape(&self, count: usize, columns: usize) -> Shape {
+        match self {
+            Estimator::NonParametric { .. } => Shape::new(count, 1, 1, columns),
+            Estimator::Networks(_) => Shape::new(1, count, 1, columns),
+        }
+    }
+    /// Rows as the input of a job for `count` of them, filled up with zeros.
+    /// # Errors
+    /// [`Error::Invalid`] for more rows.
+    pub fn rows(&self, rows: &[f32], columns: usize, count: usize) -> Result<Tensor> {
+        let shape = self.rows_shape(count, columns);
+        if rows.len() > shape.len() {
+            return Err(Error::Invalid(format!("{} values in a batch of {count} rows of {columns}", rows.len())));
+        }
+        let by_row = matches!(self, Estimator::NonParametric { .. });
+        let mut data = vec![0.0; shape.len()];
+        for (i, row) in rows.chunks_exact(columns).enumerate() {
+            let place = |c: usize| if by_row { i * columns + c } else { c * count + i };
+            row.iter().enumerate().for_each(|(c, &v)| data[place(c)] = v);
+        }
+        Tensor::new(shape, data)
     }
 
     /// Rows of a batch: such that no state is larger than WebGPU's default binding, and no launch on a GPU takes too long. The
@@ -214,15 +238,6 @@ impl Estimator {
             (Estimator::Networks(_), _) => ROWS.min(ELEMENTS / width.max(512)),
         }
     }
-}
-
-/// Rows as a job's input (1,`count`,1,`columns`), filled up with zeros.
-pub(in crate::detect) fn row_batch(rows: &[f32], columns: usize, count: usize) -> Result<Tensor> {
-    let mut by_column = vec![0.0; count * columns];
-    for (i, row) in rows.chunks_exact(columns).enumerate() {
-        row.iter().enumerate().for_each(|(c, &v)| by_column[c * count + i] = v);
-    }
-    Tensor::new(Shape::new(1, count, 1, columns), by_column)
 }
 
 #[cfg(test)]

@@ -14,7 +14,6 @@ mod scaler;
 mod settings;
 mod train;
 
-pub(super) use estimator::row_batch;
 pub use estimator::{Estimator, Method, Settings};
 pub use eval::{Evaluation, dataset_name, evaluate, read_published};
 pub use images::{Extractor, Features};

@@ -30,7 +30,7 @@ pub const STEPS: usize = 300;
 /// Values of one launch at most: these stay within WebGPU's default binding.
 const ELEMENTS: usize = 1 << 24;
 
-/// Adds the distances (1,N,1,k) between the queries (1,N,1,D) of `input` and their nearest training rows, a section and an output
+/// Adds the distances (N,1,1,k) between the queries (N,1,1,D) of `input` and their nearest training rows, a section and an output
 /// for each part of the rows that a launch can take. A last part may hold fewer rows than `neighbours`.
 pub(super) fn add(
     g: &mut Graph,

@@ -1,6 +1,6 @@
 //! Images as rows of features, through an estimator.
 use super::{Found, Ready, Scorer};
-use crate::detect::dte::{Extractor, row_batch};
+use crate::detect::dte::Extractor;
 use crate::detect::networks::Role;
 use crate::detect::{Runner, System};
 use crate::{Error, Result, Tensor};
@@ -39,7 +39,7 @@ impl Scorer<'_> {
             return Err(Error::file(&self.model.path, fault));
         }
         let standard: Vec<f32> = rows.iter().flat_map(|r| fitted.scaler.row(r)).collect();
-        let input = row_batch(&standard, fitted.columns, batch)?;
+        let input = fitted.estimator.rows(&standard, fitted.columns, batch)?;
         let done = self.device.drive(runner.run(&input, 0, |_| true))?;
         let scores = fitted.estimator.scores(&done, ready.len(), fitted.columns, estimate)?;
         let seconds = start.elapsed().as_secs_f64() / ready.len() as f64;
