@@ -37,6 +37,10 @@ mod write;
 #[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]
+mod input_tests;
+#[cfg(test)]
+mod scaling_tests;
+#[cfg(test)]
 mod table_tests;
 
 pub use decode::{decode_image, decode_npy, read_picture};
