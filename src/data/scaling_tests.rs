@@ -130,7 +130,7 @@ fn the_foreground_of_a_volume_is_its_masks_or_what_is_above_zero() {
     let above = &volume.foreground().unwrap().inside;
     let size = above.len();
     assert!((0..size).all(|i| above[i] == (0..4).any(|c| volume.voxels[c * size + i] > 0.0)));
-    let labels = Volume::read(&v.write("q_mask.nii", &v.reference["mask"])).unwrap();
+    let labels = Volume::read_labels(&v.write("q_mask.nii", &v.reference["mask"])).unwrap();
     let volume = open();
     assert!(volume.foreground().unwrap().inside.iter().zip(&labels.voxels).all(|(i, l)| *i == (*l > 0.0)));
     assert!(volume.foreground().unwrap().notice.contains("q_mask.nii"));
@@ -173,7 +173,7 @@ fn a_volume_of_other_channels_is_refused_naming_both() {
     let open = |channels, path: &Path| Volume::open(&Input::of_file(path), &spec(channels, Scaling::Fixed {}));
     let error = open(3, &path).unwrap_err().to_string();
     assert!(error.contains("q.nii") && error.contains("4 channels") && error.contains("takes 3"), "{error}");
-    let one = v.write("one.nii", &v.reference["mask"]);
+    let one = v.write("one.nii", &v.reference["channels"][0]);
     let error = open(4, &one).unwrap_err().to_string();
     assert!(error.contains("has one channel, but the model takes 4"), "{error}");
     assert_eq!(open(3, &one).unwrap().slice(0, 0).unwrap().to_channels(3).unwrap().channels, 3);

@@ -112,6 +112,9 @@ impl Volume {
         };
         let windows = self.voxels.chunks_exact(size).enumerate().map(window).collect::<Result<_>>()?;
         self.scaled = Scaled::Windows(windows);
+        if let Some(mask) = mask {
+            self.foreground = mask.into();
+        }
         Ok(())
     }
 }

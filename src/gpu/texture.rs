@@ -60,7 +60,10 @@ pub(crate) struct Textures {
 }
 
 impl Textures {
-    /// Compiles; uploads the colours of a map that is black and of one that has reached the scale, and 254 between.
+    /// Compiles for a network's input of `shape` (1,H,W,C), whose black and white are `range`. The image is scaled by its
+    /// own values where `scaling` says so: a texture is a volume of one slice, its mask what lies above the lowest value of
+    /// each channel, and its values must be finite; where a channel has no contrast, it comes out black. Uploads the colours
+    /// of a map that is black and of one that has reached the scale, and 254 between.
     pub async fn new(
         gpu: Arc<Gpu>,
         shape: Shape,

@@ -64,7 +64,8 @@ fn on_device(gpu: &Arc<Gpu>, shape: Shape, range: [f32; 2], scaling: Scaling, te
 
 fn scalings() -> Vec<Scaling> {
     let mut all = Vec::new();
-    for over in [Over::Image, Over::Volume, Over::Mask] {
+    all.push(Scaling::MinMax { over: Over::Volume });
+    for over in [Over::Image, Over::Mask] {
         all.push(Scaling::MinMax { over });
         for (low, high) in [(0.0, 100.0), (1.0, 99.0), (0.5, 50.0), (33.3, 66.6)] {
             all.push(Scaling::Percentiles { low, high, over });
