@@ -1,9 +1,9 @@
 // out[y, x] = LOW + SPAN * image[y, x], a host's texture at the network's size and in its channels
 //
-// source: a 2D texture of any size, read by textureLoad, so that no format needs a sampler. TEXEL says what it holds:
-//   grey   its red channel            rgb   three channels
-//   srgb   three channels that the load makes linear; this is undone, because files too are taken as stored
-// Values outside 0..1 are clamped; alpha is not read. C = 1 of three channels is 0.299 r + 0.587 g + 0.114 b.
+// source: a 2D texture of any size, read by textureLoad, so that no format needs a sampler; see lib/texel.wgsl. A network
+// of two or four channels takes the first ones, others take one or three and never alpha.
+// SCALED: each channel of the image goes from its window's ends to 0..1 first, as texture_scale.wgsl finds them: low, high,
+// 1 / (high - low). Without it, values are in 0..1 as they are; those outside are clamped either way.
 // out: (1,H,W,C), padded NHWC, one vec4 a pixel with zeros in its padding.
 //
 // Sizes: the triangle filter of PIL's BILINEAR, as data/resize.rs, both axes in one f32 sum. With s = from/to, centre
@@ -16,19 +16,20 @@
 #const SPAN
 @group(0) @binding(0) var source: texture_2d<f32>;
 @group(0) @binding(1) var<storage, read_write> out: array<vec4<f32>>;
-
-fn texel(x: i32, y: i32) -> vec3<f32> {
-    let v = clamp(textureLoad(source, vec2<i32>(x, y), 0).rgb, vec3<f32>(0.0), vec3<f32>(1.0));
-#if TEXEL == grey
-    return v.rrr;
-#else
-#if TEXEL == srgb
-    // Formats that linearise store eight bits; rounding to them leaves nothing of the way there and back.
-    let curve = select(1.055 * pow(v, vec3<f32>(1.0 / 2.4)) - 0.055, 12.92 * v, v <= vec3<f32>(0.0031308));
-    return round(255.0 * curve) / 255.0;
-#else
-    return v;
+#if SCALED
+@group(0) @binding(2) var<storage, read> windows: array<vec4<f32>, 4>;
 #end
+#include lib/texel.wgsl
+
+fn texel(x: i32, y: i32) -> vec4<f32> {
+#if SCALED
+    let v = channels(stored(x, y));
+    let low = vec4<f32>(windows[0].x, windows[1].x, windows[2].x, windows[3].x);
+    let high = vec4<f32>(windows[0].y, windows[1].y, windows[2].y, windows[3].y);
+    let scale = vec4<f32>(windows[0].z, windows[1].z, windows[2].z, windows[3].z);
+    return clamp((clamp(v, low, high) - low) * scale, vec4<f32>(0.0), vec4<f32>(1.0));
+#else
+    return clamp(stored(x, y), vec4<f32>(0.0), vec4<f32>(1.0));
 #end
 }
 
@@ -55,7 +56,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let size = textureDimensions(source);
     let tx = taps(id.x, size.x, W);
     let ty = taps(id.y, size.y, H);
-    var sum = vec3<f32>(0.0);
+    var sum = vec4<f32>(0.0);
     var total = 0.0;
     for (var y = ty.first; y < ty.end; y++) {
         let wy = weight(ty, y);
@@ -67,14 +68,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     // Division may be off in the last place even by one, and equal sizes are to be exact.
     let v = select(sum / total, sum, total == 1.0);
-#if C == 1
-#if TEXEL == grey
-    let image = vec4<f32>(LOW + SPAN * v.r, 0.0, 0.0, 0.0);
+#if SCALED
+    let image = LOW + SPAN * v;
 #else
-    let image = vec4<f32>(LOW + SPAN * dot(v, vec3<f32>(0.299, 0.587, 0.114)), 0.0, 0.0, 0.0);
+    let image = LOW + SPAN * channels(v);
 #end
-#else
-    let image = vec4<f32>(LOW + SPAN * v, 0.0);
-#end
-    out[id.y * W + id.x] = image;
+    let lanes = vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>($C);
+    out[id.y * W + id.x] = select(vec4<f32>(0.0), image, lanes);
 }

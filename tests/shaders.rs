@@ -5,6 +5,7 @@ mod common;
 use naga::{AddressSpace, ShaderStage, TypeInner, back, proc::Layouter, valid};
 use rayon::prelude::*;
 use residua::Shape;
+use residua::data::Scaling;
 use residua::gpu::{preprocess, sources, specialise, texture_shaders};
 use residua::graph::{Fusion, Graph, Plan, fuse, lower};
 use residua::kernels::{
@@ -222,15 +223,18 @@ fn the_benchmarks_shaders() {
 #[test]
 fn the_ways_in_and_out_of_textures() {
     let mut texts = Texts::new();
-    for (h, w, c) in [(1, 1, 1), (7, 13, 3), (64, 64, 1), (4096, 4096, 3)] {
-        for shader in texture_shaders(Shape::new(1, h, w, c), [-1.0, 1.0]) {
+    let over = residua::data::Over::Mask;
+    let ways = [Scaling::Fixed {}, Scaling::MinMax { over }, Scaling::Percentiles { low: 1.0, high: 100.0, over }];
+    for (h, w, c) in [(1, 1, 1), (7, 13, 3), (64, 64, 2), (4096, 4096, 4)] {
+        for shader in ways.iter().flat_map(|way| texture_shaders(Shape::new(1, h, w, c), [-1.0, 1.0], *way)) {
             assert!(shader.grid.iter().all(|g| (1..=MAX_GROUPS).contains(g)), "{:?}", shader.grid);
             let name = format!("{} at {h}x{w}x{c}", shader.label);
-            texts.insert(specialise(&shader, 0, 0).unwrap(), (name, 2));
+            texts.insert(specialise(&shader, 0, 0).unwrap(), (name, 3));
         }
     }
-    // The way out does not depend on the channels, so no two of these are alike.
-    assert_eq!(texts.len(), 20);
+    let labels: std::collections::BTreeSet<_> = texts.values().map(|(name, _)| name.split(' ').next()).collect();
+    // In by three kinds of texel, out in two formats, four passes through the texels, two without.
+    assert_eq!(labels.len(), 3 + 2 + 4 * 3 + 2);
     check_all(&texts);
 }
 

@@ -51,7 +51,10 @@ pub(super) struct SelectionArgs {
 impl SelectionArgs {
     /// The dataset, or that part of it.
     pub fn find(&self, dataset: &Path) -> Result<Dataset> {
-        Dataset::find(dataset, &Selection { split: self.split.clone(), sequence: self.sequence.clone() })
+        Dataset::find(
+            dataset,
+            &Selection { split: self.split.clone(), sequence: self.sequence.clone(), ..Default::default() },
+        )
     }
 }
 

@@ -22,9 +22,6 @@ pub fn find_inputs(arguments: &[PathBuf], suffixes: &[String]) -> Result<Vec<Inp
         if argument.is_dir() {
             let masks: HashSet<PathBuf> = masks_beside(&files, suffixes).cloned().collect();
             files.retain(|path| !masks.contains(path));
-            if files.is_empty() {
-                return Err(Error::file(argument, "holds no input, only masks"));
-            }
             refuse_others(&files, suffixes)?;
         }
         paths.extend(files.into_iter().filter(|path| seen.insert(identity(path))));

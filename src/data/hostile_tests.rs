@@ -30,6 +30,11 @@ fn read_all(bytes: &[u8]) {
     let path = Path::new("hostile");
     let _ = decode_image(bytes, path, ValueRange::SIGNED);
     let _ = decode_npy(bytes, path, ValueRange::UNIT);
+    for channels in [2, 4] {
+        let _ = image::decode(bytes, path, channels);
+        let _ = npy::decode(bytes, path, channels);
+        let _ = volume_read::stored(bytes, bytes.len() as u64, path, channels);
+    }
     if let Ok(volume) = Volume::from_reader(bytes, bytes.len() as u64, path) {
         for axis in 0..3 {
             let _ = volume.slice(axis, 0);

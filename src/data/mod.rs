@@ -40,6 +40,10 @@ mod write;
 #[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]
+mod input_tests;
+#[cfg(test)]
+mod scaling_tests;
+#[cfg(test)]
 mod table_tests;
 
 pub use clock::utc_now;

@@ -110,6 +110,14 @@ impl Picture {
         }
     }
 
+    /// As people look at it, gray or RGB: of a picture of two or four channels the first.
+    pub fn for_display(&self) -> Picture {
+        match self.channels {
+            1 | 3 => self.clone(),
+            n => Picture { channels: 1, data: self.data.iter().step_by(n).copied().collect(), ..self.clone_header() },
+        }
+    }
+
     /// Resized as PIL does with `BILINEAR` in mode `F`: see [`super::resize_triangle`].
     /// # Errors
     /// [`Error::Invalid`] when a side is zero or the result is larger than [`super::MAX_PIXELS`].
@@ -226,7 +234,10 @@ mod tests {
         let rgb = picture(3, vec![1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]);
         assert_eq!(rgb.to_channels(1).unwrap().data, [0.299, 0.587, 0.114]);
         assert_eq!(picture(1, vec![0.5]).to_channels(3).unwrap().data, [0.5; 3]);
-        assert!(rgb.to_channels(2).is_err());
+        let error = rgb.to_channels(2).unwrap_err().to_string();
+        assert_eq!(error, "a/x.png: has 3 channels, but the model takes 2 channels");
+        let two = picture(2, vec![0.25, 1.0, 0.5, 1.0]);
+        assert_eq!((two.for_display().channels, two.for_display().data), (1, vec![0.25, 0.5]));
         assert_eq!(rgb.name, "x");
     }
 

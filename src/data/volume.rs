@@ -25,6 +25,9 @@ pub struct Volume {
     pub name: String,
     /// What its user should know, such as where the foreground comes from.
     pub warnings: Vec<String>,
+    /// From voxel indices (i, j, k, 1) to millimetres, three rows of four: by the sform, else the qform, else the voxels'
+    /// sizes alone.
+    pub affine: [[f64; 4]; 3],
     pub(super) scaled: Scaled,
     /// Found when it is first asked for.
     pub(super) foreground: OnceLock<Foreground>,

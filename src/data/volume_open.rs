@@ -65,7 +65,7 @@ impl Volume {
 
     /// With windows from 0 to 1.
     fn of_stored(stored: Stored, source: &Path, name: &str) -> Volume {
-        let Stored { dims, channels, voxels, header, big_endian, .. } = stored;
+        let Stored { dims, channels, voxels, header, big_endian, affine } = stored;
         Volume {
             dims,
             channels,
@@ -73,6 +73,7 @@ impl Volume {
             source: source.to_owned(),
             name: name.to_owned(),
             warnings: Vec::new(),
+            affine,
             scaled: Scaled::Windows(vec![Window::UNIT; channels]),
             foreground: OnceLock::new(),
             header,
@@ -111,6 +112,9 @@ impl Volume {
         };
         let windows = self.voxels.chunks_exact(size).enumerate().map(window).collect::<Result<_>>()?;
         self.scaled = Scaled::Windows(windows);
+        if let Some(mask) = mask {
+            self.foreground = mask.into();
+        }
         Ok(())
     }
 }

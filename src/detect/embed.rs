@@ -50,7 +50,7 @@ impl Embedded {
         let scores = session.buffer(summary).clone();
         let shape = Shape::new(1, input.height, input.width, input.channels);
         let colours = std::array::from_fn(|i| heat(i as f32 / 255.0));
-        let textures = Textures::new(gpu, shape, input.range, buffers, colours).await?;
+        let textures = Textures::new(gpu, shape, input.range, input.scaling, buffers, colours).await?;
         textures.set_scale(model.config.threshold.pixel.map_or(1.0, |t| 2.0 * t as f32));
         Ok(Embedded { detector, textures, reconstruction, scores })
     }

@@ -62,6 +62,8 @@ pub struct Selection {
     pub split: Option<String>,
     /// Which of several volumes beside one segmentation, by the end of its name: `flair`.
     pub sequence: Option<String>,
+    /// The ends of the names of the files that make one image ([`crate::data::InputSpec::suffixes`]).
+    pub suffixes: Vec<String>,
 }
 
 impl Dataset {
@@ -108,9 +110,9 @@ pub(crate) fn is_normal(name: &str) -> bool {
     NORMAL.contains(&name.to_lowercase().as_str())
 }
 
-/// Inputs for files, named apart from each other.
-fn inputs(paths: &[PathBuf]) -> Result<Vec<Input>> {
-    let found = group_files(&list_files(paths)?, &[])?;
+/// Inputs for files, named apart from each other; one file of a set stands for all of it.
+fn inputs(paths: &[PathBuf], selection: &Selection) -> Result<Vec<Input>> {
+    let found = group_files(&list_files(paths)?, &selection.suffixes)?;
     match found.len() == paths.len() {
         true => Ok(found),
         false => Err(Error::Invalid("the dataset names one file twice".into())),

@@ -6,6 +6,9 @@ mod session;
 mod signal;
 pub mod sources;
 mod texture;
+mod texture_scale;
+#[cfg(test)]
+mod texture_tests;
 
 pub use device::{Gpu, Options, adapters, drive, is_software, wanted_features, wanted_limits};
 pub use pipeline::specialise;

@@ -1,26 +1,35 @@
 //! From a host's texture into the network's input, and from the map into another texture.
 use super::Gpu;
 use super::pipeline::{Binding, Wanted, specialise};
+use super::texture_scale as scale;
+use crate::data::Scaling;
 use crate::kernels::{Shader, Value};
 use crate::{Error, Result, Shape};
 use std::sync::Arc;
 use wgpu::{BufferUsages, TextureDimension, TextureFormat, TextureSampleType, TextureUsages};
 
 /// Threads of a group on either axis.
-const GROUP: u32 = 16;
+pub(super) const GROUP: u32 = 16;
 /// What `texture_in.wgsl` may take a texture to hold, in the order of the pipelines.
-const TEXELS: [&str; 3] = ["grey", "rgb", "srgb"];
+pub(super) const TEXELS: [&str; 3] = ["grey", "rgb", "srgb"];
 /// Formats that `texture_out.wgsl` writes: colours, the map itself.
 const PICTURES: [TextureFormat; 2] = [TextureFormat::Rgba8Unorm, TextureFormat::R32Float];
 
 /// The shaders between a host's textures and a network's input of `shape` (1,H,W,C), whose black and white are `range`:
-/// three for what comes in (grey, RGB, sRGB), two for the map that goes out (colours, raw).
-pub fn texture_shaders(shape: Shape, range: [f32; 2]) -> Vec<Shader> {
+/// three for what comes in (grey, RGB, sRGB), two for the map that goes out (colours, raw), and those that find the values
+/// by which the image is scaled, if there are any.
+pub fn texture_shaders(shape: Shape, range: [f32; 2], scaling: Scaling) -> Vec<Shader> {
+    let scale = scale::shaders(scaling, shape.c).into_iter().map(|(_, shader, _)| shader);
+    in_and_out(shape, range, scaling).into_iter().chain(scale).collect()
+}
+
+fn in_and_out(shape: Shape, range: [f32; 2], scaling: Scaling) -> Vec<Shader> {
     let size = [("W", shape.w.into()), ("H", shape.h.into())];
     let grid = [(shape.w as u32).div_ceil(GROUP), (shape.h as u32).div_ceil(GROUP), 1];
     let [low, high] = range;
     let input = |texel: &str| {
-        let more = [("C", shape.c.into()), ("LOW", low.into()), ("SPAN", (high - low).into())];
+        let scaled = Value::B(scaling.over().is_some());
+        let more = [("C", shape.c.into()), ("LOW", low.into()), ("SPAN", (high - low).into()), ("SCALED", scaled)];
         let consts = size.iter().cloned().chain(more).chain([("TEXEL", Value::T(texel.into()))]).collect();
         Shader { label: format!("texture_in_{texel}"), file: "texture_in.wgsl", consts, grid }
     };
@@ -37,7 +46,12 @@ pub fn texture_shaders(shape: Shape, range: [f32; 2]) -> Vec<Shader> {
 pub(crate) struct Textures {
     gpu: Arc<Gpu>,
     grid: [u32; 3],
+    channels: usize,
     pipelines: Vec<wgpu::ComputePipeline>,
+    /// Of each pass that scales, in order: its first pipeline, and whether it has one for each of [`TEXELS`].
+    passes: Vec<(usize, bool)>,
+    /// The passes' state and the windows, where there are passes.
+    scaling: Option<[wgpu::Buffer; 2]>,
     /// The network's input, (1,H,W,C) in device layout.
     pub image: wgpu::Buffer,
     /// The map, (1,H,W,1) in device layout.
@@ -46,23 +60,36 @@ pub(crate) struct Textures {
 }
 
 impl Textures {
-    /// Compiles; uploads the colours of a map that is black and of one that has reached the scale, and 254 between.
+    /// Compiles for a network's input of `shape` (1,H,W,C), whose black and white are `range`. The image is scaled by its
+    /// own values where `scaling` says so: a texture is a volume of one slice, its mask what lies above the lowest value of
+    /// each channel, and its values must be finite; where a channel has no contrast, it comes out black. Uploads the colours
+    /// of a map that is black and of one that has reached the scale, and 254 between.
     pub async fn new(
         gpu: Arc<Gpu>,
         shape: Shape,
         range: [f32; 2],
+        scaling: Scaling,
         [image, map]: [wgpu::Buffer; 2],
         colours: [[u8; 3]; 256],
     ) -> Result<Textures> {
-        let shaders = texture_shaders(shape, range);
+        let shaders = in_and_out(shape, range, scaling);
         let grid = shaders[0].grid;
-        let input = std::iter::repeat_n(vec![Binding::Texture, Binding::Write], TEXELS.len());
+        let windows = scaling.over().map(|_| Binding::Read);
+        let input = [Binding::Texture, Binding::Write].into_iter().chain(windows).collect();
+        let input = std::iter::repeat_n(input, TEXELS.len());
         let output = PICTURES.map(|format| vec![Binding::Read, Binding::Read, Binding::Picture(format)]);
+        let ways = shaders.len();
+        let scaled = scale::shaders(scaling, shape.c);
+        let first = |pass: &str| scaled.iter().position(|(name, ..)| *name == pass).unwrap_or_default();
+        let pass = |pass: &str| (ways + first(pass), scale::reads_texels(pass));
+        let passes: Vec<(usize, bool)> = scale::passes(scaling).into_iter().map(pass).collect();
         let wanted = |(shader, bindings): (Shader, Vec<Binding>)| {
             let text = specialise(&shader, 0, 0)?;
             Ok(Wanted { label: shader.label, file: shader.file, text, bindings })
         };
-        let wanted: Vec<_> = shaders.into_iter().zip(input.chain(output)).map(wanted).collect::<Result<_>>()?;
+        let scaled = scaled.into_iter().map(|(_, shader, bindings)| (shader, bindings));
+        let all = shaders.into_iter().zip(input.chain(output)).chain(scaled);
+        let wanted: Vec<_> = all.map(wanted).collect::<Result<_>>()?;
         let pipelines = gpu.pipelines(&wanted).await?;
         let packed: Vec<u32> = colours.iter().map(|&[r, g, b]| u32::from_le_bytes([r, g, b, 255])).collect();
         let heat = gpu.device.create_buffer(&wgpu::BufferDescriptor {
@@ -72,7 +99,8 @@ impl Textures {
             mapped_at_creation: false,
         });
         gpu.queue.write_buffer(&heat, 4, bytemuck::cast_slice(&packed));
-        Ok(Textures { gpu, grid, pipelines, image, map, heat })
+        let scaling = scaling.over().map(|_| scale::buffers(&gpu.device));
+        Ok(Textures { gpu, grid, channels: shape.c, pipelines, passes, scaling, image, map, heat })
     }
 
     /// The value of the map that takes the last colour; holds for what is submitted from now on.
@@ -85,9 +113,15 @@ impl Textures {
         plain(texture, "input", TextureUsages::TEXTURE_BINDING)?;
         let format = texture.format();
         let float = matches!(format.sample_type(None, None), Some(TextureSampleType::Float { .. }));
-        match format.components() {
+        let srgb = if format.is_srgb() { 2 } else { 1 };
+        let (has, needs) = (usize::from(format.components()), self.channels);
+        match has {
+            _ if matches!(needs, 2 | 4) && float && has >= needs => Ok(srgb),
+            _ if matches!(needs, 2 | 4) => Err(Error::Invalid(format!(
+                "the input texture is {format:?}; {needs} channels that shaders read as floats are needed"
+            ))),
             1 if float => Ok(0),
-            3 | 4 if float => Ok(if format.is_srgb() { 2 } else { 1 }),
+            3 | 4 if float => Ok(srgb),
             _ => Err(Error::Invalid(format!(
                 "the input texture is {format:?}; one, three or four channels that shaders read as floats are needed"
             ))),
@@ -107,7 +141,22 @@ impl Textures {
     /// Encodes the way in, by the pipeline that [`Textures::check_in`] named.
     pub fn encode_in(&self, encoder: &mut wgpu::CommandEncoder, texture: &wgpu::Texture, pipeline: usize) {
         let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
-        let resources = [wgpu::BindingResource::TextureView(&view), self.image.as_entire_binding()];
+        let source = wgpu::BindingResource::TextureView(&view);
+        let mut resources = vec![source.clone(), self.image.as_entire_binding()];
+        if let Some([state, windows]) = &self.scaling {
+            encoder.clear_buffer(state, 0, None);
+            for (i, &(first, texels)) in self.passes.iter().enumerate() {
+                let state = state.as_entire_binding();
+                if texels {
+                    self.encode(encoder, first + pipeline, &[source.clone(), state], scale::grid(texture));
+                } else if i + 1 == self.passes.len() {
+                    self.encode(encoder, first, &[state, windows.as_entire_binding()], [1; 3]);
+                } else {
+                    self.encode(encoder, first, &[state], [1; 3]);
+                }
+            }
+            resources.push(windows.as_entire_binding());
+        }
         self.encode(encoder, pipeline, &resources, self.grid);
     }
 

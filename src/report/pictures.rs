@@ -72,9 +72,10 @@ impl Raster {
     }
 }
 
-/// A picture as it is, rounded to 8 bits: the input or the reconstruction.
+/// A picture, rounded to 8 bits: the input or the reconstruction. Of two or four channels the first is shown.
 pub fn picture(picture: &Picture) -> Raster {
-    let Picture { width, height, channels, .. } = *picture;
+    let picture = picture.for_display();
+    let Picture { width, height, channels, .. } = picture;
     let bytes = picture.data.iter().map(|v| (v * 255.0).round() as u8).collect();
     Raster { width, height, channels, bytes }
 }
@@ -91,7 +92,7 @@ pub fn heatmap(map: &Map, scale: f32) -> Raster {
 /// # Errors
 /// [`Error::Invalid`] when the sizes differ.
 pub fn overlay(input: &Picture, map: &Map, scale: f32, mask: Option<&[bool]>) -> Result<Raster> {
-    let gray = input.to_channels(1)?;
+    let gray = input.for_display().to_channels(1)?;
     let (width, height) = (map.width, map.height);
     if (gray.width, gray.height) != (width, height) || mask.is_some_and(|m| m.len() != map.data.len()) {
         return Err(Error::Invalid(format!(

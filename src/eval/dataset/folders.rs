@@ -24,11 +24,11 @@ pub(super) fn find(path: &Path, selection: &Selection) -> Result<Option<Dataset>
     let (mut paths, mut labels) = (Vec::new(), Vec::new());
     for (name, folder) in folders.iter().filter(|f| !OTHERS.contains(&f.0.to_lowercase().as_str())) {
         let masks = if is_normal(name) { None } else { masks(path, &root, split.as_deref(), name)? };
-        for image in find_inputs(std::slice::from_ref(folder), &[])? {
+        for image in find_inputs(std::slice::from_ref(folder), &selection.suffixes)? {
             let truth = match &masks {
                 _ if is_normal(name) => Truth::Clean,
                 None => Truth::Unknown,
-                Some((of, masks)) => match masks.get(&stem(&image.path)) {
+                Some((of, masks)) => match masks.get(&image.name) {
                     Some(mask) => Truth::Mask(mask.clone()),
                     None => return Err(Error::file(&image.path, format!("has no mask in {}", of.display()))),
                 },
@@ -37,7 +37,7 @@ pub(super) fn find(path: &Path, selection: &Selection) -> Result<Option<Dataset>
             labels.push((if is_normal(name) { GOOD.to_owned() } else { name.clone() }, truth));
         }
     }
-    let samples = inputs(&paths)?.into_iter().zip(labels);
+    let samples = inputs(&paths, selection)?.into_iter().zip(labels);
     let samples = samples.map(|(input, (defect, truth))| Sample { input, defect, truth }).collect();
     Ok(Some(Dataset { layout: Layout::Folders, split, samples }))
 }

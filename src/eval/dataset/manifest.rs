@@ -31,7 +31,7 @@ pub(super) fn read(path: &Path, selection: &Selection) -> Result<Dataset> {
         return Err(fault(split.map_or("lists no image".into(), |s| format!("lists no image of the split `{s}`"))));
     }
     let paths: Vec<PathBuf> = rows.iter().map(|r| r.path.clone()).collect();
-    let samples = inputs(&paths)?.into_iter().zip(rows);
+    let samples = inputs(&paths, selection)?.into_iter().zip(rows);
     let samples = samples.map(|(input, r)| Sample { input, defect: r.defect, truth: r.truth }).collect();
     Ok(Dataset { layout: Layout::Manifest, split, samples })
 }

@@ -17,12 +17,14 @@ pub(super) fn find(path: &Path, selection: &Selection) -> Result<Option<Dataset>
     if masks.is_empty() {
         return Ok(None);
     }
+    // Of a set of files, the first channel's stands for all.
+    let sequence = selection.suffixes.first().or(selection.sequence.as_ref()).map(String::as_str);
     let (mut paths, mut truths) = (Vec::new(), Vec::new());
     for mask in masks {
-        paths.push(partner(&mask, &images, selection.sequence.as_deref())?);
+        paths.push(partner(&mask, &images, sequence)?);
         truths.push(Truth::Mask(mask));
     }
-    let samples = inputs(&paths)?.into_iter().zip(truths);
+    let samples = inputs(&paths, selection)?.into_iter().zip(truths);
     let samples = samples.map(|(input, truth)| Sample { input, defect: "anomalous".into(), truth }).collect();
     Ok(Some(Dataset { layout: Layout::Volumes, split, samples }))
 }
