@@ -9,7 +9,7 @@ use residua::gpu::{preprocess, sources, specialise, texture_shaders};
 use residua::graph::{Fusion, Graph, Plan, fuse, lower};
 use residua::kernels::{
     Io, MAX_GROUPS, Op, StepRow, WeightId, attention, concat, conv_transpose, embedding, linear, neighbours, noise,
-    norm,
+    norm, patches,
     pointwise::{self, Activation},
     resample, sampler, score, simplex,
     train::{ActGradient, Adam, BatchNorm, Dense, Diffuse, Dropout, Gather, Loss, LossKind, Times, Way},
@@ -92,7 +92,7 @@ fn of_the_operations() {
     let w = WeightId;
     let activations = {
         use Activation::*;
-        [Identity, Silu, Relu, Gelu, Tanh, Sigmoid]
+        [Identity, Silu, Relu, Gelu, Tanh, Sigmoid, RoundF16]
     };
     for c in [1, 2, 3, 4, 5, 8, 33, 68] {
         let x = Shape::new(2, 7, 13, c);
@@ -140,6 +140,13 @@ fn of_the_operations() {
                 op(Op::SamplerStep(sampler::SamplerStep { learned_range, noisy: true }), &[x, m, noise], 0);
                 op(Op::SamplerStep(sampler::SamplerStep { learned_range, noisy: false }), &[x, m], 0);
             }
+        }
+        for patches_per_call in [1, 4] {
+            let (table, count) = (w(0), 11);
+            let predictions = Shape { n: x.n * patches_per_call, ..x };
+            op(Op::PatchCompose(patches::PatchCompose { patches_per_call, table, count }), &[x, x], 1);
+            op(Op::PatchStitch(patches::PatchStitch { patches_per_call, table, count }), &[x, predictions], 1);
+            op(Op::PatchMean(patches::PatchMean { table, count }), &[x], 1);
         }
         op(Op::Accumulate(sampler::Accumulate), &[x, x], 0);
         op(Op::Gaussian(noise::Gaussian { shape: one, stream: 3 }), &[], 0);
@@ -275,6 +282,7 @@ fn the_step_row_has_one_layout() {
         ("noise_t", offset_of!(StepRow, noise_t)),
         ("rate", offset_of!(StepRow, rate)),
         ("root", offset_of!(StepRow, root)),
+        ("first_patch", offset_of!(StepRow, patch)),
         ("pad", offset_of!(StepRow, pad)),
     ];
     assert_eq!(found.len(), fields.len());

@@ -1,4 +1,4 @@
-// Activations on four channels. $ACT is one of identity, silu, relu, gelu, tanh, sigmoid.
+// Activations on four channels. $ACT is one of identity, silu, relu, gelu, tanh, sigmoid, round_f16.
 fn act_identity(x: vec4<f32>) -> vec4<f32> { return x; }
 fn act_relu(x: vec4<f32>) -> vec4<f32> { return max(x, vec4<f32>(0.0)); }
 fn act_sigmoid(x: vec4<f32>) -> vec4<f32> { return 1.0 / (1.0 + exp(-x)); }
@@ -15,5 +15,32 @@ fn act_gelu(x: vec4<f32>) -> vec4<f32> {
     let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
     let erf = sign(x) * (1.0 - p * exp(-z * z));
     return 0.5 * x * (1.0 + erf);
+}
+// The nearest float16, ties to even. On the bits, because WGSL leaves the rounding of its own conversion open and compilers may
+// simplify sums of floats.
+fn nearest_f16(x: f32) -> f32 {
+    let bits = bitcast<u32>(x);
+    let m = bits & 0x7fffffffu;
+    // From 2^-14 on: 10 bits of the mantissa stay, and a carry goes on into the exponent. From 2^16 on it is infinity.
+    var r = (m + 0xfffu + ((m >> 13u) & 1u)) & 0xffffe000u;
+    if (r >= 0x47800000u) { r = 0x7f800000u; }
+    if (m > 0x7f800000u) { r = m; }
+    // Below, whole multiples of 2^-24: below half of it, zero. Sums up to 2^24 and the product are exact.
+    if (m < 0x38800000u) {
+        let drop = 126u - (m >> 23u);
+        var k = 0u;
+        if (drop <= 24u) {
+            let mantissa = (m & 0x7fffffu) | 0x800000u;
+            k = mantissa >> drop;
+            let rest = mantissa & ((1u << drop) - 1u);
+            let half = 1u << (drop - 1u);
+            if (rest > half || (rest == half && (k & 1u) == 1u)) { k++; }
+        }
+        r = bitcast<u32>(f32(k) * 5.9604644775390625e-8);
+    }
+    return bitcast<f32>(r | (bits & 0x80000000u));
+}
+fn act_round_f16(x: vec4<f32>) -> vec4<f32> {
+    return vec4<f32>(nearest_f16(x.x), nearest_f16(x.y), nearest_f16(x.z), nearest_f16(x.w));
 }
 fn act(x: vec4<f32>) -> vec4<f32> { return act_$ACT(x); }

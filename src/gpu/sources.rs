@@ -33,6 +33,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("loss.wgsl", include_str!("../../shaders/loss.wgsl")),
     ("neighbours.wgsl", include_str!("../../shaders/neighbours.wgsl")),
     ("noise_to.wgsl", include_str!("../../shaders/noise_to.wgsl")),
+    ("patches.wgsl", include_str!("../../shaders/patches.wgsl")),
     ("pointwise.wgsl", include_str!("../../shaders/pointwise.wgsl")),
     ("pool.wgsl", include_str!("../../shaders/pool.wgsl")),
     ("reduce.wgsl", include_str!("../../shaders/reduce.wgsl")),

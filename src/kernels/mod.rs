@@ -20,6 +20,7 @@ pub mod neighbours;
 pub mod noise;
 pub mod norm;
 mod op;
+pub mod patches;
 pub mod pointwise;
 pub mod resample;
 pub mod sampler;

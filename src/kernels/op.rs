@@ -1,7 +1,7 @@
 //! The one list of kernels. A new kernel adds its variant here and its two files.
 use super::{
-    Args, Kernel, Real, attention, concat, conv, conv_transpose, embedding, linear, neighbours, noise, norm, pointwise,
-    resample, sampler, score, simplex, train, winograd,
+    Args, Kernel, Real, attention, concat, conv, conv_transpose, embedding, linear, neighbours, noise, norm, patches,
+    pointwise, resample, sampler, score, simplex, train, winograd,
 };
 
 /// A node's operation, with every choice that is fixed before the shapes are known.
@@ -51,6 +51,12 @@ pub enum Op {
     SamplerStep(sampler::SamplerStep),
     /// Mean over runs.
     Accumulate(sampler::Accumulate),
+    /// Images with one noised patch each.
+    PatchCompose(patches::PatchCompose),
+    /// Sum of the predictions inside their cells.
+    PatchStitch(patches::PatchStitch),
+    /// Mean of the predictions of overlapping cells.
+    PatchMean(patches::PatchMean),
     /// Gaussian noise.
     Gaussian(noise::Gaussian),
     /// Noise given by the caller.
@@ -109,6 +115,9 @@ impl Op {
             Op::NoiseTo(k) => k,
             Op::SamplerStep(k) => k,
             Op::Accumulate(k) => k,
+            Op::PatchCompose(k) => k,
+            Op::PatchStitch(k) => k,
+            Op::PatchMean(k) => k,
             Op::Gaussian(k) => k,
             Op::Given(k) => k,
             Op::Simplex(k) => k,
@@ -151,6 +160,9 @@ impl Op {
             Op::NoiseTo(k) => k.cpu(args),
             Op::SamplerStep(k) => k.cpu(args),
             Op::Accumulate(k) => k.cpu(args),
+            Op::PatchCompose(k) => k.cpu(args),
+            Op::PatchStitch(k) => k.cpu(args),
+            Op::PatchMean(k) => k.cpu(args),
             Op::Gaussian(k) => k.cpu(args),
             Op::Given(k) => k.cpu(args),
             Op::Simplex(k) => k.cpu(args),

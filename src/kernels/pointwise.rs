@@ -18,6 +18,8 @@ pub enum Activation {
     Tanh,
     /// 1/(1+e⁻ˣ)
     Sigmoid,
+    /// The nearest float16, ties to even: what a tensor keeps of its values when it is stored as one.
+    RoundF16,
 }
 
 impl Activation {
@@ -30,6 +32,7 @@ impl Activation {
             Activation::Gelu => "gelu",
             Activation::Tanh => "tanh",
             Activation::Sigmoid => "sigmoid",
+            Activation::RoundF16 => "round_f16",
         }
     }
     /// The text constant `$ACT`.
@@ -47,6 +50,7 @@ impl Activation {
             Activation::Gelu => T::of(0.5) * x * (one + T::of(erf(x.f64() * std::f64::consts::FRAC_1_SQRT_2))),
             Activation::Tanh => x.tanh(),
             Activation::Sigmoid => one / (one + (-x).exp_fast()),
+            Activation::RoundF16 => T::of(nearest_f16(x.f64())),
         }
     }
     /// The function on a slice, in place. The choice is made outside the loop so that the common ones vectorise.
@@ -59,6 +63,15 @@ impl Activation {
             other => x.iter_mut().for_each(|v| *v = other.apply(*v)),
         }
     }
+}
+
+/// The nearest float16, ties to even, infinity from 65520 on.
+fn nearest_f16(x: f64) -> f64 {
+    // A float16 has eleven significant bits and none below 2⁻²⁴. Powers of two scale exactly.
+    let exponent = (((x.to_bits() >> 52) & 0x7ff) as i32 - 1023).clamp(-14, 15);
+    let unit = f64::from_bits(((exponent - 10 + 1023) as u64) << 52);
+    let rounded = (x / unit).round_ties_even() * unit;
+    if rounded.abs() > 65504.0 { f64::INFINITY.copysign(x) } else { rounded }
 }
 
 /// erf to 1e-15: its Maclaurin series below 3, a continued fraction for erfc above.
@@ -180,6 +193,44 @@ mod tests {
     use super::*;
     use crate::kernels::testing::{ELEMENTWISE, check, random};
     use crate::kernels::{Op, StepRow};
+    use crate::{Shape, Tensor};
+    use half::f16;
+
+    /// Every float16 that is finite, the middle between it and the next (a tie) and f32's neighbours of that middle; both signs;
+    /// and f32s over all exponents.
+    fn for_f16() -> Vec<f32> {
+        let mut all = Vec::new();
+        for bits in 0..0x7c00u16 {
+            let (low, high) = (f16::from_bits(bits).to_f32(), f16::from_bits(bits + 1).to_f32());
+            let high = if high.is_finite() { high } else { 65536.0 };
+            let middle = 0.5 * (low + high);
+            all.extend([low, middle, middle.next_down(), middle.next_up()]);
+        }
+        all.extend((0..0x7f80_0000u32 / 40_009).map(|i| f32::from_bits(i * 40_009)));
+        all.iter().flat_map(|&v| [v, -v]).collect()
+    }
+
+    #[test]
+    fn rounding_to_float16_is_that_of_the_half_crate() {
+        let all = for_f16();
+        assert!(all.len() > 250_000);
+        for &v in &all {
+            let want = f16::from_f32(v).to_f32();
+            assert_eq!(Activation::RoundF16.apply(v).to_bits(), want.to_bits(), "{v:e}");
+            assert_eq!(Activation::RoundF16.apply(f64::from(v)).to_bits(), f64::from(want).to_bits(), "{v:e}");
+        }
+        assert!(Activation::RoundF16.apply(f32::NAN).is_nan());
+        assert_eq!(Activation::RoundF16.apply(f32::NEG_INFINITY), f32::NEG_INFINITY);
+    }
+
+    #[test]
+    fn every_device_rounds_to_the_same_float16() {
+        // Infinity has no place in an NMSE; f32's own subnormal numbers may be flushed to zero, which is what they round to.
+        let finite: Vec<f32> = for_f16().into_iter().filter(|v| v.abs() < 65520.0).collect();
+        let tensor = Tensor::new(Shape::new(1, 1, finite.len(), 1), finite).unwrap();
+        let op = Op::Map(Map { act: Activation::RoundF16, scale: 1.0, shift: 0.0 });
+        check(&op, &[tensor], &[], &StepRow::default(), 0.0);
+    }
 
     #[test]
     fn erf_agrees_with_tabulated_values() {
@@ -203,6 +254,7 @@ mod tests {
                 Activation::Gelu,
                 Activation::Tanh,
                 Activation::Sigmoid,
+                Activation::RoundF16,
             ] {
                 let op = Op::Map(Map { act, scale: 1.5, shift: -0.25 });
                 check(&op, std::slice::from_ref(&a), &[], &step, ELEMENTWISE);

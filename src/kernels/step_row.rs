@@ -21,21 +21,21 @@ pub struct StepRow {
     pub noise: f32,
     /// Clamp of the x0 estimate; infinity for none.
     pub clip: f32,
-    /// See the formula.
+    /// Coefficient of the state x in the estimate of x0.
     pub x0_x: f32,
-    /// See the formula.
+    /// Coefficient of the network's output m in the estimate of x0.
     pub x0_m: f32,
-    /// See the formula.
+    /// Coefficient of the state x in the estimate of the noise ε.
     pub eps_x: f32,
-    /// See the formula.
+    /// Coefficient of the network's output m in the estimate of the noise ε.
     pub eps_m: f32,
-    /// See the formula.
+    /// Coefficient of the clamped x0 estimate in the estimate of the noise ε.
     pub eps_0: f32,
-    /// See the formula.
+    /// Coefficient of the clamped x0 estimate in the next state.
     pub next_0: f32,
-    /// See the formula.
+    /// Coefficient of the state x in the next state.
     pub next_x: f32,
-    /// See the formula.
+    /// Coefficient of the noise estimate ε in the next state.
     pub next_e: f32,
     /// Standard deviation of the step's noise (0: none); a 0/1 mask when the range is learned.
     pub sigma: f32,
@@ -57,6 +57,8 @@ pub struct StepRow {
     pub rate: f32,
     /// Adam: one over the root of the bias correction of the second moment.
     pub root: f32,
+    /// The first patch of this network call, an index into the table of [`super::patches`].
+    pub patch: u32,
     /// Unused, zero; keeps the struct a multiple of 16 bytes.
-    pub pad: [u32; 2],
+    pub pad: u32,
 }
