@@ -11,5 +11,7 @@ pub use device::{Gpu, Options, adapters, drive, is_software, wanted_features, wa
 pub use pipeline::specialise;
 pub use preprocess::{Consts, preprocess};
 pub use session::{Session, Timing};
+pub use sources::Source;
+pub(crate) use sources::source;
 pub(crate) use texture::Textures;
 pub use texture::texture_shaders;

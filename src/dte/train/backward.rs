@@ -1,8 +1,10 @@
 //! Reverse-mode differentiation (Linnainmaa 1970) of what networks are trained of: gradient nodes appended to a graph.
 use crate::graph::{Graph, NodeId, StateId};
 use crate::kernels::Op;
+use crate::kernels::batch_norm::BatchNorm;
+use crate::kernels::dense::{Dense, Way};
+use crate::kernels::dropout::ActGradient;
 use crate::kernels::pointwise::Activation;
-use crate::kernels::train::{ActGradient, BatchNorm, Dense, Way};
 use crate::{Error, Result};
 use std::collections::HashMap;
 

@@ -2,9 +2,11 @@
 use crate::dte::networks::{BINS, Kind, RESIDUAL, SCALES, TRUNK};
 use crate::graph::{Graph, NodeId, StateId};
 use crate::kernels::Op;
+use crate::kernels::batch_norm::BatchNorm;
+use crate::kernels::dense::{Dense, Way};
+use crate::kernels::dropout::Dropout;
 use crate::kernels::noise::philox4x32_10;
 use crate::kernels::pointwise::Activation;
-use crate::kernels::train::{BatchNorm, Dense, Dropout, Way};
 use crate::{Result, Shape, Tensor};
 
 /// What a parameter state belongs to; its name is that of the module, as PyTorch would call it.

@@ -1,9 +1,10 @@
 //! The linear layer that is trained: y = x·W + b, and what its gradient is made of.
+use crate::gpu::source;
 use crate::kernels::matmul::{Mat, product};
 use crate::kernels::{Args, Io, Kernel, Real, Shader, Value, grid_1d};
 use crate::{Result, Shape};
 
-/// With W and b as the rows of one parameter state (see [`super::Adam`]), (3(Cin+1),1,1,Cout), of which the first Cin rows are Wᵀ
+/// With W and b as the rows of one parameter state (see [`super::adam::Adam`]), (3(Cin+1),1,1,Cout), of which the first Cin rows are Wᵀ
 /// as PyTorch stores it and the next is b:
 ///
 /// | way | inputs | output |
@@ -62,7 +63,7 @@ impl Kernel for Dense {
         consts.extend([("TILES", tiles.into()), ("TILES_N", tiles_n.into())]);
         consts.extend([("BIAS", (self.way == Way::Forward).into()), ("ONES", (self.way == Way::Weight).into())]);
         let label = format!("dense_{:?}_f32", self.way).to_lowercase();
-        Shader { label, file: "dense.wgsl", consts, grid: grid_1d(tiles) }
+        Shader { label, source: source!("dense.wgsl"), consts, grid: grid_1d(tiles) }
     }
     fn flops(&self, io: &Io) -> u64 {
         let depth = if self.way == Way::Weight { io.inputs[0].n } else { io.inputs[0].c };
