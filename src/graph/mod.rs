@@ -3,11 +3,13 @@
 //! section see each other; sections see each other only through states.
 mod build;
 mod fuse;
+mod gradient;
 mod lower;
 mod plan;
 
 pub use build::ConvSpec;
 pub use fuse::{Fusion, fuse};
+pub use gradient::{Wrt, gradients};
 pub use lower::{lower, lower_cpu};
 pub use plan::{Launch, Plan, Slot};
 
