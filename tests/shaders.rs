@@ -13,7 +13,7 @@ use residua::kernels::{
     attention,
     batch_norm::BatchNorm,
     concat, conv_transpose,
-    dense::{Dense, Way},
+    dense::{Dense, DenseWay},
     dropout::{ActGradient, Dropout},
     embedding, linear,
     loss::{Loss, LossKind},
@@ -197,9 +197,9 @@ fn of_training() {
         op(Op::Gather(Gather { batch: b }), &[rows(99, c), Shape::new(1, 1, 1, 99)], 0);
         op(Op::Times(Times { batch: b, steps: 300, stream: 1 }), &[], 0);
         op(Op::Diffuse(Diffuse { steps: 300, schedule: WeightId(0) }), &[x, x, t], 1);
-        op(Op::Dense(Dense { way: Way::Forward }), &[x, rows(3 * (c + 1), 7)], 0);
-        op(Op::Dense(Dense { way: Way::Input }), &[rows(b, 7), rows(3 * (c + 1), 7)], 0);
-        op(Op::Dense(Dense { way: Way::Weight }), &[x, rows(b, 7)], 0);
+        op(Op::Dense(Dense { way: DenseWay::Forward }), &[x, rows(3 * (c + 1), 7)], 0);
+        op(Op::Dense(Dense { way: DenseWay::Input }), &[rows(b, 7), rows(3 * (c + 1), 7)], 0);
+        op(Op::Dense(Dense { way: DenseWay::Weight }), &[x, rows(b, 7)], 0);
         op(Op::BatchNorm(BatchNorm::Forward), &[x, rows(6, c)], 0);
         op(Op::BatchNorm(BatchNorm::Input), &[x, x, rows(6, c)], 0);
         op(Op::BatchNorm(BatchNorm::Weight), &[x, x], 0);
@@ -242,7 +242,7 @@ fn the_ways_in_and_out_of_textures() {
     check_all(&texts);
 }
 
-fn lib(name: &str) -> sources::Source {
+fn lib(name: &str) -> sources::ShaderFile {
     sources::LIB.into_iter().find(|s| s.name == name).unwrap()
 }
 
@@ -261,7 +261,7 @@ fn no_file_is_left_over() {
     let name = |p: &std::path::PathBuf| p.file_name().unwrap().to_str().unwrap().to_owned();
     assert!(shaders.len() > 30);
     for file in shaders.iter().map(name) {
-        assert!(rust.contains(&format!("source!(\"{file}\")")), "no kernel uses {file}");
+        assert!(rust.contains(&format!("shader_file!(\"{file}\")")), "no kernel uses {file}");
     }
     for file in files("shaders/lib", "wgsl").iter().map(name) {
         assert_eq!(lib(&format!("lib/{file}")).name, format!("lib/{file}"));

@@ -1,5 +1,5 @@
 //! Compute pipelines: one for each specialised text, made in parallel, kept on disk where wgpu can.
-use super::{Consts, Gpu, Source, preprocess};
+use super::{Consts, Gpu, ShaderFile, preprocess};
 use crate::kernels::{Kernel, Shader, Value};
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -17,7 +17,7 @@ pub fn specialise(shader: &Shader, inputs: usize, weights: usize) -> Result<Stri
     (0..inputs).for_each(|i| drop(bind(format!("BIND_IN{i}"), 1 + i)));
     bind("BIND_OUT".into(), 1 + inputs);
     (0..weights).for_each(|i| drop(bind(format!("BIND_W{i}"), 2 + inputs + i)));
-    preprocess(shader.source, &consts)
+    preprocess(shader.file, &consts)
 }
 
 /// What a binding of group 0 holds; its number is its place in the list.
@@ -38,7 +38,7 @@ pub(super) enum Binding {
 /// What is needed to get a pipeline.
 pub(super) struct Wanted {
     pub label: String,
-    pub source: Source,
+    pub file: ShaderFile,
     pub text: String,
     pub bindings: Vec<Binding>,
 }
@@ -141,7 +141,7 @@ impl Gpu {
         let any = !made.is_empty();
         for (wanted, pipeline, error) in made {
             if let Some(e) = error.await {
-                return Err(Error::Shader { file: wanted.source.name.into(), fault: e.to_string() });
+                return Err(Error::Shader { file: wanted.file.name.into(), fault: e.to_string() });
             }
             lock(&self.pipelines.made).insert(wanted.text.clone(), pipeline);
         }
@@ -209,5 +209,5 @@ pub(super) fn wanted(kernel: &dyn Kernel, io: &crate::kernels::Io) -> Result<(Wa
     bindings.extend(std::iter::repeat_n(Binding::Read, inputs));
     bindings.push(Binding::Write);
     bindings.extend(std::iter::repeat_n(Binding::Read, weights));
-    Ok((Wanted { label: shader.label, source: shader.source, text, bindings }, shader.grid))
+    Ok((Wanted { label: shader.label, file: shader.file, text, bindings }, shader.grid))
 }

@@ -5,7 +5,7 @@
 //! - `#const NAME` declares `const NAME: u32 = …;` (or f32).
 //! - `#unroll i 0..$N` repeats its body with `$i` replaced.
 //! - `$NAME` is replaced by the constant's text anywhere.
-use super::sources::{LIB, Source};
+use super::sources::{LIB, ShaderFile};
 use crate::{Error, Result, kernels::Value};
 use std::collections::HashMap;
 
@@ -26,7 +26,7 @@ fn text(v: &Value) -> String {
 /// The specialised text of a shader file.
 /// # Errors
 /// [`Error::Shader`] with file and line for an unknown include, constant or directive.
-pub fn preprocess(source: Source, consts: &Consts) -> Result<String> {
+pub fn preprocess(source: ShaderFile, consts: &Consts) -> Result<String> {
     let mut p = Preprocessor { consts, included: Vec::new(), out: String::new() };
     p.file(source)?;
     Ok(p.out)
@@ -41,7 +41,7 @@ struct Preprocessor<'a> {
 type Lines<'a> = [(usize, &'a str)];
 
 impl Preprocessor<'_> {
-    fn file(&mut self, source: Source) -> Result<()> {
+    fn file(&mut self, source: ShaderFile) -> Result<()> {
         if self.included.contains(&source.name) {
             return Ok(());
         }

@@ -2,35 +2,38 @@
 
 /// A file under `shaders/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Source {
+pub struct ShaderFile {
     /// Its name, such as `pointwise.wgsl`.
     pub name: &'static str,
     /// Its text, before the preprocessor.
     pub text: &'static str,
 }
 
-/// The [`Source`] of a file under `shaders/`, which is embedded where it is named, so that no list of files is kept. A macro, because
-/// `include_str!` takes nothing but a literal.
-macro_rules! source {
+/// The [`ShaderFile`] of a file under `shaders/`, which is embedded where it is named, so that no list of files is kept. A macro,
+/// because `include_str!` takes nothing but a literal.
+macro_rules! shader_file {
     ($name:literal) => {
-        $crate::gpu::Source { name: $name, text: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $name)) }
+        $crate::gpu::ShaderFile {
+            name: $name,
+            text: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $name)),
+        }
     };
 }
-pub(crate) use source;
+pub(crate) use shader_file;
 
 /// What several shaders share, by `#include`.
-pub const LIB: [Source; 7] = [
-    source!("lib/activation.wgsl"),
-    source!("lib/philox.wgsl"),
-    source!("lib/reduce.wgsl"),
-    source!("lib/sincos.wgsl"),
-    source!("lib/step.wgsl"),
-    source!("lib/tail.wgsl"),
-    source!("lib/wide.wgsl"),
+pub const LIB: [ShaderFile; 7] = [
+    shader_file!("lib/activation.wgsl"),
+    shader_file!("lib/philox.wgsl"),
+    shader_file!("lib/reduce.wgsl"),
+    shader_file!("lib/sincos.wgsl"),
+    shader_file!("lib/step.wgsl"),
+    shader_file!("lib/tail.wgsl"),
+    shader_file!("lib/wide.wgsl"),
 ];
 
 /// Multiply-adds in registers: what a device computes at most.
-pub const BENCH_FMA: Source = source!("bench_fma.wgsl");
+pub const BENCH_FMA: ShaderFile = shader_file!("bench_fma.wgsl");
 
 /// A copy: what a device reads and writes at most.
-pub const BENCH_COPY: Source = source!("bench_copy.wgsl");
+pub const BENCH_COPY: ShaderFile = shader_file!("bench_copy.wgsl");

@@ -1,7 +1,7 @@
 //! From a host's texture into the network's input, and from the map into another texture.
 use super::Gpu;
 use super::pipeline::{Binding, Wanted, specialise};
-use crate::gpu::source;
+use crate::gpu::shader_file;
 use crate::kernels::{Shader, Value};
 use crate::{Error, Result, Shape};
 use std::sync::Arc;
@@ -23,13 +23,13 @@ pub fn texture_shaders(shape: Shape, range: [f32; 2]) -> Vec<Shader> {
     let input = |texel: &str| {
         let more = [("C", shape.c.into()), ("LOW", low.into()), ("SPAN", (high - low).into())];
         let consts = size.iter().cloned().chain(more).chain([("TEXEL", Value::T(texel.into()))]).collect();
-        Shader { label: format!("texture_in_{texel}"), source: source!("texture_in.wgsl"), consts, grid }
+        Shader { label: format!("texture_in_{texel}"), file: shader_file!("texture_in.wgsl"), consts, grid }
     };
     let output = |format: TextureFormat| {
         let format = format!("{format:?}").to_lowercase();
         let label = format!("texture_out_{format}");
         let consts = size.iter().cloned().chain([("FORMAT", Value::T(format))]).collect();
-        Shader { label, source: source!("texture_out.wgsl"), consts, grid }
+        Shader { label, file: shader_file!("texture_out.wgsl"), consts, grid }
     };
     TEXELS.map(input).into_iter().chain(PICTURES.map(output)).collect()
 }
@@ -61,7 +61,7 @@ impl Textures {
         let output = PICTURES.map(|format| vec![Binding::Read, Binding::Read, Binding::Picture(format)]);
         let wanted = |(shader, bindings): (Shader, Vec<Binding>)| {
             let text = specialise(&shader, 0, 0)?;
-            Ok(Wanted { label: shader.label, source: shader.source, text, bindings })
+            Ok(Wanted { label: shader.label, file: shader.file, text, bindings })
         };
         let wanted: Vec<_> = shaders.into_iter().zip(input.chain(output)).map(wanted).collect::<Result<_>>()?;
         let pipelines = gpu.pipelines(&wanted).await?;

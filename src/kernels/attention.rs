@@ -4,7 +4,7 @@ use super::{
     matmul::{Mat, matmul, matmul_transposed},
     widest,
 };
-use crate::gpu::source;
+use crate::gpu::shader_file;
 use crate::{Result, Shape};
 use rayon::prelude::*;
 
@@ -67,7 +67,7 @@ impl Kernel for Attention {
         ];
         let label = format!("attention_flash_{}x32_{}f32", ty * rq, if aligned { "" } else { "scalar_" });
         let grid = [l.div_ceil(ty * rq) as u32, (self.heads * parts) as u32, o.n as u32];
-        Shader { label, source: source!("attention.wgsl"), consts, grid }
+        Shader { label, file: shader_file!("attention.wgsl"), consts, grid }
     }
     fn flops(&self, io: &Io) -> u64 {
         let (l, n) = (io.output.h * io.output.w, io.output.n);

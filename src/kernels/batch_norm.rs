@@ -1,5 +1,5 @@
 //! BatchNorm over a minibatch (Ioffe and Szegedy, ICML 2015).
-use crate::gpu::source;
+use crate::gpu::shader_file;
 use crate::kernels::{Args, Io, Kernel, Real, Shader, grid_1d};
 use crate::{Result, Shape};
 
@@ -44,7 +44,7 @@ impl Kernel for BatchNorm {
         let cv = x.c_pad() / 4;
         let consts = vec![("B", x.n.into()), ("CV", cv.into()), ("MODE", mode.into())];
         let label = format!("batch_norm_{self:?}_f32").to_lowercase();
-        Shader { label, source: source!("batch_norm.wgsl"), consts, grid: grid_1d(cv) }
+        Shader { label, file: shader_file!("batch_norm.wgsl"), consts, grid: grid_1d(cv) }
     }
     fn flops(&self, io: &Io) -> u64 {
         8 * io.inputs[0].len() as u64

@@ -67,7 +67,7 @@ impl Case {
         (0..self.inputs.len()).for_each(|i| bind(format!("BIND_IN{i}")));
         bind("BIND_OUT".into());
         (0..self.weights.len()).for_each(|i| bind(format!("BIND_W{i}")));
-        (gpu::preprocess(shader.source, &consts).unwrap(), shader.grid, shader.label)
+        (gpu::preprocess(shader.file, &consts).unwrap(), shader.grid, shader.label)
     }
     /// naga parses and validates the shader, and its workgroup memory fits WebGPU's default limit.
     pub fn validate(&self) {

@@ -1,7 +1,7 @@
 //! Transposed convolution.
 use super::matmul::{Mat, matmul};
 use super::{Args, Io, Kernel, Real, Shader, WeightId, grid_1d};
-use crate::gpu::source;
+use crate::gpu::shader_file;
 use crate::{Result, Shape};
 use rayon::prelude::*;
 
@@ -56,7 +56,7 @@ impl Kernel for ConvTranspose {
             ("BIAS", self.bias.is_some().into()),
         ];
         let label = format!("conv_transpose_{}x{}_f32", self.kernel[0], self.kernel[1]);
-        Shader { label, source: source!("conv_transpose.wgsl"), consts, grid: grid_1d(threads.div_ceil(64)) }
+        Shader { label, file: shader_file!("conv_transpose.wgsl"), consts, grid: grid_1d(threads.div_ceil(64)) }
     }
     fn weights(&self) -> Vec<WeightId> {
         std::iter::once(self.weight).chain(self.bias).collect()

@@ -1,6 +1,6 @@
 //! Time embedding and rows of a table.
 use super::{Args, Io, Kernel, Real, Shader, Value, WeightId, grid_1d};
-use crate::gpu::source;
+use crate::gpu::shader_file;
 use crate::{Result, Shape};
 
 /// Sinusoids of a time (N,1,1,1) → (N,1,1,dim) (Vaswani et al. 2017): angles `t·exp(−ln(10000)·i/(half − freq_shift))`,
@@ -37,7 +37,7 @@ fn shader(label: &str, mode: u32, io: &Io, more: Vec<(&'static str, Value)>) -> 
     let len = io.output.padded_len() / 4;
     let mut consts = vec![("MODE", mode.into()), ("LEN", len.into()), ("CV", (io.output.c_pad() / 4).into())];
     consts.extend(more);
-    Shader { label: label.into(), source: source!("embedding.wgsl"), consts, grid: grid_1d(len.div_ceil(64)) }
+    Shader { label: label.into(), file: shader_file!("embedding.wgsl"), consts, grid: grid_1d(len.div_ceil(64)) }
 }
 
 fn vector(inputs: &[Shape], dim: usize) -> Result<Shape, String> {

@@ -1,5 +1,5 @@
 //! The losses of diffusion time estimation and their gradients.
-use crate::gpu::source;
+use crate::gpu::shader_file;
 use crate::kernels::{Args, Io, Kernel, Real, Shader, WeightId, grid_1d};
 use crate::{Result, Shape};
 
@@ -63,7 +63,7 @@ impl Kernel for Loss {
         ];
         let what = ["categorical", "inverse_gamma", "mean_square"][kind];
         let label = format!("loss_{what}{}_f32", if self.gradient { "_gradient" } else { "" });
-        Shader { label, source: source!("loss.wgsl"), consts, grid: grid_1d(z.n.div_ceil(64)) }
+        Shader { label, file: shader_file!("loss.wgsl"), consts, grid: grid_1d(z.n.div_ceil(64)) }
     }
     fn weights(&self) -> Vec<WeightId> {
         match self.kind {

@@ -1,5 +1,5 @@
 //! What a training step draws: a minibatch, a time for each of its rows, and the rows at those times.
-use crate::gpu::source;
+use crate::gpu::shader_file;
 use crate::kernels::noise::philox4x32_10;
 use crate::kernels::{Args, Io, Kernel, Real, Shader, WeightId, grid_1d};
 use crate::{Result, Shape};
@@ -45,7 +45,7 @@ impl Kernel for Gather {
         let cv = io.output.c_pad() / 4;
         let consts = vec![("B", self.batch.into()), ("CV", cv.into()), ("ROWS", io.inputs[0].n.into())];
         let grid = grid_1d((self.batch * cv).div_ceil(256));
-        Shader { label: "gather_f32".into(), source: source!("gather.wgsl"), consts, grid }
+        Shader { label: "gather_f32".into(), file: shader_file!("gather.wgsl"), consts, grid }
     }
     fn flops(&self, _io: &Io) -> u64 {
         0
@@ -75,7 +75,7 @@ impl Kernel for Times {
         let consts = vec![("B", self.batch.into()), ("STEPS", self.steps.into()), ("STREAM", self.stream.into())];
         Shader {
             label: "times_f32".into(),
-            source: source!("times.wgsl"),
+            file: shader_file!("times.wgsl"),
             consts,
             grid: grid_1d(self.batch.div_ceil(256)),
         }
@@ -106,7 +106,7 @@ impl Kernel for Diffuse {
         let consts = vec![("LEN", len.into()), ("CV", (io.output.c_pad() / 4).into()), ("STEPS", self.steps.into())];
         Shader {
             label: "diffuse_f32".into(),
-            source: source!("diffuse.wgsl"),
+            file: shader_file!("diffuse.wgsl"),
             consts,
             grid: grid_1d(len.div_ceil(256)),
         }

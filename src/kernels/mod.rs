@@ -4,7 +4,7 @@
 //! Binding order, the same for every kernel, all in group 0: binding 0 is the step's row
 //! ([`StepRow`], uniform, dynamic offset), then the inputs (read), the output (read_write) and the
 //! weights (read). The preprocessor supplies the numbers as `$BIND_IN0`…, `$BIND_OUT`, `$BIND_W0`….
-use crate::gpu::Source;
+use crate::gpu::ShaderFile;
 use crate::{Result, Shape};
 
 #[cfg(test)]
@@ -32,17 +32,33 @@ kernels! {
     embedding { TimeEmbedding: "Sinusoids of a time.", Embedding: "A row of a table.", StepTime: "The step's time." }
     linear { Linear: "A linear layer on one vector a sample." }
     loss { Loss: "A loss, or its gradient." }
-    minibatch { Gather: "A minibatch of a table.", Times: "A random time for each row.", Diffuse: "Rows noised to their times." }
+    minibatch {
+        Gather: "A minibatch of a table.",
+        Times: "A random time for each row.",
+        Diffuse: "Rows noised to their times.",
+    }
     neighbours { Neighbours: "The smallest distances between rows of two tables." }
     noise { Gaussian: "Gaussian noise.", Given: "Noise given by the caller." }
     norm { GroupNormStats: "GroupNorm's statistics.", Affine: "A channel-wise affine map and an activation." }
-    patches { PatchCompose: "Images with one noised patch each.", PatchStitch: "The sum of predictions in their cells.", PatchMean: "That sum over the number of cells." }
+    patches {
+        PatchCompose: "Images with one noised patch each.",
+        PatchStitch: "The sum of predictions inside their cells.",
+        PatchMean: "That sum over the number of cells that hold a pixel.",
+    }
     pointwise { Map: "Activation, scale and shift.", Add: "Addition." }
     resample { Upsample: "Twice the size by nearest neighbour.", Pool: "Average or maximum pooling." }
-    sampler { NoiseTo: "Noising to level t.", SamplerStep: "From level t to the next.", Accumulate: "The mean over runs." }
+    sampler {
+        NoiseTo: "Noising to level t.",
+        SamplerStep: "From level t to the next.",
+        Accumulate: "The mean over runs.",
+    }
     score { Residual: "The residual map.", Blur: "A blur along one axis.", Reduce: "Mean, maximum and minimum." }
     simplex { Simplex: "Simplex noise." }
-    winograd { WinogradInput: "Winograd's first launch.", WinogradGemm: "Winograd's second launch.", WinogradOutput: "Winograd's third launch." }
+    winograd {
+        WinogradInput: "Winograd's first launch: the transform of the input.",
+        WinogradGemm: "Winograd's second launch: the products.",
+        WinogradOutput: "Winograd's third launch: the transform of the products.",
+    }
 }
 
 /// Index of a weight tensor in [`crate::graph::Graph::weights`].
@@ -98,7 +114,7 @@ pub struct Shader {
     /// The pipeline's label, the timestamp's, the benchmark's row: `conv_gemm_64x64_f32`.
     pub label: String,
     /// Its file under `shaders/`.
-    pub source: Source,
+    pub file: ShaderFile,
     /// Text constants.
     pub consts: Vec<(&'static str, Value)>,
     /// Workgroups in x, y and z, each at most 65535.

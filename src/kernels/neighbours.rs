@@ -1,6 +1,6 @@
 //! Nearest neighbours: the smallest squared distances from each query to the rows of a table, exactly.
 use super::{Args, Io, Kernel, Real, Shader, Value, grid_1d, widest};
-use crate::gpu::source;
+use crate::gpu::shader_file;
 use crate::{Result, Shape};
 use rayon::prelude::*;
 
@@ -49,7 +49,7 @@ impl Kernel for Neighbours {
         ];
         Shader {
             label: "neighbours_f32".into(),
-            source: source!("neighbours.wgsl"),
+            file: shader_file!("neighbours.wgsl"),
             consts,
             grid: grid_1d(x.n.div_ceil(64)),
         }

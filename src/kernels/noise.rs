@@ -1,6 +1,6 @@
 //! Gaussian noise (Philox4x32-10, Salmon et al. 2011) and noise given by the caller.
 use super::{Args, Io, Kernel, Real, Shader, grid_1d};
-use crate::gpu::source;
+use crate::gpu::shader_file;
 use crate::{Result, Shape};
 
 /// N(0,1) of a shape. Counter = (element/4 in logical NHWC order, draw, stream, 0), key = seed; the four words make two Box-Muller pairs.
@@ -65,7 +65,7 @@ impl Kernel for Gaussian {
         let (cv, len) = (io.output.c_pad() / 4, io.output.padded_len() / 4);
         Shader {
             label: "gaussian_f32".into(),
-            source: source!("gaussian.wgsl"),
+            file: shader_file!("gaussian.wgsl"),
             consts: vec![
                 ("LEN", len.into()),
                 ("CV", cv.into()),
@@ -113,7 +113,7 @@ impl Kernel for Given {
         let len = io.output.padded_len() / 4;
         Shader {
             label: "given_f32".into(),
-            source: source!("given.wgsl"),
+            file: shader_file!("given.wgsl"),
             consts: vec![("LEN", len.into()), ("DRAWS", (io.inputs[0].n / self.n).into())],
             grid: grid_1d(len.div_ceil(256)),
         }

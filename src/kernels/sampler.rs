@@ -1,6 +1,6 @@
 //! The schedule's step: noising to level t, and the update from t to the next level (DDPM, DDIM).
 use super::{Args, Io, Kernel, Real, Shader, Value, grid_1d};
-use crate::gpu::{Source, source};
+use crate::gpu::{ShaderFile, shader_file};
 use crate::{Result, Shape};
 
 /// `x_t = signal·x0 + noise·ε`; inputs x0 (N,H,W,C) and ε of the same shape, or (1,H,W,C) shared by all samples.
@@ -25,11 +25,11 @@ fn shared(x: Shape, z: Shape) -> bool {
     x == z || z == Shape { n: 1, ..x }
 }
 
-fn shader(label: &str, source: Source, io: &Io, more: Vec<(&'static str, Value)>) -> Shader {
+fn shader(label: &str, file: ShaderFile, io: &Io, more: Vec<(&'static str, Value)>) -> Shader {
     let (cv, len) = (io.output.c_pad() / 4, io.output.padded_len() / 4);
     let mut consts = vec![("LEN", len.into()), ("CV", cv.into()), ("C_TAIL", (io.output.c - (cv - 1) * 4).into())];
     consts.extend(more);
-    Shader { label: label.to_owned(), source, consts, grid: grid_1d(len.div_ceil(256)) }
+    Shader { label: label.to_owned(), file, consts, grid: grid_1d(len.div_ceil(256)) }
 }
 
 impl Kernel for NoiseTo {
@@ -40,7 +40,12 @@ impl Kernel for NoiseTo {
         }
     }
     fn shader(&self, io: &Io) -> Shader {
-        shader("noise_to_f32", source!("noise_to.wgsl"), io, vec![("E_LEN", (io.inputs[1].padded_len() / 4).into())])
+        shader(
+            "noise_to_f32",
+            shader_file!("noise_to.wgsl"),
+            io,
+            vec![("E_LEN", (io.inputs[1].padded_len() / 4).into())],
+        )
     }
     fn flops(&self, io: &Io) -> u64 {
         3 * io.output.padded_len() as u64
@@ -85,7 +90,7 @@ impl Kernel for SamplerStep {
             (true, false) => "sampler_step_f32",
             (true, true) => "sampler_step_learned_f32",
         };
-        shader(label, source!("sampler_step.wgsl"), io, more)
+        shader(label, shader_file!("sampler_step.wgsl"), io, more)
     }
     fn flops(&self, io: &Io) -> u64 {
         16 * io.output.padded_len() as u64
@@ -130,7 +135,7 @@ impl Kernel for Accumulate {
         }
     }
     fn shader(&self, io: &Io) -> Shader {
-        shader("accumulate_f32", source!("accumulate.wgsl"), io, Vec::new())
+        shader("accumulate_f32", shader_file!("accumulate.wgsl"), io, Vec::new())
     }
     fn flops(&self, io: &Io) -> u64 {
         2 * io.output.padded_len() as u64
@@ -164,7 +169,7 @@ mod tests {
             consts.insert(format!("BIND_IN{i}"), Value::T((1 + i).to_string()));
         }
         consts.insert("BIND_OUT".into(), Value::T((1 + inputs.len()).to_string()));
-        let text = preprocess(shader.source, &consts).unwrap();
+        let text = preprocess(shader.file, &consts).unwrap();
         let module = naga::front::wgsl::parse_str(&text).unwrap_or_else(|e| panic!("{}", e.emit_to_string(&text)));
         let flags = naga::valid::ValidationFlags::all();
         let info = naga::valid::Validator::new(flags, naga::valid::Capabilities::empty())

@@ -1,6 +1,6 @@
 //! What a device can do at most, measured: multiply-adds in registers, and copying memory.
 use crate::gpu::sources::{BENCH_COPY, BENCH_FMA};
-use crate::gpu::{Consts, Gpu, Source, preprocess};
+use crate::gpu::{Consts, Gpu, ShaderFile, preprocess};
 use crate::kernels::matmul::{Mat, matmul};
 use crate::{Device, Error, Result};
 use rayon::prelude::*;
@@ -108,7 +108,7 @@ struct Kernel {
 }
 
 impl Kernel {
-    fn new(gpu: &Gpu, source: Source, constant: (&str, u32), buffers: &[&wgpu::Buffer]) -> Result<Self> {
+    fn new(gpu: &Gpu, source: ShaderFile, constant: (&str, u32), buffers: &[&wgpu::Buffer]) -> Result<Self> {
         let consts: Consts = [(constant.0.to_owned(), constant.1.into())].into();
         let (text, file) = (preprocess(source, &consts)?, source.name);
         let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);

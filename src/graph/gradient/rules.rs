@@ -3,7 +3,7 @@ use super::Backward;
 use crate::graph::{Graph, NodeId};
 use crate::kernels::Op;
 use crate::kernels::batch_norm::BatchNorm;
-use crate::kernels::dense::{Dense, Way};
+use crate::kernels::dense::{Dense, DenseWay};
 use crate::kernels::dropout::ActGradient;
 use crate::kernels::pointwise::{Activation, Map};
 use crate::kernels::resample::{Pool, PoolKind};
@@ -14,10 +14,10 @@ pub(super) fn rule(b: &mut Backward, dy: NodeId) -> Result<()> {
     let node = b.node;
     let inputs = &node.inputs[..];
     match (&node.op, inputs) {
-        (Op::Dense(Dense { way: Way::Forward }), &[x, parameters]) => {
+        (Op::Dense(Dense { way: DenseWay::Forward }), &[x, parameters]) => {
             let dense = |way| Op::Dense(Dense { way });
-            b.input(1, |g, name| g.push(name, dense(Way::Weight), &[x, dy]))?;
-            b.input(0, |g, name| g.push(name, dense(Way::Input), &[dy, parameters]))
+            b.input(1, |g, name| g.push(name, dense(DenseWay::Weight), &[x, dy]))?;
+            b.input(0, |g, name| g.push(name, dense(DenseWay::Input), &[dy, parameters]))
         }
         (Op::BatchNorm(BatchNorm::Forward), &[x, parameters]) => {
             b.input(1, |g, name| g.push(name, Op::BatchNorm(BatchNorm::Weight), &[x, dy]))?;

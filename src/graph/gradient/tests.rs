@@ -6,24 +6,24 @@ use crate::graph::SectionId;
 use crate::kernels::StepRow;
 use crate::kernels::attention::Attention;
 use crate::kernels::batch_norm::BatchNorm;
-use crate::kernels::dense::{Dense, Way};
+use crate::kernels::dense::{Dense, DenseWay};
 use crate::kernels::dropout::Dropout;
 use crate::kernels::pointwise::Activation;
 use crate::kernels::testing::random;
 
 /// A graph with one section and an output; L is the sum of the output's values, each times its weight.
-struct Network {
+struct Checked {
     g: Graph,
     states: Vec<StateId>,
 }
 
-impl Network {
-    fn new(states: &[(&str, Shape)]) -> (Network, Vec<NodeId>) {
+impl Checked {
+    fn new(states: &[(&str, Shape)]) -> (Checked, Vec<NodeId>) {
         let mut g = Graph::new();
         let states: Vec<_> = states.iter().map(|(name, shape)| g.state(name, *shape)).collect();
         g.section("main");
         let reads = states.iter().map(|&s| g.read(s)).collect();
-        (Network { g, states }, reads)
+        (Checked { g, states }, reads)
     }
 
     /// Holds the gradient with respect to each of `wrt`, and the state that it stands for, to central differences.
@@ -90,7 +90,7 @@ impl Network {
 #[test]
 fn of_images_they_are_central_differences() {
     let x = Shape::new(2, 4, 6, 3);
-    let (mut n, reads) = Network::new(&[("x", x), ("v", Shape::new(2, 1, 1, 3)), ("zero", x)]);
+    let (mut n, reads) = Checked::new(&[("x", x), ("v", Shape::new(2, 1, 1, 3)), ("zero", x)]);
     let [x, v, zero] = reads[..] else { unreachable!() };
     let g = &mut n.g;
     let h = g.add("middle", x, zero).unwrap();
@@ -115,11 +115,11 @@ fn of_images_they_are_central_differences() {
 fn of_trained_layers_they_are_central_differences() {
     let rows = |n, c| Shape::new(n, 1, 1, c);
     let states = [("x", rows(9, 5)), ("first", rows(18, 7)), ("norm", rows(6, 7)), ("shared", rows(24, 7))];
-    let (mut n, reads) = Network::new(&states);
+    let (mut n, reads) = Checked::new(&states);
     let [x, first, norm, shared] = reads[..] else { unreachable!() };
     let again = n.g.read(n.states[3]);
     let mut push = |name, op, inputs: &[NodeId]| n.g.push(name, op, inputs).unwrap();
-    let dense = || Op::Dense(Dense { way: Way::Forward });
+    let dense = || Op::Dense(Dense { way: DenseWay::Forward });
     let relu = || Op::Map(crate::kernels::pointwise::Map { act: Activation::Relu, scale: 1.0, shift: 0.0 });
     let h = push("first", dense(), &[x, first]);
     let h = push("norm", Op::BatchNorm(BatchNorm::Forward), &[h, norm]);
@@ -135,7 +135,7 @@ fn of_trained_layers_they_are_central_differences() {
 #[test]
 fn what_nothing_depends_on_is_not_differentiated() {
     let x = Shape::new(1, 2, 2, 4);
-    let (mut n, reads) = Network::new(&[("x", x), ("other", x.with_c(12)), ("free", x)]);
+    let (mut n, reads) = Checked::new(&[("x", x), ("other", x.with_c(12)), ("free", x)]);
     let [x, other, free] = reads[..] else { unreachable!() };
     let h = n.g.map("silu", x, Activation::Silu, 1.0, 0.0).unwrap();
     let attended = n.g.push("attention", Op::Attention(Attention { heads: 1 }), &[other]).unwrap();

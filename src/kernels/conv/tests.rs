@@ -196,7 +196,7 @@ pub(crate) fn validates(s: &Shader, inputs: u32) {
     (0..inputs).for_each(|i| drop(bind(format!("BIND_IN{i}"), 1 + i)));
     bind("BIND_OUT".into(), 1 + inputs);
     (0..2).for_each(|i| drop(bind(format!("BIND_W{i}"), 2 + inputs + i)));
-    let text = crate::gpu::preprocess(s.source, &consts).unwrap();
+    let text = crate::gpu::preprocess(s.file, &consts).unwrap();
     let module = match naga::front::wgsl::parse_str(&text) {
         Ok(m) => m,
         Err(e) => panic!("{}", e.emit_to_string(&text)),
