@@ -1,5 +1,5 @@
-// MODE 0: out[n*P + j] = in1[n] inside the rectangle of patch step.patch + j, in0[n] elsewhere
-// MODE 1: out[n] = in0[n] + the sum over j of in1[n*P + j] inside the cell of patch step.patch + j
+// MODE 0: out[n*P + j] = in1[n] inside the rectangle of patch step.first_patch + j, in0[n] elsewhere
+// MODE 1: out[n] = in0[n] + the sum over j of in1[n*P + j] inside the cell of patch step.first_patch + j
 // MODE 2: out[n] = in0[n] / the number of patches whose cell holds the pixel, 0 where none does
 //
 // Mode 0: in0 = the clean images, in1 = the noised ones, both (N,H,W,C); out (N*P,H,W,C).
@@ -42,17 +42,17 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     let place = within / CV;
     let pixel = vec2<f32>(f32(place / WIDTH), f32(place % WIDTH));
 #if MODE == 0
-    let k = step.patch + element % P;
-    let from = (element / P) * image + within;
-    var v = in0[from];
+    let k = step.first_patch + element % P;
+    let at = (element / P) * image + within;
+    var v = in0[at];
     if (k < COUNT) {
-        if (holds(table[2u * k], pixel)) { v = in1[from]; }
+        if (holds(table[2u * k], pixel)) { v = in1[at]; }
     }
 #end
 #if MODE == 1
     var v = in0[i];
     for (var j = 0u; j < P; j++) {
-        let k = step.patch + j;
+        let k = step.first_patch + j;
         if (k < COUNT) {
             if (keeps(k, pixel)) { v += in1[(element * P + j) * image + within]; }
         }

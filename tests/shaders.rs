@@ -9,11 +9,19 @@ use residua::data::Scaling;
 use residua::gpu::{preprocess, sources, specialise, texture_shaders};
 use residua::graph::{Fusion, Graph, Plan, fuse, lower};
 use residua::kernels::{
-    Io, MAX_GROUPS, Op, StepRow, WeightId, attention, concat, conv_transpose, embedding, linear, neighbours, noise,
-    norm, patches,
+    Io, MAX_GROUPS, Op, StepRow, WeightId,
+    adam::Adam,
+    attention,
+    batch_norm::BatchNorm,
+    concat, conv_transpose,
+    dense::{Dense, DenseWay},
+    dropout::{ActGradient, Dropout},
+    embedding, linear,
+    loss::{Loss, LossKind},
+    minibatch::{Diffuse, Gather, Times},
+    neighbours, noise, norm, patches,
     pointwise::{self, Activation},
     resample, sampler, score, simplex,
-    train::{ActGradient, Adam, BatchNorm, Dense, Diffuse, Dropout, Gather, Loss, LossKind, Times, Way},
 };
 use std::collections::BTreeMap;
 use std::mem::offset_of;
@@ -190,9 +198,9 @@ fn of_training() {
         op(Op::Gather(Gather { batch: b }), &[rows(99, c), Shape::new(1, 1, 1, 99)], 0);
         op(Op::Times(Times { batch: b, steps: 300, stream: 1 }), &[], 0);
         op(Op::Diffuse(Diffuse { steps: 300, schedule: WeightId(0) }), &[x, x, t], 1);
-        op(Op::Dense(Dense { way: Way::Forward }), &[x, rows(3 * (c + 1), 7)], 0);
-        op(Op::Dense(Dense { way: Way::Input }), &[rows(b, 7), rows(3 * (c + 1), 7)], 0);
-        op(Op::Dense(Dense { way: Way::Weight }), &[x, rows(b, 7)], 0);
+        op(Op::Dense(Dense { way: DenseWay::Forward }), &[x, rows(3 * (c + 1), 7)], 0);
+        op(Op::Dense(Dense { way: DenseWay::Input }), &[rows(b, 7), rows(3 * (c + 1), 7)], 0);
+        op(Op::Dense(Dense { way: DenseWay::Weight }), &[x, rows(b, 7)], 0);
         op(Op::BatchNorm(BatchNorm::Forward), &[x, rows(6, c)], 0);
         op(Op::BatchNorm(BatchNorm::Input), &[x, x, rows(6, c)], 0);
         op(Op::BatchNorm(BatchNorm::Weight), &[x, x], 0);
@@ -215,8 +223,8 @@ fn of_training() {
 #[test]
 fn the_benchmarks_shaders() {
     let consts = [("ROUNDS".to_owned(), 64u32.into()), ("LEN".to_owned(), 1000u32.into())].into();
-    for file in ["bench_fma.wgsl", "bench_copy.wgsl"] {
-        check(&preprocess(file, &consts).unwrap(), file, 2);
+    for source in [sources::BENCH_FMA, sources::BENCH_COPY] {
+        check(&preprocess(source, &consts).unwrap(), source.name, 2);
     }
 }
 
@@ -238,26 +246,37 @@ fn the_ways_in_and_out_of_textures() {
     check_all(&texts);
 }
 
-/// Every file is under `shaders/` and every file under `shaders/` is embedded.
+fn lib(name: &str) -> sources::ShaderFile {
+    sources::LIB.into_iter().find(|s| s.name == name).unwrap()
+}
+
+/// Every file under `shaders/` is embedded somewhere, and every shared piece is included somewhere.
 #[test]
-fn the_list_of_files_is_complete() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
-    let list = |folder: &str| {
-        let entries =
-            std::fs::read_dir(root.join(folder)).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
-        entries.filter(|n| n.ends_with(".wgsl")).map(|n| format!("{folder}{n}")).collect::<Vec<_>>()
+fn no_file_is_left_over() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files = |folder: &str, ending: &str| -> Vec<_> {
+        let found = std::fs::read_dir(root.join(folder)).unwrap().map(|e| e.unwrap().path());
+        found.filter(|p| p.extension().is_some_and(|e| e == ending)).collect()
     };
-    let mut there = [list(""), list("lib/")].concat();
-    there.sort();
-    let mut embedded: Vec<_> = sources::FILES.iter().map(|(n, _)| n.to_string()).collect();
-    embedded.sort();
-    assert_eq!(there, embedded);
+    let text = |p: &std::path::PathBuf| std::fs::read_to_string(p).unwrap();
+    let rust: String = [files("src/kernels", "rs"), files("src/gpu", "rs")].concat().iter().map(text).collect();
+    let shaders = files("shaders", "wgsl");
+    let wgsl: String = shaders.iter().chain(&files("shaders/lib", "wgsl")).map(text).collect();
+    let name = |p: &std::path::PathBuf| p.file_name().unwrap().to_str().unwrap().to_owned();
+    assert!(shaders.len() > 30);
+    for file in shaders.iter().map(name) {
+        assert!(rust.contains(&format!("shader_file!(\"{file}\")")), "no kernel uses {file}");
+    }
+    for file in files("shaders/lib", "wgsl").iter().map(name) {
+        assert_eq!(lib(&format!("lib/{file}")).name, format!("lib/{file}"));
+        assert!(wgsl.contains(&format!("#include lib/{file}\n")), "no shader includes {file}");
+    }
 }
 
 /// The step's row means the same to Rust and to WGSL.
 #[test]
 fn the_step_row_has_one_layout() {
-    let text = preprocess("lib/step.wgsl", &[("BIND_STEP".to_owned(), 0u32.into())].into()).unwrap();
+    let text = preprocess(lib("lib/step.wgsl"), &[("BIND_STEP".to_owned(), 0u32.into())].into()).unwrap();
     let module = naga::front::wgsl::parse_str(&text).unwrap_or_else(|e| panic!("{}", e.emit_to_string(&text)));
     let row = module.types.iter().find(|(_, t)| t.name.as_deref() == Some("StepRow")).unwrap().1;
     let TypeInner::Struct { members, span } = &row.inner else { panic!("StepRow is no struct") };
@@ -286,7 +305,7 @@ fn the_step_row_has_one_layout() {
         ("noise_t", offset_of!(StepRow, noise_t)),
         ("rate", offset_of!(StepRow, rate)),
         ("root", offset_of!(StepRow, root)),
-        ("patch", offset_of!(StepRow, patch)),
+        ("first_patch", offset_of!(StepRow, patch)),
         ("pad", offset_of!(StepRow, pad)),
     ];
     assert_eq!(found.len(), fields.len());

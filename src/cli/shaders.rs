@@ -43,7 +43,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         let shader = kernel.shader(&launch.io);
         let wgsl = specialise(&shader, launch.io.inputs.len(), launch.weights.len())?;
         let name = format!("{}-{}.wgsl", shader.label, short_hash(&wgsl));
-        texts.entry(name).or_insert(Text { wgsl, file: shader.file, launches: 0 }).launches += 1;
+        texts.entry(name).or_insert(Text { wgsl, file: shader.file.name, launches: 0 }).launches += 1;
     }
     check_writable(&args.out)?;
     for (name, text) in &texts {

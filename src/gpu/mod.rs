@@ -14,5 +14,7 @@ pub use device::{Gpu, Options, adapters, drive, is_software, wanted_features, wa
 pub use pipeline::specialise;
 pub use preprocess::{Consts, preprocess};
 pub use session::{Session, Timing};
+pub use sources::ShaderFile;
+pub(crate) use sources::shader_file;
 pub(crate) use texture::Textures;
 pub use texture::texture_shaders;

@@ -1,5 +1,5 @@
 //! Compute pipelines: one for each specialised text, made in parallel, kept on disk where wgpu can.
-use super::{Consts, Gpu, preprocess};
+use super::{Consts, Gpu, ShaderFile, preprocess};
 use crate::kernels::{Kernel, Shader, Value};
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -38,7 +38,7 @@ pub(super) enum Binding {
 /// What is needed to get a pipeline.
 pub(super) struct Wanted {
     pub label: String,
-    pub file: &'static str,
+    pub file: ShaderFile,
     pub text: String,
     pub bindings: Vec<Binding>,
 }
@@ -141,7 +141,7 @@ impl Gpu {
         let any = !made.is_empty();
         for (wanted, pipeline, error) in made {
             if let Some(e) = error.await {
-                return Err(Error::Shader { file: wanted.file.into(), fault: e.to_string() });
+                return Err(Error::Shader { file: wanted.file.name.into(), fault: e.to_string() });
             }
             lock(&self.pipelines.made).insert(wanted.text.clone(), pipeline);
         }

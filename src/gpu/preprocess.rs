@@ -5,7 +5,7 @@
 //! - `#const NAME` declares `const NAME: u32 = …;` (or f32).
 //! - `#unroll i 0..$N` repeats its body with `$i` replaced.
 //! - `$NAME` is replaced by the constant's text anywhere.
-use super::sources;
+use super::sources::{LIB, ShaderFile};
 use crate::{Error, Result, kernels::Value};
 use std::collections::HashMap;
 
@@ -23,32 +23,31 @@ fn text(v: &Value) -> String {
     }
 }
 
-/// The specialised text of `file` (under `shaders/`).
+/// The specialised text of a shader file.
 /// # Errors
-/// [`Error::Shader`] with file and line for an unknown file, constant or directive.
-pub fn preprocess(file: &str, consts: &Consts) -> Result<String> {
+/// [`Error::Shader`] with file and line for an unknown include, constant or directive.
+pub fn preprocess(source: ShaderFile, consts: &Consts) -> Result<String> {
     let mut p = Preprocessor { consts, included: Vec::new(), out: String::new() };
-    p.file(file, file, 0)?;
+    p.file(source)?;
     Ok(p.out)
 }
 
 struct Preprocessor<'a> {
     consts: &'a Consts,
-    included: Vec<String>,
+    included: Vec<&'static str>,
     out: String,
 }
 
 type Lines<'a> = [(usize, &'a str)];
 
 impl Preprocessor<'_> {
-    fn file(&mut self, name: &str, from: &str, line: usize) -> Result<()> {
-        if self.included.iter().any(|f| f == name) {
+    fn file(&mut self, source: ShaderFile) -> Result<()> {
+        if self.included.contains(&source.name) {
             return Ok(());
         }
-        self.included.push(name.to_owned());
-        let source = sources::find(name).ok_or_else(|| fault(from, line, format!("no shader file `{name}`")))?;
-        let lines: Vec<_> = source.lines().enumerate().map(|(i, l)| (i + 1, l)).collect();
-        self.block(name, &lines, &HashMap::new())
+        self.included.push(source.name);
+        let lines: Vec<_> = source.text.lines().enumerate().map(|(i, l)| (i + 1, l)).collect();
+        self.block(source.name, &lines, &HashMap::new())
     }
 
     fn block(&mut self, file: &str, lines: &Lines, locals: &HashMap<String, i64>) -> Result<()> {
@@ -64,7 +63,11 @@ impl Preprocessor<'_> {
             };
             let (word, rest) = directive.split_once(' ').unwrap_or((directive, ""));
             match word {
-                "include" => self.file(rest.trim(), file, no)?,
+                "include" => {
+                    let name = rest.trim();
+                    let piece = LIB.into_iter().find(|s| s.name == name);
+                    self.file(piece.ok_or_else(|| fault(file, no, format!("no shader file `{name}`")))?)?;
+                }
                 "const" => {
                     let name = rest.trim();
                     let v = self

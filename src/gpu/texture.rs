@@ -3,6 +3,7 @@ use super::Gpu;
 use super::pipeline::{Binding, Wanted, specialise};
 use super::texture_scale as scale;
 use crate::data::Scaling;
+use crate::gpu::shader_file;
 use crate::kernels::{Shader, Value};
 use crate::{Error, Result, Shape};
 use std::sync::Arc;
@@ -31,13 +32,13 @@ fn in_and_out(shape: Shape, range: [f32; 2], scaling: Scaling) -> Vec<Shader> {
         let scaled = Value::B(scaling.over().is_some());
         let more = [("C", shape.c.into()), ("LOW", low.into()), ("SPAN", (high - low).into()), ("SCALED", scaled)];
         let consts = size.iter().cloned().chain(more).chain([("TEXEL", Value::T(texel.into()))]).collect();
-        Shader { label: format!("texture_in_{texel}"), file: "texture_in.wgsl", consts, grid }
+        Shader { label: format!("texture_in_{texel}"), file: shader_file!("texture_in.wgsl"), consts, grid }
     };
     let output = |format: TextureFormat| {
         let format = format!("{format:?}").to_lowercase();
         let label = format!("texture_out_{format}");
         let consts = size.iter().cloned().chain([("FORMAT", Value::T(format))]).collect();
-        Shader { label, file: "texture_out.wgsl", consts, grid }
+        Shader { label, file: shader_file!("texture_out.wgsl"), consts, grid }
     };
     TEXELS.map(input).into_iter().chain(PICTURES.map(output)).collect()
 }

@@ -2,6 +2,7 @@
 use super::pipeline::Binding;
 use super::texture::{GROUP, TEXELS};
 use crate::data::{Over, Scaling};
+use crate::gpu::shader_file;
 use crate::kernels::{Shader, Value};
 use wgpu::BufferUsages;
 
@@ -43,7 +44,7 @@ pub(super) fn shaders(scaling: Scaling, channels: usize) -> Vec<(&'static str, S
         }
         known.push(pass);
         let consts = constants(scaling, channels, pass);
-        let file = "texture_scale.wgsl";
+        let file = shader_file!("texture_scale.wgsl");
         if reads_texels(pass) {
             for texel in TEXELS {
                 let label = format!("texture_scale_{pass}_{texel}");

@@ -11,13 +11,13 @@ use crate::{Result, Shape};
 
 /// A convolution's weights and geometry.
 pub struct ConvSpec<'a> {
-    /// (Cout,Cin,kh,kw).
+    /// Factors in PyTorch's order, (Cout,Cin,kh,kw).
     pub weight: &'a [f32],
-    /// Its four sizes.
+    /// The four sizes of `weight`.
     pub shape: [usize; 4],
-    /// Cout values.
+    /// One value for each output channel.
     pub bias: Option<&'a [f32]>,
-    /// Step.
+    /// Input pixels from one output pixel to the next.
     pub stride: usize,
     /// Zero padding: top, left, bottom, right.
     pub pad: [usize; 4],

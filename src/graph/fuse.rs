@@ -5,7 +5,7 @@ use crate::kernels::{Op, conv::Conv, pointwise::Activation};
 /// Which fusions to make; all by default, none for the tests that compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fusion {
-    /// Everything.
+    /// Every fusion that applies.
     Full,
     /// The graph as it was built.
     None,

@@ -3,11 +3,13 @@
 //! section see each other; sections see each other only through states.
 mod build;
 mod fuse;
+mod gradient;
 mod lower;
 mod plan;
 
 pub use build::ConvSpec;
 pub use fuse::{Fusion, fuse};
+pub use gradient::{Wrt, gradients};
 pub use lower::{lower, lower_cpu};
 pub use plan::{Launch, Plan, Slot};
 
@@ -111,10 +113,11 @@ impl Graph {
         self.writes.push((node, state));
         Ok(())
     }
-    /// Adds a node and infers its shape.
+    /// Adds a node, of a kernel or an op, and infers its shape.
     /// # Errors
     /// [`Error::Graph`] with the node's name and the shapes when the inputs do not fit.
-    pub fn push(&mut self, name: &str, op: Op, inputs: &[NodeId]) -> Result<NodeId> {
+    pub fn push(&mut self, name: &str, op: impl Into<Op>, inputs: &[NodeId]) -> Result<NodeId> {
+        let op = op.into();
         let shapes: Vec<_> = inputs.iter().map(|i| self.nodes[i.0].shape).collect();
         let section = self.current();
         if let Some(i) = inputs.iter().find(|i| self.nodes[i.0].section != section) {

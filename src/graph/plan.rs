@@ -13,7 +13,7 @@ pub struct Slot {
     pub arena: usize,
     /// First element, a multiple of 64 (256 bytes, WebGPU's default alignment).
     pub offset: usize,
-    /// Elements.
+    /// Number of elements.
     pub len: usize,
 }
 

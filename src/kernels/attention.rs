@@ -4,6 +4,7 @@ use super::{
     matmul::{Mat, matmul, matmul_transposed},
     widest,
 };
+use crate::gpu::shader_file;
 use crate::{Result, Shape};
 use rayon::prelude::*;
 
@@ -11,7 +12,7 @@ use rayon::prelude::*;
 /// `softmax(q·kᵀ/√d)·v` with d = C/heads. C must be a multiple of `heads`; d is otherwise free.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attention {
-    /// Heads.
+    /// Attention heads; they share the channels evenly.
     pub heads: usize,
 }
 
@@ -66,7 +67,7 @@ impl Kernel for Attention {
         ];
         let label = format!("attention_flash_{}x32_{}f32", ty * rq, if aligned { "" } else { "scalar_" });
         let grid = [l.div_ceil(ty * rq) as u32, (self.heads * parts) as u32, o.n as u32];
-        Shader { label, file: "attention.wgsl", consts, grid }
+        Shader { label, file: shader_file!("attention.wgsl"), consts, grid }
     }
     fn flops(&self, io: &Io) -> u64 {
         let (l, n) = (io.output.h * io.output.w, io.output.n);

@@ -1,5 +1,6 @@
 //! Concatenation of channels.
 use super::{Args, Io, Kernel, Real, Shader, grid_1d};
+use crate::gpu::shader_file;
 use crate::{Result, Shape};
 use rayon::prelude::*;
 
@@ -27,7 +28,7 @@ impl Kernel for Concat {
             ("ALIGNED", aligned.into()),
         ];
         let label = if aligned { "concat_vec4_f32" } else { "concat_f32" };
-        Shader { label: label.into(), file: "concat.wgsl", consts, grid: grid_1d(len.div_ceil(256)) }
+        Shader { label: label.into(), file: shader_file!("concat.wgsl"), consts, grid: grid_1d(len.div_ceil(256)) }
     }
 }
 

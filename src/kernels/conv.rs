@@ -1,5 +1,6 @@
 //! Convolution as an implicit matrix product, with what comes before and after it fused in.
 use super::{Io, Kernel, Shader, Value, WeightId, grid_1d, pointwise::Activation};
+use crate::gpu::shader_file;
 use crate::{Result, Shape};
 
 mod cpu;
@@ -52,7 +53,7 @@ pub enum Tile {
     /// 32×32, for small maps.
     #[default]
     T32,
-    /// 64×64.
+    /// 64×64, for large maps.
     T64,
 }
 
@@ -120,7 +121,7 @@ impl Tile {
         consts.extend(more);
         let [x, y, _] = grid_1d(tiles);
         let label = format!("{name}_gemm_{bm}x{}_f32", bn4 * 4);
-        Shader { label, file: "conv.wgsl", consts, grid: [x, y, p.batch as u32] }
+        Shader { label, file: shader_file!("conv.wgsl"), consts, grid: [x, y, p.batch as u32] }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Transposed convolution.
 use super::matmul::{Mat, matmul};
 use super::{Args, Io, Kernel, Real, Shader, WeightId, grid_1d};
+use crate::gpu::shader_file;
 use crate::{Result, Shape};
 use rayon::prelude::*;
 
@@ -9,7 +10,7 @@ use rayon::prelude::*;
 pub struct ConvTranspose {
     /// Rows and columns of the kernel.
     pub kernel: [usize; 2],
-    /// Step.
+    /// Output pixels from one input pixel to the next.
     pub stride: usize,
     /// Padding removed on every side.
     pub pad: usize,
@@ -55,7 +56,7 @@ impl Kernel for ConvTranspose {
             ("BIAS", self.bias.is_some().into()),
         ];
         let label = format!("conv_transpose_{}x{}_f32", self.kernel[0], self.kernel[1]);
-        Shader { label, file: "conv_transpose.wgsl", consts, grid: grid_1d(threads.div_ceil(64)) }
+        Shader { label, file: shader_file!("conv_transpose.wgsl"), consts, grid: grid_1d(threads.div_ceil(64)) }
     }
     fn weights(&self) -> Vec<WeightId> {
         std::iter::once(self.weight).chain(self.bias).collect()

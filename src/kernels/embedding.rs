@@ -1,12 +1,13 @@
 //! Time embedding and rows of a table.
 use super::{Args, Io, Kernel, Real, Shader, Value, WeightId, grid_1d};
+use crate::gpu::shader_file;
 use crate::{Result, Shape};
 
 /// Sinusoids of a time (N,1,1,1) → (N,1,1,dim) (Vaswani et al. 2017): angles `t·exp(−ln(10000)·i/(half − freq_shift))`,
 /// i = 0..half, half = dim/2; cosines first or sines first; an odd `dim` ends with a zero.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TimeEmbedding {
-    /// Width.
+    /// Values of the embedding.
     pub dim: usize,
     /// [cos, sin] instead of [sin, cos].
     pub cos_first: bool,
@@ -19,7 +20,7 @@ pub struct TimeEmbedding {
 pub struct Embedding {
     /// The table, rows padded to a multiple of four.
     pub table: WeightId,
-    /// Rows.
+    /// Rows of the table.
     pub classes: usize,
     /// Width of a row.
     pub dim: usize,
@@ -28,7 +29,7 @@ pub struct Embedding {
 /// The step's time from the step table, as (N,1,1,1).
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepTime {
-    /// Samples.
+    /// Samples that get the time.
     pub n: usize,
 }
 
@@ -36,7 +37,7 @@ fn shader(label: &str, mode: u32, io: &Io, more: Vec<(&'static str, Value)>) -> 
     let len = io.output.padded_len() / 4;
     let mut consts = vec![("MODE", mode.into()), ("LEN", len.into()), ("CV", (io.output.c_pad() / 4).into())];
     consts.extend(more);
-    Shader { label: label.into(), file: "embedding.wgsl", consts, grid: grid_1d(len.div_ceil(64)) }
+    Shader { label: label.into(), file: shader_file!("embedding.wgsl"), consts, grid: grid_1d(len.div_ceil(64)) }
 }
 
 fn vector(inputs: &[Shape], dim: usize) -> Result<Shape, String> {

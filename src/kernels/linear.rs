@@ -1,12 +1,13 @@
 //! Linear layers on one vector per sample (time embeddings, heads). Tokens go through the 1×1 convolution.
 use super::matmul::{Mat, matmul};
 use super::{Args, Io, Kernel, MAX_GROUPS, Real, Shader, Value, WeightId, pointwise::Activation};
+use crate::gpu::shader_file;
 use crate::{Result, Shape};
 
 /// `y = post(W·pre(x) + b)` on (N,1,1,Cin) → (N,1,1,Cout).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Linear {
-    /// Outputs.
+    /// Output values a sample.
     pub cout: usize,
     /// Packed as [`super::conv::pack`] of (Cout,Cin,1,1): `[cin_pad][cout_pad]`.
     pub weight: WeightId,
@@ -39,7 +40,7 @@ impl Kernel for Linear {
         ];
         // A batch beyond the limit of a dimension is taken in several strides.
         let grid = [out_c4.div_ceil(8) as u32, (o.n as u32).min(MAX_GROUPS), 1];
-        Shader { label: "linear_f32".into(), file: "linear.wgsl", consts, grid }
+        Shader { label: "linear_f32".into(), file: shader_file!("linear.wgsl"), consts, grid }
     }
     fn weights(&self) -> Vec<WeightId> {
         std::iter::once(self.weight).chain(self.bias).collect()

@@ -1,39 +1,65 @@
 //! Kernels. One kernel is one `.wgsl` file and one `.rs` file, which holds, in this order: the static
-//! choices, the dispatch grid, the CPU half (generic over f32 and f64) and its tests.
+//! choices, the dispatch grid, the CPU half (generic over f32 and f64) and its tests; and one line in the list below.
 //!
 //! Binding order, the same for every kernel, all in group 0: binding 0 is the step's row
 //! ([`StepRow`], uniform, dynamic offset), then the inputs (read), the output (read_write) and the
 //! weights (read). The preprocessor supplies the numbers as `$BIND_IN0`…, `$BIND_OUT`, `$BIND_W0`….
+use crate::gpu::ShaderFile;
 use crate::{Result, Shape};
 
-pub mod attention;
 #[cfg(test)]
 mod cases;
-pub mod concat;
-pub mod conv;
-pub mod conv_transpose;
-pub mod embedding;
 mod exp;
-pub mod linear;
 pub(crate) mod matmul;
-pub mod neighbours;
-pub mod noise;
-pub mod norm;
+#[macro_use]
 mod op;
-pub mod patches;
-pub mod pointwise;
-pub mod resample;
-pub mod sampler;
-pub mod score;
-pub mod simplex;
 mod step_row;
 #[cfg(test)]
 pub mod testing;
-pub mod train;
-pub mod winograd;
 
-pub use op::Op;
 pub use step_row::StepRow;
+
+// The one list of kernels. A new one is its .rs file, its .wgsl file and its line here: module, types, what each is.
+kernels! {
+    adam { Adam: "A step of Adam." }
+    attention { Attention: "Self-attention." }
+    batch_norm { BatchNorm: "BatchNorm over a minibatch, and its gradients." }
+    concat { Concat: "Concatenation of channels." }
+    conv { Conv: "Convolution." }
+    conv_transpose { ConvTranspose: "Transposed convolution." }
+    dense { Dense: "A linear layer that is trained, and its gradients." }
+    dropout { Dropout: "Dropout.", ActGradient: "The slope of an activation, times a gradient." }
+    embedding { TimeEmbedding: "Sinusoids of a time.", Embedding: "A row of a table.", StepTime: "The step's time." }
+    linear { Linear: "A linear layer on one vector a sample." }
+    loss { Loss: "A loss, or its gradient." }
+    minibatch {
+        Gather: "A minibatch of a table.",
+        Times: "A random time for each row.",
+        Diffuse: "Rows noised to their times.",
+    }
+    neighbours { Neighbours: "The smallest distances between rows of two tables." }
+    noise { Gaussian: "Gaussian noise.", Given: "Noise given by the caller." }
+    norm { GroupNormStats: "GroupNorm's statistics.", Affine: "A channel-wise affine map and an activation." }
+    patches {
+        PatchCompose: "Images with one noised patch each.",
+        PatchStitch: "The sum of predictions inside their cells.",
+        PatchMean: "That sum over the number of cells that hold a pixel.",
+    }
+    pointwise { Map: "Activation, scale and shift.", Add: "Addition." }
+    resample { Upsample: "Twice the size by nearest neighbour.", Pool: "Average or maximum pooling." }
+    sampler {
+        NoiseTo: "Noising to level t.",
+        SamplerStep: "From level t to the next.",
+        Accumulate: "The mean over runs.",
+    }
+    score { Residual: "The residual map.", Blur: "A blur along one axis.", Reduce: "Mean, maximum and minimum." }
+    simplex { Simplex: "Simplex noise." }
+    winograd {
+        WinogradInput: "Winograd's first launch: the transform of the input.",
+        WinogradGemm: "Winograd's second launch: the products.",
+        WinogradOutput: "Winograd's third launch: the transform of the products.",
+    }
+}
 
 /// Index of a weight tensor in [`crate::graph::Graph::weights`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -87,8 +113,8 @@ impl From<bool> for Value {
 pub struct Shader {
     /// The pipeline's label, the timestamp's, the benchmark's row: `conv_gemm_64x64_f32`.
     pub label: String,
-    /// File under `shaders/`, such as `pointwise.wgsl`.
-    pub file: &'static str,
+    /// Its file under `shaders/`.
+    pub file: ShaderFile,
     /// Text constants.
     pub consts: Vec<(&'static str, Value)>,
     /// Workgroups in x, y and z, each at most 65535.
@@ -125,9 +151,9 @@ pub struct Args<'a, T> {
     pub output: &'a mut [T],
     /// One slice for each weight.
     pub weights: &'a [&'a [T]],
-    /// The shapes.
+    /// The shapes of inputs and output.
     pub io: &'a Io,
-    /// The step's values.
+    /// The values of this step of the loop.
     pub step: &'a StepRow,
 }
 

@@ -1,5 +1,6 @@
 //! Nearest neighbours: the smallest squared distances from each query to the rows of a table, exactly.
 use super::{Args, Io, Kernel, Real, Shader, Value, grid_1d, widest};
+use crate::gpu::shader_file;
 use crate::{Result, Shape};
 use rayon::prelude::*;
 
@@ -11,7 +12,7 @@ use blocks::Blocks;
 /// By direct differences: the expansion ‖x‖² + ‖r‖² − 2x·r loses what is left of it where rows repeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Neighbours {
-    /// How many.
+    /// How many of the smallest distances are kept.
     pub k: usize,
 }
 
@@ -46,7 +47,12 @@ impl Kernel for Neighbours {
             ("KP", o.c_pad().into()),
             ("LISTS", Value::T((64 * self.k).to_string())),
         ];
-        Shader { label: "neighbours_f32".into(), file: "neighbours.wgsl", consts, grid: grid_1d(x.n.div_ceil(64)) }
+        Shader {
+            label: "neighbours_f32".into(),
+            file: shader_file!("neighbours.wgsl"),
+            consts,
+            grid: grid_1d(x.n.div_ceil(64)),
+        }
     }
     fn flops(&self, io: &Io) -> u64 {
         3 * (io.inputs[0].len() * io.inputs[1].n) as u64

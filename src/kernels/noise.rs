@@ -1,12 +1,13 @@
 //! Gaussian noise (Philox4x32-10, Salmon et al. 2011) and noise given by the caller.
 use super::{Args, Io, Kernel, Real, Shader, grid_1d};
+use crate::gpu::shader_file;
 use crate::{Result, Shape};
 
 /// N(0,1) of a shape. Counter = (element/4 in logical NHWC order, draw, stream, 0), key = seed; the four words make two Box-Muller pairs.
 /// The integers are the same on every device. One image's noise is shared by the whole batch (shape (1,H,W,C)).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gaussian {
-    /// (1,H,W,C).
+    /// The shape of one draw, (1,H,W,C).
     pub shape: Shape,
     /// Separates uses within one draw.
     pub stream: u32,
@@ -15,7 +16,7 @@ pub struct Gaussian {
 /// Draw number `draw` of an input holding many: (D·N,H,W,C) → (N,H,W,C). A draw past the end gives the last slice.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Given {
-    /// N.
+    /// Samples of one draw, N.
     pub n: usize,
 }
 
@@ -64,7 +65,7 @@ impl Kernel for Gaussian {
         let (cv, len) = (io.output.c_pad() / 4, io.output.padded_len() / 4);
         Shader {
             label: "gaussian_f32".into(),
-            file: "gaussian.wgsl",
+            file: shader_file!("gaussian.wgsl"),
             consts: vec![
                 ("LEN", len.into()),
                 ("CV", cv.into()),
@@ -112,7 +113,7 @@ impl Kernel for Given {
         let len = io.output.padded_len() / 4;
         Shader {
             label: "given_f32".into(),
-            file: "given.wgsl",
+            file: shader_file!("given.wgsl"),
             consts: vec![("LEN", len.into()), ("DRAWS", (io.inputs[0].n / self.n).into())],
             grid: grid_1d(len.div_ceil(256)),
         }

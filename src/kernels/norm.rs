@@ -1,5 +1,6 @@
 //! GroupNorm (Wu and He 2018), split into a statistics kernel and an affine map that other kernels take in.
 use super::{Args, Io, Kernel, Real, Shader, WeightId, grid_1d, pointwise::Activation};
+use crate::gpu::shader_file;
 use crate::{Result, Shape};
 use rayon::prelude::*;
 
@@ -63,7 +64,12 @@ impl Kernel for GroupNormStats {
             ("EPS", self.eps.into()),
         ];
         let label = if wide { "groupnorm_stats_vec4_f32" } else { "groupnorm_stats_f32" };
-        Shader { label: label.into(), file: "groupnorm_stats.wgsl", consts, grid: [self.groups as u32, x.n as u32, 1] }
+        Shader {
+            label: label.into(),
+            file: shader_file!("groupnorm_stats.wgsl"),
+            consts,
+            grid: [self.groups as u32, x.n as u32, 1],
+        }
     }
     fn weights(&self) -> Vec<WeightId> {
         vec![self.gamma, self.beta]
@@ -168,7 +174,7 @@ impl Kernel for Affine {
             ("C_TAIL", (o.c - (cv - 1) * 4).into()),
         ];
         let label = format!("affine_{}_f32", self.act.name());
-        Shader { label, file: "affine.wgsl", consts, grid: grid_1d(len.div_ceil(256)) }
+        Shader { label, file: shader_file!("affine.wgsl"), consts, grid: grid_1d(len.div_ceil(256)) }
     }
 }
 

@@ -5,6 +5,7 @@
 //! (y, x, height, width) that is kept of the prediction. Areas may reach beyond the image and may overlap. A patch whose
 //! rectangle has no height is padding and does nothing.
 use super::{Args, Io, Kernel, Real, Shader, Value, WeightId, grid_1d};
+use crate::gpu::shader_file;
 use crate::{Result, Shape};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -57,7 +58,7 @@ fn shader(label: &str, mode: u32, io: &Io, count: usize, patches: usize) -> Shad
     if mode != 2 {
         consts.push(("P", patches.into()));
     }
-    Shader { label: label.into(), file: "patches.wgsl", consts, grid: grid_1d(len.div_ceil(256)) }
+    Shader { label: label.into(), file: shader_file!("patches.wgsl"), consts, grid: grid_1d(len.div_ceil(256)) }
 }
 
 /// An area's pixels inside an image, as elements of it: one range for each of its rows.

@@ -1,5 +1,6 @@
 //! One value in, one value out: activations, scaling, addition, copying.
 use super::{Args, Io, Kernel, Real, Shader, Value, grid_1d, widest};
+use crate::gpu::shader_file;
 use crate::{Result, Shape};
 
 /// The activations, as PyTorch defines them.
@@ -119,7 +120,7 @@ fn shader(label: String, mode: u32, io: &Io, more: Vec<(&'static str, Value)>) -
         ("C_TAIL", (o.c - (cv - 1) * 4).into()),
     ];
     consts.extend(more);
-    Shader { label, file: "pointwise.wgsl", consts, grid: grid_1d(len.div_ceil(256)) }
+    Shader { label, file: shader_file!("pointwise.wgsl"), consts, grid: grid_1d(len.div_ceil(256)) }
 }
 
 impl Kernel for Map {

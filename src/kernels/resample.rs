@@ -1,5 +1,6 @@
 //! Doubling by nearest neighbour, and pooling.
 use super::{Args, Io, Kernel, Real, Shader, grid_1d};
+use crate::gpu::shader_file;
 use crate::{Result, Shape};
 use rayon::prelude::*;
 
@@ -46,7 +47,12 @@ impl Kernel for Upsample {
         let o = io.output;
         let len = o.padded_len() / 4;
         let consts = vec![("LEN", len.into()), ("W", o.w.into()), ("CV", (o.c_pad() / 4).into())];
-        Shader { label: "upsample_f32".into(), file: "resample.wgsl", consts, grid: grid_1d(len.div_ceil(256)) }
+        Shader {
+            label: "upsample_f32".into(),
+            file: shader_file!("resample.wgsl"),
+            consts,
+            grid: grid_1d(len.div_ceil(256)),
+        }
     }
 }
 
@@ -97,7 +103,7 @@ impl Kernel for Pool {
             ("MAX", (self.kind == PoolKind::Max).into()),
         ];
         let label = if self.kind == PoolKind::Max { "pool_max_f32" } else { "pool_average_f32" };
-        Shader { label: label.into(), file: "pool.wgsl", consts, grid: grid_1d(len.div_ceil(256)) }
+        Shader { label: label.into(), file: shader_file!("pool.wgsl"), consts, grid: grid_1d(len.div_ceil(256)) }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The schedule's step: noising to level t, and the update from t to the next level (DDPM, DDIM).
 use super::{Args, Io, Kernel, Real, Shader, Value, grid_1d};
+use crate::gpu::{ShaderFile, shader_file};
 use crate::{Result, Shape};
 
 /// `x_t = signal·x0 + noise·ε`; inputs x0 (N,H,W,C) and ε of the same shape, or (1,H,W,C) shared by all samples.
@@ -24,7 +25,7 @@ fn shared(x: Shape, z: Shape) -> bool {
     x == z || z == Shape { n: 1, ..x }
 }
 
-fn shader(label: &str, file: &'static str, io: &Io, more: Vec<(&'static str, Value)>) -> Shader {
+fn shader(label: &str, file: ShaderFile, io: &Io, more: Vec<(&'static str, Value)>) -> Shader {
     let (cv, len) = (io.output.c_pad() / 4, io.output.padded_len() / 4);
     let mut consts = vec![("LEN", len.into()), ("CV", cv.into()), ("C_TAIL", (io.output.c - (cv - 1) * 4).into())];
     consts.extend(more);
@@ -39,7 +40,12 @@ impl Kernel for NoiseTo {
         }
     }
     fn shader(&self, io: &Io) -> Shader {
-        shader("noise_to_f32", "noise_to.wgsl", io, vec![("E_LEN", (io.inputs[1].padded_len() / 4).into())])
+        shader(
+            "noise_to_f32",
+            shader_file!("noise_to.wgsl"),
+            io,
+            vec![("E_LEN", (io.inputs[1].padded_len() / 4).into())],
+        )
     }
     fn flops(&self, io: &Io) -> u64 {
         3 * io.output.padded_len() as u64
@@ -84,7 +90,7 @@ impl Kernel for SamplerStep {
             (true, false) => "sampler_step_f32",
             (true, true) => "sampler_step_learned_f32",
         };
-        shader(label, "sampler_step.wgsl", io, more)
+        shader(label, shader_file!("sampler_step.wgsl"), io, more)
     }
     fn flops(&self, io: &Io) -> u64 {
         16 * io.output.padded_len() as u64
@@ -129,7 +135,7 @@ impl Kernel for Accumulate {
         }
     }
     fn shader(&self, io: &Io) -> Shader {
-        shader("accumulate_f32", "accumulate.wgsl", io, Vec::new())
+        shader("accumulate_f32", shader_file!("accumulate.wgsl"), io, Vec::new())
     }
     fn flops(&self, io: &Io) -> u64 {
         2 * io.output.padded_len() as u64

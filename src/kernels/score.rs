@@ -1,5 +1,6 @@
 //! From an image and its reconstruction to a map: residuals, blur, reductions.
 use super::{Args, Io, Kernel, Real, Shader, Value, WeightId, grid_1d};
+use crate::gpu::shader_file;
 use crate::{Result, Shape};
 use rayon::prelude::*;
 
@@ -42,7 +43,7 @@ impl ResidualKind {
 /// Mean of the residual over the channels: image and reconstruction (N,H,W,C) → (N,H,W,1).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Residual {
-    /// The form.
+    /// What becomes of a difference.
     pub kind: ResidualKind,
 }
 
@@ -97,7 +98,7 @@ impl Kernel for Residual {
             ("KIND", Value::T(self.kind.name().into())),
         ];
         let label = format!("residual_{}_f32", self.kind.name());
-        Shader { label, file: "residual.wgsl", consts, grid: grid_1d(len.div_ceil(256)) }
+        Shader { label, file: shader_file!("residual.wgsl"), consts, grid: grid_1d(len.div_ceil(256)) }
     }
 }
 
@@ -130,7 +131,7 @@ impl Kernel for Blur {
             ("LIFT", self.radius.next_multiple_of(2 * line).into()),
         ];
         let label = if self.horizontal { "blur_x_f32" } else { "blur_y_f32" };
-        Shader { label: label.into(), file: "blur.wgsl", consts, grid: grid_1d(len.div_ceil(256)) }
+        Shader { label: label.into(), file: shader_file!("blur.wgsl"), consts, grid: grid_1d(len.div_ceil(256)) }
     }
     fn weights(&self) -> Vec<WeightId> {
         vec![self.weight]
@@ -175,7 +176,7 @@ impl Kernel for Reduce {
             ("C_TAIL", (x.c - (cv - 1) * 4).into()),
             ("COUNT", (x.h * x.w * x.c).into()),
         ];
-        Shader { label: "reduce_f32".into(), file: "reduce.wgsl", consts, grid: grid_1d(x.n) }
+        Shader { label: "reduce_f32".into(), file: shader_file!("reduce.wgsl"), consts, grid: grid_1d(x.n) }
     }
 }
 

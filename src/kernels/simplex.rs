@@ -1,5 +1,6 @@
 //! Multi-octave simplex noise as AnoDDPM draws it (Wyatt et al. 2022), on OpenSimplex's 2014 lattice in three dimensions.
 use super::{Args, Io, Kernel, Real, Shader, Value, grid_1d};
+use crate::gpu::shader_file;
 use crate::{Result, Shape};
 use rayon::prelude::*;
 
@@ -10,7 +11,7 @@ use rayon::prelude::*;
 /// every cell; see `shaders/simplex.wgsl`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Simplex {
-    /// (1,H,W,C).
+    /// The shape of one draw, (1,H,W,C).
     pub shape: Shape,
     /// Octaves, 1..=14 (AnoDDPM: 6).
     pub octaves: u32,
@@ -52,7 +53,7 @@ impl Kernel for Simplex {
         let (cv, len, follows) = (io.output.c_pad() / 4, io.output.padded_len() / 4, self.follows_f64());
         Shader {
             label: format!("simplex_{}_octaves_f32", self.octaves),
-            file: "simplex.wgsl",
+            file: shader_file!("simplex.wgsl"),
             consts: vec![
                 ("LEN", len.into()),
                 ("CV", cv.into()),

@@ -8,6 +8,7 @@
 //! are one launch ([`Conv::winograd`]) that goes through V and the products piece by piece, in its cache.
 use super::conv::{Conv, Product, Tile};
 use super::{Io, Kernel, Shader, Value, WeightId, grid_1d, pointwise::Activation};
+use crate::gpu::shader_file;
 use crate::{Result, Shape};
 
 mod cpu;
@@ -138,7 +139,7 @@ impl Kernel for WinogradInput {
             consts.push(self.act.constant());
         }
         let grid = grid_1d(threads.div_ceil(64));
-        Shader { label: "winograd_input_f32".into(), file: "winograd_input.wgsl", consts, grid }
+        Shader { label: "winograd_input_f32".into(), file: shader_file!("winograd_input.wgsl"), consts, grid }
     }
     fn flops(&self, io: &Io) -> u64 {
         2 * io.output.len() as u64
@@ -217,7 +218,7 @@ impl Kernel for WinogradOutput {
             ("RESIDUAL", if self.residual { (io.inputs.len() - 1).into() } else { 0_u32.into() }),
         ];
         let grid = grid_1d(threads.div_ceil(64));
-        Shader { label: "winograd_output_f32".into(), file: "winograd_output.wgsl", consts, grid }
+        Shader { label: "winograd_output_f32".into(), file: shader_file!("winograd_output.wgsl"), consts, grid }
     }
     fn weights(&self) -> Vec<WeightId> {
         self.bias.into_iter().collect()

@@ -1,5 +1,6 @@
 //! What a device can do at most, measured: multiply-adds in registers, and copying memory.
-use crate::gpu::{Consts, Gpu, preprocess};
+use crate::gpu::sources::{BENCH_COPY, BENCH_FMA};
+use crate::gpu::{Consts, Gpu, ShaderFile, preprocess};
 use crate::kernels::matmul::{Mat, matmul};
 use crate::{Device, Error, Result};
 use rayon::prelude::*;
@@ -85,7 +86,7 @@ fn gpu_ceiling(gpu: &Gpu) -> Result<Ceiling> {
     let group_flops = f64::from(256 * 2 * 4 * 8 * 4 * ROUNDS);
     let constants = buffer(48);
     gpu.queue.write_buffer(&constants, 0, bytemuck::cast_slice(&[[0.5f32; 4], [0.25; 4], [0.0; 4]]));
-    let fma = Kernel::new(gpu, "bench_fma.wgsl", ("ROUNDS", ROUNDS), &[&constants])?;
+    let fma = Kernel::new(gpu, BENCH_FMA, ("ROUNDS", ROUNDS), &[&constants])?;
     let mut groups = 16u32;
     while fma.seconds(gpu, [groups, 1, 1], 1)? < LONG_ENOUGH && groups < 65535 {
         groups = (groups * 4).min(65535);
@@ -94,7 +95,7 @@ fn gpu_ceiling(gpu: &Gpu) -> Result<Ceiling> {
 
     let len = (COPY_BYTES / 16) as u32;
     let (from, to) = (buffer(COPY_BYTES as u64), buffer(COPY_BYTES as u64));
-    let copy = Kernel::new(gpu, "bench_copy.wgsl", ("LEN", len), &[&from, &to])?;
+    let copy = Kernel::new(gpu, BENCH_COPY, ("LEN", len), &[&from, &to])?;
     let grid = crate::kernels::grid_1d(len as usize / 256);
     let gbps = 2.0 * COPY_BYTES as f64 * copy.rate(gpu, grid)? * 1e-9;
     Ok(Ceiling { tflops, gbps })
@@ -107,9 +108,9 @@ struct Kernel {
 }
 
 impl Kernel {
-    fn new(gpu: &Gpu, file: &str, constant: (&str, u32), buffers: &[&wgpu::Buffer]) -> Result<Self> {
+    fn new(gpu: &Gpu, source: ShaderFile, constant: (&str, u32), buffers: &[&wgpu::Buffer]) -> Result<Self> {
         let consts: Consts = [(constant.0.to_owned(), constant.1.into())].into();
-        let text = preprocess(file, &consts)?;
+        let (text, file) = (preprocess(source, &consts)?, source.name);
         let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let source = wgpu::ShaderSource::Wgsl(text.as_str().into());
         let module = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some(file), source });

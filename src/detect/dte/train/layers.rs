@@ -2,9 +2,11 @@
 use crate::detect::dte::networks::{BINS, Kind, RESIDUAL, SCALES, TRUNK};
 use crate::graph::{Graph, NodeId, StateId};
 use crate::kernels::Op;
+use crate::kernels::batch_norm::BatchNorm;
+use crate::kernels::dense::{Dense, DenseWay};
+use crate::kernels::dropout::Dropout;
 use crate::kernels::noise::philox4x32_10;
 use crate::kernels::pointwise::Activation;
-use crate::kernels::train::{BatchNorm, Dense, Dropout, Way};
 use crate::{Result, Shape, Tensor};
 
 /// What a parameter state belongs to; its name is that of the module, as PyTorch would call it.
@@ -29,7 +31,7 @@ impl Layers<'_> {
         let state = self.g.state(name, shape);
         self.parameters.push(Parameter { name: name.into(), state, running: None });
         let p = self.g.read(state);
-        self.g.push(name, Op::Dense(Dense { way: Way::Forward }), &[x, p])
+        self.g.push(name, Op::Dense(Dense { way: DenseWay::Forward }), &[x, p])
     }
     fn act(&mut self, x: NodeId, act: Activation) -> Result<NodeId> {
         self.g.map(act.name(), x, act, 1.0, 0.0)

@@ -1,6 +1,5 @@
 //! Training: the one place where weights change. A step draws a minibatch, diffuses its rows to random times, and runs the
 //! network, its loss's gradient and Adam, as one section of a graph on any device.
-mod backward;
 mod layers;
 mod recipe;
 #[cfg(test)]
@@ -9,14 +8,15 @@ mod tests;
 use super::RandomState;
 use super::networks::{Kind, Network, Part, inverse_gamma_shape, schedule};
 use crate::diffusion::Schedule;
-use crate::graph::{Graph, NodeId, SectionId, StateId};
+use crate::graph::{Graph, NodeId, SectionId, StateId, Wrt, gradients};
+use crate::kernels::adam::Adam;
+use crate::kernels::loss::{Loss, LossKind};
+use crate::kernels::minibatch::{Diffuse, Gather, Times};
 use crate::kernels::noise::Gaussian;
-use crate::kernels::train::{Adam, Diffuse, Gather, Loss, LossKind, Times};
 use crate::kernels::{Op, StepRow};
 use crate::{Device, Error, Result, Shape, Tensor};
-use backward::backward;
 use layers::{Layers, Parameter};
-use recipe::Plan;
+use recipe::FullRecipe;
 pub use recipe::Recipe;
 
 /// A training step as a graph.
@@ -31,8 +31,8 @@ struct Step {
 }
 
 impl Step {
-    fn new(kind: Kind, count: usize, columns: usize, plan: &Plan) -> Result<Step> {
-        let b = plan.batch;
+    fn new(kind: Kind, count: usize, columns: usize, recipe: &FullRecipe) -> Result<Step> {
+        let b = recipe.batch;
         let mut g = Graph::new();
         let rows = g.state("rows", Shape::new(count, 1, 1, columns));
         let order = g.state("order", Shape::new(1, 1, 1, count));
@@ -56,9 +56,10 @@ impl Step {
         let sum = g.add("losses", sum, one)?;
         g.write(loss, sum)?;
         let gradient = g.push("loss (gradient)", Op::Loss(Loss { kind, gradient: true }), &[output, goal])?;
-        for (state, gradient) in backward(&mut g, output, gradient)? {
-            let adam = g.push("adam", Op::Adam(Adam { decay: plan.decay }), &[gradient])?;
-            g.write(state, adam)?;
+        let states: Vec<Wrt> = parameters.iter().map(|p| p.state.into()).collect();
+        for (p, gradient) in parameters.iter().zip(gradients(&mut g, (output, gradient), &states)?) {
+            let adam = g.push("adam", Adam { decay: recipe.decay }, &[gradient])?;
+            g.write(p.state, adam)?;
         }
         Ok(Step { graph: g, rows, order, loss, section, parameters })
     }
@@ -104,13 +105,13 @@ pub async fn train(
     recipe: &Recipe,
     mut progress: impl FnMut(usize, f64) -> bool,
 ) -> Result<Network> {
-    let plan = recipe.plan(kind)?;
+    let full = recipe.full(kind)?;
     if columns == 0 || rows.is_empty() || !rows.len().is_multiple_of(columns) {
         return Err(Error::Invalid(format!("{} values do not make rows of {columns} columns", rows.len())));
     }
     let count = rows.len() / columns;
-    let step = Step::new(kind, count, columns, &plan)?;
-    let (batches, total) = (plan.batches(count), plan.steps(count));
+    let step = Step::new(kind, count, columns, &full)?;
+    let (batches, total) = (full.batches(count), full.steps(count));
     let mut session = device.session(&step.graph, batches).await?;
     session.upload(step.rows, &Tensor::new(Shape::new(count, 1, 1, columns), rows.to_vec())?)?;
     let shape = |s: StateId| step.graph.states[s.0].shape;
@@ -132,7 +133,7 @@ pub async fn train(
             seed_lo: recipe.seed,
             seed_hi: epoch as u32,
             draw: i as u32,
-            ..StepRow::adam((done + i) as u64, plan.rate(done + i, total))
+            ..StepRow::adam((done + i) as u64, full.rate(done + i, total))
         };
         session.set_steps(&(0..now).map(row).collect::<Vec<_>>())?;
         session.upload(step.loss, &Tensor::zeros(shape(step.loss)))?;
@@ -140,7 +141,7 @@ pub async fn train(
         session.run(&launches, |_| true).await?;
         done += now;
         let sum: f64 = session.read(step.loss).await?.data.iter().map(|&v| f64::from(v)).sum();
-        let loss = sum / (now * plan.batch) as f64;
+        let loss = sum / (now * full.batch) as f64;
         if !loss.is_finite() {
             return Err(Error::Invalid(format!("the loss is no number any more in epoch {epoch}: use a lower rate")));
         }

@@ -30,7 +30,7 @@ impl Default for Recipe {
 }
 
 /// A [`Recipe`] for one kind of network, with nothing left open.
-pub(super) struct Plan {
+pub(super) struct FullRecipe {
     kind: Kind,
     epochs: usize,
     max_steps: Option<usize>,
@@ -42,7 +42,7 @@ pub(super) struct Plan {
 impl Recipe {
     /// # Errors
     /// [`Error::Invalid`] for settings out of range.
-    pub(super) fn plan(&self, kind: Kind) -> Result<Plan> {
+    pub(super) fn full(&self, kind: Kind) -> Result<FullRecipe> {
         let (batch, rate, decay) = if kind == Kind::InverseGamma { (256, 6e-4, 0.0) } else { (64, 1e-3, 5e-4) };
         let Recipe { epochs, max_steps, .. } = *self;
         let (batch, rate) = (self.batch.unwrap_or(batch), self.rate.unwrap_or(rate));
@@ -50,7 +50,7 @@ impl Recipe {
             let fault = "training needs at least one epoch, one step, one row in a batch and a positive learning rate";
             return Err(Error::Invalid(fault.into()));
         }
-        Ok(Plan { kind, epochs, max_steps, batch, rate, decay: self.decay.unwrap_or(decay) })
+        Ok(FullRecipe { kind, epochs, max_steps, batch, rate, decay: self.decay.unwrap_or(decay) })
     }
 
     /// A recipe for each network of an ensemble; the first keeps the seed.
@@ -68,7 +68,7 @@ impl Recipe {
     }
 }
 
-impl Plan {
+impl FullRecipe {
     /// Steps of Adam for so many rows.
     pub fn steps(&self, rows: usize) -> usize {
         let batches = self.batches(rows);

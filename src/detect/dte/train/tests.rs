@@ -34,7 +34,7 @@ fn gradients_of_every_network_are_central_differences() {
     for kind in KINDS {
         let recipe = Recipe { batch: Some(16), decay: Some(0.0), ..Recipe::default() };
         let (count, columns) = (40, 5);
-        let step = Step::new(kind, count, columns, &recipe.plan(kind).unwrap()).unwrap();
+        let step = Step::new(kind, count, columns, &recipe.full(kind).unwrap()).unwrap();
         let shape = |s: StateId| step.graph.states[s.0].shape;
         let order: Vec<f32> = (0..count).map(|i| ((7 * i) % count) as f32).collect();
         let mut states = vec![
@@ -148,7 +148,7 @@ fn the_same_seed_gives_the_same_network_and_bad_settings_are_refused() {
     let one = Recipe { max_steps: Some(2), ..two };
     assert_eq!(fit(one, 5).unwrap(), fit(Recipe { epochs: 1, ..two }, 5).unwrap());
     // 70 rows are two minibatches, or one whole one; 60 epochs of 20 000 rows are more than 4000 steps.
-    let steps = |kind| [70, 1000, 5000, 20_000].map(|n| Recipe::default().plan(kind).unwrap().steps(n));
+    let steps = |kind| [70, 1000, 5000, 20_000].map(|n| Recipe::default().full(kind).unwrap().steps(n));
     assert_eq!(steps(Kind::Categorical), [800, 4000, 4740, 18_780]);
     assert_eq!(steps(Kind::Residual), [400, 4000, 4680, 18_720]);
     assert_eq!(steps(Kind::InverseGamma), [400, 1600, 2000, 7900]);

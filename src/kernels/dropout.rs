@@ -1,4 +1,5 @@
 //! Dropout (Srivastava et al., JMLR 2014) and the slopes of activations.
+use crate::gpu::shader_file;
 use crate::kernels::noise::philox_lanes;
 use crate::kernels::{Args, Io, Kernel, Real, Shader, grid_1d, widest};
 use crate::{Result, Shape};
@@ -73,7 +74,12 @@ impl Kernel for Dropout {
             ("SCALE", self.scale().into()),
             ("STREAM", self.stream.into()),
         ];
-        Shader { label: "dropout_f32".into(), file: "dropout.wgsl", consts, grid: grid_1d(len.div_ceil(512)) }
+        Shader {
+            label: "dropout_f32".into(),
+            file: shader_file!("dropout.wgsl"),
+            consts,
+            grid: grid_1d(len.div_ceil(512)),
+        }
     }
 }
 
@@ -88,7 +94,7 @@ impl Kernel for ActGradient {
         let len = io.output.padded_len() / 4;
         let consts = vec![("LEN", len.into()), ("SILU", (*self == ActGradient::Silu).into())];
         let label = format!("act_gradient_{self:?}_f32").to_lowercase();
-        Shader { label, file: "act_gradient.wgsl", consts, grid: grid_1d(len.div_ceil(256)) }
+        Shader { label, file: shader_file!("act_gradient.wgsl"), consts, grid: grid_1d(len.div_ceil(256)) }
     }
 }
 

@@ -1,9 +1,10 @@
 //! BatchNorm over a minibatch (Ioffe and Szegedy, ICML 2015).
+use crate::gpu::shader_file;
 use crate::kernels::{Args, Io, Kernel, Real, Shader, grid_1d};
 use crate::{Result, Shape};
 
 /// `y = γ·x̂ + β`, `x̂ = (x − mean)/√(var + 1e-5)`, with mean and biased variance of each column over the B rows; γ and β are the two
-/// rows of a parameter state (see [`super::Adam`]), (6,1,1,C):
+/// rows of a parameter state (see [`super::adam::Adam`]), (6,1,1,C):
 ///
 /// | part | inputs | output |
 /// | --- | --- | --- |
@@ -43,7 +44,7 @@ impl Kernel for BatchNorm {
         let cv = x.c_pad() / 4;
         let consts = vec![("B", x.n.into()), ("CV", cv.into()), ("MODE", mode.into())];
         let label = format!("batch_norm_{self:?}_f32").to_lowercase();
-        Shader { label, file: "batch_norm.wgsl", consts, grid: grid_1d(cv) }
+        Shader { label, file: shader_file!("batch_norm.wgsl"), consts, grid: grid_1d(cv) }
     }
     fn flops(&self, io: &Io) -> u64 {
         8 * io.inputs[0].len() as u64

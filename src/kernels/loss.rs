@@ -1,11 +1,12 @@
 //! The losses of diffusion time estimation and their gradients.
+use crate::gpu::shader_file;
 use crate::kernels::{Args, Io, Kernel, Real, Shader, WeightId, grid_1d};
 use crate::{Result, Shape};
 
 /// A loss: output of the network (B,1,1,C) and goal → the loss of each row (B,1,1,1), or the gradient of their mean (B,1,1,C).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Loss {
-    /// Which.
+    /// Which loss.
     pub kind: LossKind,
     /// The gradient instead of the loss.
     pub gradient: bool,
@@ -21,7 +22,7 @@ pub enum LossKind {
     },
     /// `β/σ²[t] − (d/2 − 1)·ln(β + 1e-5)`, β = ‖g‖², g being all outputs of a row; the goal is t (B,1,1,1).
     InverseGamma {
-        /// d/2 − 1.
+        /// The shape of the inverse gamma distribution, d/2 − 1 for rows of d columns.
         shape: f32,
         /// Number of times.
         steps: usize,
@@ -62,7 +63,7 @@ impl Kernel for Loss {
         ];
         let what = ["categorical", "inverse_gamma", "mean_square"][kind];
         let label = format!("loss_{what}{}_f32", if self.gradient { "_gradient" } else { "" });
-        Shader { label, file: "loss.wgsl", consts, grid: grid_1d(z.n.div_ceil(64)) }
+        Shader { label, file: shader_file!("loss.wgsl"), consts, grid: grid_1d(z.n.div_ceil(64)) }
     }
     fn weights(&self) -> Vec<WeightId> {
         match self.kind {

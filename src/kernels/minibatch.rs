@@ -1,4 +1,5 @@
 //! What a training step draws: a minibatch, a time for each of its rows, and the rows at those times.
+use crate::gpu::shader_file;
 use crate::kernels::noise::philox4x32_10;
 use crate::kernels::{Args, Io, Kernel, Real, Shader, WeightId, grid_1d};
 use crate::{Result, Shape};
@@ -7,14 +8,14 @@ use crate::{Result, Shape};
 /// the beginning of the order. M < 2²⁴, since row numbers are f32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gather {
-    /// B.
+    /// Rows of a minibatch, B.
     pub batch: usize,
 }
 
 /// A time for each row, uniform over 0…steps−1: (B,1,1,1). From Philox at the counter (row, draw, stream, 0).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
-    /// B.
+    /// Rows of a minibatch, B.
     pub batch: usize,
     /// Number of times.
     pub steps: usize,
@@ -44,7 +45,7 @@ impl Kernel for Gather {
         let cv = io.output.c_pad() / 4;
         let consts = vec![("B", self.batch.into()), ("CV", cv.into()), ("ROWS", io.inputs[0].n.into())];
         let grid = grid_1d((self.batch * cv).div_ceil(256));
-        Shader { label: "gather_f32".into(), file: "gather.wgsl", consts, grid }
+        Shader { label: "gather_f32".into(), file: shader_file!("gather.wgsl"), consts, grid }
     }
     fn flops(&self, _io: &Io) -> u64 {
         0
@@ -72,7 +73,12 @@ impl Kernel for Times {
     }
     fn shader(&self, _io: &Io) -> Shader {
         let consts = vec![("B", self.batch.into()), ("STEPS", self.steps.into()), ("STREAM", self.stream.into())];
-        Shader { label: "times_f32".into(), file: "times.wgsl", consts, grid: grid_1d(self.batch.div_ceil(256)) }
+        Shader {
+            label: "times_f32".into(),
+            file: shader_file!("times.wgsl"),
+            consts,
+            grid: grid_1d(self.batch.div_ceil(256)),
+        }
     }
 }
 
@@ -98,7 +104,12 @@ impl Kernel for Diffuse {
     fn shader(&self, io: &Io) -> Shader {
         let len = io.output.padded_len() / 4;
         let consts = vec![("LEN", len.into()), ("CV", (io.output.c_pad() / 4).into()), ("STEPS", self.steps.into())];
-        Shader { label: "diffuse_f32".into(), file: "diffuse.wgsl", consts, grid: grid_1d(len.div_ceil(256)) }
+        Shader {
+            label: "diffuse_f32".into(),
+            file: shader_file!("diffuse.wgsl"),
+            consts,
+            grid: grid_1d(len.div_ceil(256)),
+        }
     }
     fn weights(&self) -> Vec<WeightId> {
         vec![self.schedule]

@@ -1,9 +1,10 @@
 //! The linear layer that is trained: y = x·W + b, and what its gradient is made of.
+use crate::gpu::shader_file;
 use crate::kernels::matmul::{Mat, product};
 use crate::kernels::{Args, Io, Kernel, Real, Shader, Value, grid_1d};
 use crate::{Result, Shape};
 
-/// With W and b as the rows of one parameter state (see [`super::Adam`]), (3(Cin+1),1,1,Cout), of which the first Cin rows are Wᵀ
+/// With W and b as the rows of one parameter state (see [`super::adam::Adam`]), (3(Cin+1),1,1,Cout), of which the first Cin rows are Wᵀ
 /// as PyTorch stores it and the next is b:
 ///
 /// | way | inputs | output |
@@ -14,12 +15,12 @@ use crate::{Result, Shape};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dense {
     /// Which of the three products.
-    pub way: Way,
+    pub way: DenseWay,
 }
 
 /// The three products of a linear layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum DenseWay {
     /// The layer's output.
     Forward,
     /// The gradient with respect to its input.
@@ -39,9 +40,9 @@ impl Kernel for Dense {
         let [a, b] = inputs else { return Err(fault()) };
         let vectors = [a.h, a.w, b.h, b.w] == [1; 4];
         match self.way {
-            Way::Forward if vectors && b.n == 3 * (a.c + 1) => Ok(a.with_c(b.c)),
-            Way::Input if vectors && b.c == a.c && b.n % 3 == 0 && b.n > 3 => Ok(a.with_c(rows(*b) - 1)),
-            Way::Weight if vectors && a.n == b.n => Ok(Shape::new(a.c + 1, 1, 1, b.c)),
+            DenseWay::Forward if vectors && b.n == 3 * (a.c + 1) => Ok(a.with_c(b.c)),
+            DenseWay::Input if vectors && b.c == a.c && b.n % 3 == 0 && b.n > 3 => Ok(a.with_c(rows(*b) - 1)),
+            DenseWay::Weight if vectors && a.n == b.n => Ok(Shape::new(a.c + 1, 1, 1, b.c)),
             _ => Err(fault()),
         }
     }
@@ -50,9 +51,9 @@ impl Kernel for Dense {
         let (ap, bp) = (a.c_pad(), b.c_pad());
         // Rows, columns and depth of the product; strides of A and B.
         let (k, strides) = match self.way {
-            Way::Forward => (a.c, [ap, 1, bp, 1]),
-            Way::Input => (a.c, [ap, 1, 1, bp]),
-            Way::Weight => (a.n, [1, ap, bp, 1]),
+            DenseWay::Forward => (a.c, [ap, 1, bp, 1]),
+            DenseWay::Input => (a.c, [ap, 1, 1, bp]),
+            DenseWay::Weight => (a.n, [1, ap, bp, 1]),
         };
         let tiles_n = o.c_pad().div_ceil(32);
         let tiles = o.n.div_ceil(32) * tiles_n;
@@ -60,12 +61,15 @@ impl Kernel for Dense {
             vec![("M", o.n.into()), ("N", o.c.into()), ("K", k.into()), ("OUT_PAD", o.c_pad().into())];
         consts.extend(["A_ROW", "A_COL", "B_ROW", "B_COL"].into_iter().zip(strides.map(Value::from)));
         consts.extend([("TILES", tiles.into()), ("TILES_N", tiles_n.into())]);
-        consts.extend([("BIAS", (self.way == Way::Forward).into()), ("ONES", (self.way == Way::Weight).into())]);
+        consts.extend([
+            ("BIAS", (self.way == DenseWay::Forward).into()),
+            ("ONES", (self.way == DenseWay::Weight).into()),
+        ]);
         let label = format!("dense_{:?}_f32", self.way).to_lowercase();
-        Shader { label, file: "dense.wgsl", consts, grid: grid_1d(tiles) }
+        Shader { label, file: shader_file!("dense.wgsl"), consts, grid: grid_1d(tiles) }
     }
     fn flops(&self, io: &Io) -> u64 {
-        let depth = if self.way == Way::Weight { io.inputs[0].n } else { io.inputs[0].c };
+        let depth = if self.way == DenseWay::Weight { io.inputs[0].n } else { io.inputs[0].c };
         2 * (io.output.len() * depth) as u64
     }
 }
@@ -78,16 +82,16 @@ impl Dense {
         let (x, y) = (Mat { data: args.inputs[0], stride: ap }, Mat { data: args.inputs[1], stride: bp });
         let out = args.output;
         match self.way {
-            Way::Forward => {
+            DenseWay::Forward => {
                 product([o.n, op, a.c], (x, false), (y, false), out, op, false, true);
                 let bias = &args.inputs[1][a.c * bp..][..bp];
                 out.chunks_exact_mut(op).for_each(|row| row.iter_mut().zip(bias).for_each(|(v, &b)| *v += b));
             }
-            Way::Input => {
+            DenseWay::Input => {
                 product([o.n, o.c, a.c], (x, false), (y, true), out, op, false, true);
                 out.chunks_exact_mut(op).for_each(|row| row[o.c..].fill(T::zero()));
             }
-            Way::Weight => {
+            DenseWay::Weight => {
                 let (weights, bias) = out.split_at_mut(a.c * op);
                 product([a.c, op, a.n], (x, true), (y, false), weights, op, false, true);
                 bias.fill(T::zero());
@@ -123,19 +127,21 @@ mod tests {
                 }
             };
             let y = |r: usize, c: usize| (0..i).map(|k| at_x(r, k) * at_p(k, c)).sum::<f64>() + at_p(i, c);
-            close(&run(Way::Forward, &x, &p), &y, o);
-            close(&run(Way::Input, &dy, &p), &|r, c| (0..o).map(|k| at_dy(r, k) * at_p(c, k)).sum(), i);
+            close(&run(DenseWay::Forward, &x, &p), &y, o);
+            close(&run(DenseWay::Input, &dy, &p), &|r, c| (0..o).map(|k| at_dy(r, k) * at_p(c, k)).sum(), i);
             let one = |k: usize, r: usize| if r < i { at_x(k, r) } else { 1.0 };
-            close(&run(Way::Weight, &x, &dy), &|r, c| (0..n).map(|k| one(k, r) * at_dy(k, c)).sum(), o);
+            close(&run(DenseWay::Weight, &x, &dy), &|r, c| (0..n).map(|k| one(k, r) * at_dy(k, c)).sum(), o);
         }
     }
 
     #[test]
     fn shapes_that_do_not_fit_are_refused() {
         let s = |n, c| Shape::new(n, 1, 1, c);
-        for (way, a, b) in
-            [(Way::Forward, s(4, 3), s(9, 2)), (Way::Input, s(4, 3), s(12, 2)), (Way::Weight, s(4, 3), s(5, 2))]
-        {
+        for (way, a, b) in [
+            (DenseWay::Forward, s(4, 3), s(9, 2)),
+            (DenseWay::Input, s(4, 3), s(12, 2)),
+            (DenseWay::Weight, s(4, 3), s(5, 2)),
+        ] {
             assert!(Dense { way }.output(&[a, b]).is_err());
         }
     }

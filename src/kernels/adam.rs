@@ -1,4 +1,5 @@
 //! Adam (Kingma and Ba, ICLR 2015).
+use crate::gpu::shader_file;
 use crate::kernels::{Args, Io, Kernel, Real, Shader, StepRow, grid_1d, widest};
 use crate::{Result, Shape};
 
@@ -28,7 +29,7 @@ impl Kernel for Adam {
     fn shader(&self, io: &Io) -> Shader {
         let len = io.inputs[0].padded_len() / 4;
         let consts = vec![("LEN", len.into()), ("DECAY", self.decay.into())];
-        Shader { label: "adam_f32".into(), file: "adam.wgsl", consts, grid: grid_1d(len.div_ceil(256)) }
+        Shader { label: "adam_f32".into(), file: shader_file!("adam.wgsl"), consts, grid: grid_1d(len.div_ceil(256)) }
     }
     fn updates(&self) -> bool {
         true
