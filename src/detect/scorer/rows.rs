@@ -22,7 +22,7 @@ impl Scorer<'_> {
         let (batch, estimate) = (self.batch(), settings.estimate);
         if self.features.is_none() {
             let Some(network) = self.model.networks.graphs.get(&Role::Features) else {
-                let fault = "was fitted to images, but holds no features.safetensors: name the network with --features";
+                let fault = "was fitted to images, but does not hold their network as features.safetensors: copy it there";
                 return Err(Error::file(&self.model.path, fault));
             };
             let recorded = fitted.features.as_ref().ok_or_else(|| Error::Invalid("there are no features".into()))?;
