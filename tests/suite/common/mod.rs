@@ -3,6 +3,7 @@
 pub mod folder;
 pub mod host;
 pub mod small;
+pub mod volume;
 
 use residua::graph::{Graph, SectionId, StateId};
 use residua::model::{Checkpoint, Config, Overrides, read};
@@ -34,7 +35,7 @@ pub const NETWORKS: [&str; 9] = [
 pub const RESNETS: [&str; 3] = ["resnet-basic", "resnet-bottleneck", "resnet-wide"];
 
 /// The chains of `tests/goldens`.
-pub const CHAINS: [&str; 8] = [
+pub const CHAINS: [&str; 9] = [
     "anoddpm-gauss",
     "anoddpm-simplex",
     "diffusers-ddim",
@@ -42,6 +43,7 @@ pub const CHAINS: [&str; 8] = [
     "diffusers-ddim-vpred",
     "diffusers-ddpm",
     "guided-ddim25",
+    "pddpm",
     "simplex-fields",
 ];
 

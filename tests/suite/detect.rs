@@ -3,8 +3,7 @@ use assert_cmd::Command;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-mod common;
-use common::folder::{model, picture};
+use crate::common::folder::{model, picture};
 
 /// Folders of images, a model, and the command on the processor.
 struct Bench {
