@@ -167,7 +167,13 @@ fn settings(args: &Args, model: &ModelFolder) -> Result<Vec<DetectorConfig>> {
         _ => true,
     };
     all.retain(steps);
-    all.iter().try_for_each(DetectorConfig::check)?;
+    for config in &all {
+        let setting = DialRow::of(config).settings;
+        config.check().map_err(|e| {
+            let words: Vec<String> = setting.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+            Error::Invalid(format!("{} cannot be tried: {e}", words.join(", ")))
+        })?;
+    }
     all.sort_by_key(|c| c.system.passes(c.input.as_ref()));
     Ok(all)
 }

@@ -80,7 +80,8 @@ impl AnoDdpm {
         steps * self.runs
     }
     pub(super) fn check(&self) -> Result<()> {
-        must((1..=self.schedule.train_steps).contains(&self.lambda), "lambda", "1..=schedule.train_steps")?;
+        let steps = self.schedule.train_steps;
+        must((1..=steps).contains(&self.lambda), "lambda", &format!("1..=schedule.train_steps, which is {steps}"))?;
         must((1..=1000).contains(&self.runs), "runs", "1..=1000")?;
         self.noise.check()?;
         self.blur.map_or(Ok(()), BlurConfig::check)?;
@@ -152,7 +153,7 @@ impl AnoDdpm {
 
         let finish = g.section("finish");
         let mean = g.read(reconstruction);
-        states.compare(&mut g, mean, self.residual, self.blur)?;
+        states.compare(&mut g, mean, self.residual, self.blur, 1.0)?;
 
         // For each run its noising, its steps, its gathering.
         let back = sampler.rows(&steps)?;

@@ -3,7 +3,7 @@ use super::config::BlurConfig;
 use super::job::Outputs;
 use crate::graph::{Graph, NodeId, StateId};
 use crate::kernels::score::{self, ResidualKind};
-use crate::kernels::{Op, score::Residual};
+use crate::kernels::{Op, pointwise::Activation, score::Residual};
 use crate::{Result, Shape};
 
 /// The states of a system that reconstructs: what comes in, what is made of it, and how they differ.
@@ -29,6 +29,7 @@ impl MapStates {
         }
     }
     /// Adds residual, blur, and mean, maximum and minimum to the current section, `reconstruction` being finished in it.
+    /// Differences count in units of 1/`unit` of the networks' range.
     /// # Errors
     /// [`crate::Error::Graph`] when the shapes do not fit.
     pub fn compare(
@@ -37,9 +38,14 @@ impl MapStates {
         reconstruction: NodeId,
         kind: ResidualKind,
         smoothing: Option<BlurConfig>,
+        unit: f32,
     ) -> Result<()> {
         let image = g.read(self.image);
-        let residual = g.push("residual", Op::Residual(Residual { kind }), &[image, reconstruction])?;
+        let mut residual = g.push("residual", Op::Residual(Residual { kind }), &[image, reconstruction])?;
+        if unit != 1.0 {
+            let scale = if kind == ResidualKind::Squared { unit * unit } else { unit };
+            residual = g.map("unit", residual, Activation::Identity, scale, 0.0)?;
+        }
         let blurred = blur(g, residual, smoothing)?;
         g.write(self.map, blurred)?;
         let numbers = g.push("reduce", Op::Reduce(score::Reduce), &[blurred])?;

@@ -117,7 +117,8 @@ impl Pddpm {
         Postprocessing { erosion, median: self.median, min_component: self.min_component }
     }
     pub(super) fn check(&self, input: Option<&InputConfig>) -> Result<()> {
-        must((1..=self.schedule.train_steps).contains(&self.lambda), "lambda", "1..=schedule.train_steps")?;
+        let steps = self.schedule.train_steps;
+        must((1..=steps).contains(&self.lambda), "lambda", &format!("1..=schedule.train_steps, which is {steps}"))?;
         must(self.patch >= 1, "patch", "1 at least")?;
         must((1..=self.patch).contains(&self.stride), "stride", "1..=patch")?;
         must(self.median % 2 == 1 && self.median <= 31, "median", "odd and up to 31")?;
@@ -180,7 +181,9 @@ impl Pddpm {
         let total = g.read(sum);
         let mean = g.push("coverage", Op::PatchMean(PatchMean { table, count }), &[total])?;
         g.write(states.reconstruction, mean)?;
-        states.compare(&mut g, mean, self.residual, self.blur)?;
+        // As published, maps are in units of the image's own range.
+        let unit = 1.0 / (input.range[1] - input.range[0]);
+        states.compare(&mut g, mean, self.residual, self.blur, unit)?;
 
         let step = sampler.rows(&Timesteps::listed(vec![self.lambda - 1])?)?[0];
         let mut rows = vec![sampler.noising(self.lambda - 1)?];

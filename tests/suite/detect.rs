@@ -64,7 +64,7 @@ fn a_folder_with_one_bad_file_is_done_but_for_that_file() {
         let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len() as f64;
         assert!((mean - r["score"].as_f64().unwrap()).abs() < 1e-9, "the score is the map's mean");
         assert_eq!(r["model"]["sha256"].as_str().unwrap().len(), 64);
-        assert_eq!(r["parameters"]["lambda"], 20);
+        assert_eq!(r["parameters"]["system"]["lambda"], 20);
     }
     let report = std::fs::read_to_string(b.path("out/report.html")).unwrap();
     assert!(report.contains("broken.png") && report.contains("data:image/"));

@@ -73,7 +73,7 @@ fn settings_are_measured_kept_and_chosen_by_name() {
     }
 
     // What `eval` measures at the same setting and seeds.
-    let row = rows.iter().find(|r| r["lambda"] == 25 && r["steps"] == 3 && r["runs"] == 2).unwrap();
+    let row = rows.iter().find(|r| r["settings"] == setting(25, 3, 2)).unwrap();
     let mut mean = 0.0;
     for seed in ["0", "1"] {
         let to = dir.path().join("eval");
@@ -86,16 +86,17 @@ fn settings_are_measured_kept_and_chosen_by_name() {
 
     // The rule, once more: the fewest passes with that part of the best AUPRC.
     let value = |r: &Value, key: &str| r[key].as_f64().unwrap();
-    let passes = |r: &Value| value(r, "steps") * value(r, "runs");
+    let passes = |r: &Value| value(r, "passes");
     let top = rows.iter().map(|r| value(r, "auprc")).fold(0.0, f64::max);
     for (name, share) in [("fast", 0.9), ("balanced", 0.98), ("best", 1.0)] {
         let (code, _, err) = detect(&["--quality", name]);
         assert_eq!(code, 0, "{err}");
         let used = json(&out.join("results.json"))["records"][0]["parameters"].clone();
+        let system = &used["system"];
         let least = rows.iter().filter(|r| value(r, "auprc") >= share * top).map(passes).fold(f64::MAX, f64::min);
-        let row = rows.iter().find(|r| {
-            r["lambda"] == used["lambda"] && r["steps"] == used["sampler"]["steps"] && r["runs"] == used["runs"]
-        });
+        let number = |v: &Value| v.as_u64().unwrap();
+        let chosen = setting(number(&system["lambda"]), number(&system["sampler"]["steps"]), number(&system["runs"]));
+        let row = rows.iter().find(|r| r["settings"] == chosen);
         let row = row.expect("a setting of the table");
         assert!(passes(row) == least && value(row, "auprc") >= share * top, "{name}: {row}");
         assert_eq!(
@@ -107,7 +108,7 @@ fn settings_are_measured_kept_and_chosen_by_name() {
     let (code, _, err) = detect(&["--quality", "best", "--runs", "3", "--lambda", "11"]);
     assert_eq!(code, 0, "{err}");
     let used = json(&out.join("results.json"))["records"][0]["parameters"].clone();
-    assert_eq!((&used["runs"], &used["lambda"]), (&3.into(), &11.into()));
+    assert_eq!((&used["system"]["runs"], &used["system"]["lambda"]), (&3.into(), &11.into()));
 
     // A second run measures only what is new.
     let (code, text, err) = dial(&["--try-lambdas", "15,25", "--try-steps", "1,3,0", "--try-runs", "1"]);
@@ -116,6 +117,12 @@ fn settings_are_measured_kept_and_chosen_by_name() {
     let more = json(&path);
     assert_eq!(more["rows"].as_array().unwrap().len(), 10);
     assert!(rows.iter().all(|r| more["rows"].as_array().unwrap().contains(r)));
+}
+
+/// A row's settings, as texts that `--set` takes.
+fn setting(lambda: u64, steps: u64, runs: u64) -> Value {
+    let text = |n: u64| n.to_string();
+    serde_json::json!({ "lambda": text(lambda), "sampler.steps": text(steps), "runs": text(runs) })
 }
 
 #[test]

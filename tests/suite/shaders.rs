@@ -74,7 +74,7 @@ fn check_all(texts: &Texts) {
 #[test]
 fn of_the_golden_networks_fused_and_not() {
     let graphs: Vec<_> =
-        common::NETWORKS.par_iter().map(|n| (n, crate::common::network(&crate::common::golden(n)).graph)).collect();
+        crate::common::NETWORKS.par_iter().map(|n| (n, crate::common::network(&crate::common::golden(n)).graph)).collect();
     let mut texts = Texts::new();
     for (name, graph) in &graphs {
         for (how, fusion, winograd) in [

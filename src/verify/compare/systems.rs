@@ -39,7 +39,9 @@ pub fn anoddpm(golden: &Golden, device: &Device) -> Result<Vec<Deviation>> {
 /// pDDPM: one call a patch at `t`, stitched; the absolute difference. `stride`, `overlap` and `residual` may be given.
 pub fn pddpm(golden: &Golden, device: &Device) -> Result<Vec<Deviation>> {
     let c = &golden.config;
-    let image = golden.io.image("x")?;
+    // The original takes images in 0..1, and puts the network between 2x − 1 and its inverse.
+    let own = golden.io.image("x")?;
+    let image = Tensor::new(own.shape, own.data.iter().map(|v| 2.0 * v - 1.0).collect())?;
     let patch = golden.need("patch", c.count("patch")?)?;
     let mut system = Pddpm { patch, stride: c.count("stride")?.unwrap_or(patch), ..Pddpm::default() };
     system.lambda = golden.need("t", c.count("t")?)?.saturating_add(1);
@@ -62,8 +64,9 @@ pub fn pddpm(golden: &Golden, device: &Device) -> Result<Vec<Deviation>> {
     }
     let noise = golden.io.shared_noise("noise", image.shape)?;
     let squared = matches!(&system, System::Pddpm(s) if s.residual == ResidualKind::Squared);
-    let batch = run(golden, device, system, &image, &noise)?;
-    compare(golden, &image, batch, |d| if squared { d * d } else { d.abs() })
+    let mut batch = run(golden, device, system, &image, &noise)?;
+    batch.reconstruction.iter_mut().flat_map(|r| &mut r.data).for_each(|v| *v = 0.5 * (*v + 1.0));
+    compare(golden, &own, batch, |d| if squared { d * d } else { d.abs() })
 }
 
 /// Runs a system with all of its noise given.
