@@ -2,7 +2,7 @@
 use super::DeviceArgs;
 use crate::Result;
 use crate::data::write_bytes;
-use crate::detect::dte::{Estimate, Method, Model, RandomState, Recipe, Settings};
+use crate::detect::dte::{Estimate, EstimatorKind, Model, RandomState, Recipe, FitSettings};
 use clap::{Subcommand, ValueEnum};
 use input::InputArgs;
 use std::path::PathBuf;
@@ -84,16 +84,16 @@ enum MethodName {
 
 impl TrainingArgs {
     /// `batch` is the rows of a step of training.
-    pub fn settings(&self, neighbours: usize, batch: Option<usize>, estimate: Estimate, seed: u32) -> Settings {
+    pub fn settings(&self, neighbours: usize, batch: Option<usize>, estimate: Estimate, seed: u32) -> FitSettings {
         let method = match self.method {
-            MethodName::Np => Method::Np,
-            MethodName::C => Method::C,
-            MethodName::Ig => Method::Ig,
-            MethodName::Ddpm => Method::Ddpm,
+            MethodName::Np => EstimatorKind::Np,
+            MethodName::C => EstimatorKind::C,
+            MethodName::Ig => EstimatorKind::Ig,
+            MethodName::Ddpm => EstimatorKind::Ddpm,
         };
         let (max_steps, rate, members) = (self.max_steps, self.rate, self.members);
         let recipe = Recipe { epochs: self.epochs, max_steps, batch, rate, members, seed, ..Recipe::default() };
-        Settings { method, neighbours, estimate, recipe }
+        FitSettings { method, neighbours, estimate, recipe }
     }
 }
 
@@ -190,7 +190,7 @@ fn score(args: &Score) -> Result<bool> {
         Some(path) => write_bytes(path, &text)?,
         None => print!("{}", String::from_utf8_lossy(&text)),
     }
-    if let Some(m) = input.table.labels.as_deref().and_then(|y| crate::detect::dte::measures(&scores, y)) {
+    if let Some(m) = input.table.labels.as_deref().and_then(|y| crate::eval::measures(&scores, y)) {
         eprintln!("AUROC {:.2} % over {} rows", 100.0 * m.auroc, scores.len());
     }
     Ok(input.tell_failures())

@@ -1,9 +1,10 @@
 //! `residua eval`: a labelled dataset and a model in (or maps that a run left), metrics and a report out.
 use super::model_args::ModelArgs;
 use super::scoring::ScoringArgs;
-use crate::data::{Failure, check_writable, utc_now};
+use crate::data::{Failure, check_writable};
 use crate::detect::{Evaluated, evaluate};
-use crate::eval::{Dataset, Evaluation, EvaluationReport, Selection, bootstrap_in_words};
+use crate::eval::report::{Numbers, images::ImageNumbers};
+use crate::eval::{Dataset, Evaluation, EvaluationReport, Selection};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -79,28 +80,21 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         let first = done.failures.first().map_or("the dataset is empty".into(), |f| f.error.clone());
         return Err(Error::file(&args.dataset, format!("no image could be evaluated: {first}")));
     }
-    let report = EvaluationReport {
-        version: env!("CARGO_PKG_VERSION").into(),
-        created: utc_now(),
-        dataset: args.dataset.clone(),
-        layout: dataset.layout,
-        split: dataset.split.clone(),
-        source: done.source,
-        bootstrap: bootstrap_in_words(),
-        evaluation: done.evaluation,
-        failures: done.failures,
-    };
+    let scored = done.evaluation.images.len();
+    let numbers = ImageNumbers::new(&dataset, done.evaluation);
+    let summary = (!args.json).then(|| summary(args, &numbers.evaluation, done.failures.len()));
+    let mut report = EvaluationReport::new(&args.dataset, done.source, Numbers::Images(numbers));
+    report.failures = done.failures;
     report.write(&args.out)?;
-    if args.json {
-        print!("{}", report.json()?)
-    } else {
-        summary(args, &report)
+    match summary {
+        Some(text) => print!("{text}"),
+        None => print!("{}", report.json()?),
     }
     for f in &report.failures {
         eprintln!("error: {}: {}", f.path.display(), f.error);
     }
     if done.interrupted {
-        eprintln!("error: interrupted: {} images of the dataset are in the numbers", report.evaluation.images.len());
+        eprintln!("error: interrupted: {scored} images of the dataset are in the numbers");
     }
     Ok(ExitCode::from(if report.failures.is_empty() && !done.interrupted { 0 } else { 2 }))
 }
@@ -131,17 +125,18 @@ fn score(args: &Args, dataset: &Dataset) -> Result<Done> {
     Ok(Done { evaluation, source, failures, interrupted })
 }
 
-fn summary(args: &Args, report: &EvaluationReport) {
-    let Evaluation { image, pixel, images, .. } = &report.evaluation;
+fn summary(args: &Args, evaluation: &Evaluation, failed: usize) -> String {
+    let Evaluation { image, pixel, images, .. } = evaluation;
+    let mut out = String::new();
     for (what, level) in [("image", image), ("pixel", pixel)] {
         if let Some(reason) = &level.reason {
-            println!("{what}  none: {reason}");
+            out += &format!("{what}  none: {reason}\n");
         }
         for metric in level.metrics.iter().filter(|_| level.reason.is_none()) {
             let interval = metric.interval.map(|[low, high]| format!("[{low:.4}, {high:.4}]")).unwrap_or_default();
-            println!("{what}  {:16} {:.4}  {interval}", metric.title, metric.value.unwrap_or(f64::NAN));
+            out += &format!("{what}  {:16} {:.4}  {interval}\n", metric.title, metric.value.unwrap_or(f64::NAN));
         }
     }
-    let (all, failed) = (images.len(), report.failures.len());
-    println!("{all} images, {failed} failed; report in {}", args.out.join("eval.html").display());
+    let page = args.out.join("eval.html");
+    out + &format!("{} images, {failed} failed; report in {}\n", images.len(), page.display())
 }

@@ -1,5 +1,5 @@
 //! Masks: files beside an image that are named after it.
-use super::kind::{EXTENSIONS, Kind};
+use super::kind::{EXTENSIONS, FileKind};
 use super::names::stem;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ fn mask_of(path: &Path) -> Option<String> {
 /// # Errors
 /// [`Error::File`] when there are two.
 pub(super) fn mask_file(image: &Path, name: &str) -> Result<Option<PathBuf>> {
-    let volume = Kind::of(image) == Kind::Volume;
+    let volume = FileKind::of(image) == FileKind::Volume;
     let endings = EXTENSIONS.iter().filter(|e| e.starts_with(".nii") == volume);
     let found: Vec<PathBuf> = endings
         .map(|ending| image.with_file_name(format!("{name}{}{ending}", MASKS[0])))

@@ -103,7 +103,7 @@ fn identity(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Kind;
+    use crate::data::FileKind;
 
     #[test]
     fn folders_are_walked_in_order_and_missing_arguments_named() {
@@ -117,8 +117,8 @@ mod tests {
         }
         let found = find_inputs(&[root.path().to_owned(), at("z.tif")], &[]).unwrap();
         let got: Vec<_> = found.iter().map(|i| (i.folder.as_str(), i.kind)).collect();
-        assert_eq!(got, [("1", Kind::Array), ("2", Kind::Image), ("v", Kind::Volume), ("z", Kind::Image)]);
-        assert_eq!(find_inputs(&[at("blob")], &[]).unwrap()[0].kind, Kind::Array);
+        assert_eq!(got, [("1", FileKind::Array), ("2", FileKind::Image), ("v", FileKind::Volume), ("z", FileKind::Image)]);
+        assert_eq!(find_inputs(&[at("blob")], &[]).unwrap()[0].kind, FileKind::Array);
         assert!(find_inputs(&[at("nope.png")], &[]).unwrap_err().to_string().contains("nope.png: no such file"));
         assert!(find_inputs(&[at("empty")], &[]).unwrap_err().to_string().contains("holds no input"));
     }

@@ -51,7 +51,7 @@ fn sets_are_formed_by_the_longest_suffix_in_the_models_order() {
     f.touch(&["a/x_t1.npy", "a/x_t1ce.npy", "a/x_t2.npy", "a/x_flair.npy", "a/x_mask.npy", "notes.txt"]);
     let found = f.find(&BRATS).unwrap();
     let of: Vec<_> = found.iter().map(|i| (i.name.as_str(), i.folder.as_str(), i.kind)).collect();
-    assert_eq!(of, [("x", "a__x", Kind::Array), ("x", "b__x", Kind::Volume)]);
+    assert_eq!(of, [("x", "a__x", FileKind::Array), ("x", "b__x", FileKind::Volume)]);
     assert_eq!(names(&found[1]), ["x_T1.nii.gz", "x_t1ce.nii.gz", "x_t2.nii.gz", "x_flair.nii.gz"]);
     assert_eq!(found[1].path, found[1].files[0]);
     // One file given by name stands for its set; one without a suffix for itself.

@@ -8,7 +8,7 @@ pub const EXTENSIONS: [&str; 10] =
 
 /// What an input is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum FileKind {
     /// PNG, JPEG, TIFF, BMP or WebP.
     Image,
     /// NumPy's `.npy`.
@@ -17,28 +17,28 @@ pub enum Kind {
     Volume,
 }
 
-impl Kind {
+impl FileKind {
     /// By ending, and for others by the first bytes; what cannot be told is an image, whose reader will say what is
     /// wrong.
-    pub fn of(path: &Path) -> Kind {
+    pub fn of(path: &Path) -> FileKind {
         let name = lower_name(path);
         if name.ends_with(".npy") {
-            return Kind::Array;
+            return FileKind::Array;
         }
         if name.ends_with(".nii") || name.ends_with(".nii.gz") {
-            return Kind::Volume;
+            return FileKind::Volume;
         }
         if has_known_ending(path) {
-            return Kind::Image;
+            return FileKind::Image;
         }
         let mut start = Vec::new();
         // A failure here comes back when the file is read.
         let _ = std::fs::File::open(path).and_then(|file| file.take(348).read_to_end(&mut start));
         match &start[..] {
-            [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Kind::Array,
-            [0x1f, 0x8b, ..] => Kind::Volume,
-            header if header.get(344..347) == Some(b"n+1") => Kind::Volume,
-            _ => Kind::Image,
+            [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => FileKind::Array,
+            [0x1f, 0x8b, ..] => FileKind::Volume,
+            header if header.get(344..347) == Some(b"n+1") => FileKind::Volume,
+            _ => FileKind::Image,
         }
     }
 }

@@ -53,7 +53,7 @@ pub use failure::Failure;
 pub use find::{find_inputs, list_files};
 pub use foreground::Foreground;
 pub use hash::hash_files;
-pub use kind::{EXTENSIONS, Kind};
+pub use kind::{EXTENSIONS, FileKind};
 pub use limits::MAX_PIXELS;
 pub use mask::Mask;
 pub(crate) use names::stem;

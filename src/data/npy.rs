@@ -21,7 +21,7 @@ pub(super) fn decode(bytes: &[u8], source: &Path, channels: usize) -> Result<Raw
     let layout = layout(file.shape(), source, channels)?;
     let order = file.order();
     let (values, kind) = values(file, source)?;
-    let Layout { width, height, channels, planar } = layout;
+    let ArrayLayout { width, height, channels, planar } = layout;
     let dims = if planar { [channels, height, width] } else { [height, width, channels] };
     let strides = match order {
         Order::C => [dims[1] * dims[2], dims[2], 1],
@@ -89,7 +89,7 @@ pub(super) fn check_header(bytes: &[u8]) -> Result<(), &'static str> {
 }
 
 /// Where the pixels of an array lie.
-struct Layout {
+struct ArrayLayout {
     width: usize,
     height: usize,
     channels: usize,
@@ -97,7 +97,7 @@ struct Layout {
     planar: bool,
 }
 
-fn layout(shape: &[u64], source: &Path, model: usize) -> Result<Layout> {
+fn layout(shape: &[u64], source: &Path, model: usize) -> Result<ArrayLayout> {
     let fault = |text: String| Err(Error::file(source, text));
     let several = matches!(model, 2 | 4);
     let c = model as u64;
@@ -117,7 +117,7 @@ fn layout(shape: &[u64], source: &Path, model: usize) -> Result<Layout> {
         _ => return fault(format!("shape {shape:?} is not (H,W), (H,W,C) or (C,H,W) with C 1 or 3")),
     };
     check_size(source, width, height)?;
-    Ok(Layout { width: width as usize, height: height as usize, channels: channels as usize, planar })
+    Ok(ArrayLayout { width: width as usize, height: height as usize, channels: channels as usize, planar })
 }
 
 /// The values in file order, and what they are.

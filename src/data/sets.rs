@@ -1,5 +1,5 @@
 //! Sets of files that make one image, one channel each, told by the ends of their names.
-use super::kind::{Kind, has_known_ending};
+use super::kind::{FileKind, has_known_ending};
 use super::names::{stem, unique_names};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ pub struct Input {
     /// separators and of characters that some file system forbids.
     pub folder: String,
     /// What it is.
-    pub kind: Kind,
+    pub kind: FileKind,
 }
 
 impl Input {
@@ -27,7 +27,7 @@ impl Input {
     pub fn of_file(path: &Path) -> Input {
         let name = stem(path);
         let path = path.to_owned();
-        Input { kind: Kind::of(&path), files: vec![path.clone()], folder: name.clone(), name, path }
+        Input { kind: FileKind::of(&path), files: vec![path.clone()], folder: name.clone(), name, path }
     }
 }
 
@@ -66,8 +66,8 @@ pub fn group_files(paths: &[PathBuf], suffixes: &[String]) -> Result<Vec<Input>>
     }
     let folders = unique_names(&named.iter().map(|(f, name)| (f[0].as_path(), name.as_str())).collect::<Vec<_>>());
     let input = |((files, name), folder): ((Vec<PathBuf>, String), String)| {
-        let kinds: Vec<Kind> = files.iter().map(|f| Kind::of(f)).collect();
-        if let Some(other) = kinds.iter().position(|k| (*k == Kind::Volume) != (kinds[0] == Kind::Volume)) {
+        let kinds: Vec<FileKind> = files.iter().map(|f| FileKind::of(f)).collect();
+        if let Some(other) = kinds.iter().position(|k| (*k == FileKind::Volume) != (kinds[0] == FileKind::Volume)) {
             let fault = format!("is a channel of the same image as {}; one is a volume", shown(&files[0]));
             return Err(Error::file(&files[other], fault));
         }

@@ -5,7 +5,7 @@ use super::foreground::{Foreground, without_mask};
 use super::names::stem;
 use super::raw::Raw;
 use super::sets::Input;
-use super::{InputSpec, Kind, Mask, Over, Picture};
+use super::{InputSpec, FileKind, Mask, Over, Picture};
 use crate::{Error, Result};
 
 /// Reads a still picture, an image file or a `.npy` array, whichever its content is, as a model takes it.
@@ -18,7 +18,7 @@ use crate::{Error, Result};
 /// not finite, that contradict the range, or without contrast, channels that cannot be made the model's, a set whose
 /// pictures differ in size, a mask of another size or an empty one.
 pub fn read_still(input: &Input, spec: &InputSpec) -> Result<Picture> {
-    if input.kind == Kind::Volume {
+    if input.kind == FileKind::Volume {
         return Err(Error::file(&input.path, "is a volume, not a picture"));
     }
     let raws = raws(input, spec)?;

@@ -26,7 +26,7 @@ pub(super) fn decode_parquet(bytes: &[u8], source: &Path, label: Option<&str>) -
 
 /// What a column's stored values mean.
 #[derive(Clone, Copy)]
-enum Kind {
+enum ColumnKind {
     Plain,
     Unsigned,
     /// An integer divided by this power of ten.
@@ -43,7 +43,7 @@ fn decode(bytes: &[u8], source: &Path, label: Option<&str>) -> Result<Table> {
     let columns: Vec<usize> = (0..schema.num_columns()).filter(|&c| !index(schema.column(c).name())).collect();
     let mut names: Vec<String> = columns.iter().map(|&c| schema.column(c).name().to_owned()).collect();
     let label = label_column(&names, label, source)?;
-    let kinds = columns.iter().map(|&c| kind(&schema.column(c)).map_err(fault)).collect::<Result<Vec<Kind>>>()?;
+    let kinds = columns.iter().map(|&c| kind(&schema.column(c)).map_err(fault)).collect::<Result<Vec<ColumnKind>>>()?;
     let groups = file.metadata().row_groups();
     let total = groups.iter().try_fold(0u64, |n, g| n.checked_add(u64::try_from(g.num_rows()).ok()?));
     let rows = total.filter(|r| r.checked_mul(columns.len() as u64).is_some_and(|n| n <= MAX_VALUES));
@@ -74,24 +74,24 @@ fn decode(bytes: &[u8], source: &Path, label: Option<&str>) -> Result<Table> {
 }
 
 /// How a column is to be read, or why it cannot be.
-fn kind(column: &ColumnDescriptor) -> Result<Kind, String> {
+fn kind(column: &ColumnDescriptor) -> Result<ColumnKind, String> {
     use ConvertedType as C;
     let converted = column.converted_type();
     let kind = match (column.logical_type_ref(), converted) {
-        (Some(LogicalType::Integer(i)), _) if !i.is_signed => Some(Kind::Unsigned),
-        (Some(LogicalType::Decimal(d)), _) => Some(Kind::Decimal(d.scale)),
-        (Some(LogicalType::Float16), _) => Some(Kind::Half),
+        (Some(LogicalType::Integer(i)), _) if !i.is_signed => Some(ColumnKind::Unsigned),
+        (Some(LogicalType::Decimal(d)), _) => Some(ColumnKind::Decimal(d.scale)),
+        (Some(LogicalType::Float16), _) => Some(ColumnKind::Half),
         // Unknown is a column of nulls.
-        (Some(LogicalType::Integer(_) | LogicalType::Unknown), _) => Some(Kind::Plain),
-        (None, C::UINT_8 | C::UINT_16 | C::UINT_32 | C::UINT_64) => Some(Kind::Unsigned),
-        (None, C::DECIMAL) => Some(Kind::Decimal(column.type_scale())),
-        (None, C::NONE | C::INT_8 | C::INT_16 | C::INT_32 | C::INT_64) => Some(Kind::Plain),
+        (Some(LogicalType::Integer(_) | LogicalType::Unknown), _) => Some(ColumnKind::Plain),
+        (None, C::UINT_8 | C::UINT_16 | C::UINT_32 | C::UINT_64) => Some(ColumnKind::Unsigned),
+        (None, C::DECIMAL) => Some(ColumnKind::Decimal(column.type_scale())),
+        (None, C::NONE | C::INT_8 | C::INT_16 | C::INT_32 | C::INT_64) => Some(ColumnKind::Plain),
         _ => None,
     };
     let holds = match (column.physical_type(), kind) {
         _ if column.max_rep_level() > 0 => "lists",
-        (Type::BYTE_ARRAY, Some(Kind::Decimal(_))) => return Ok(Kind::Decimal(column.type_scale())),
-        (Type::FIXED_LEN_BYTE_ARRAY, Some(k @ (Kind::Decimal(_) | Kind::Half))) => return Ok(k),
+        (Type::BYTE_ARRAY, Some(ColumnKind::Decimal(_))) => return Ok(ColumnKind::Decimal(column.type_scale())),
+        (Type::FIXED_LEN_BYTE_ARRAY, Some(k @ (ColumnKind::Decimal(_) | ColumnKind::Half))) => return Ok(k),
         (Type::BYTE_ARRAY | Type::FIXED_LEN_BYTE_ARRAY, _) => "text or bytes",
         (Type::INT96, _) | (_, None) => "dates or times",
         (_, Some(kind)) => return Ok(kind),
@@ -100,11 +100,11 @@ fn kind(column: &ColumnDescriptor) -> Result<Kind, String> {
 }
 
 /// Appends a column's values of one row group until there are `until`.
-fn numbers(reader: ColumnReader, kind: Kind, most: i16, until: usize, out: &mut Vec<f64>) -> Result<(), ParquetError> {
-    let scale = if let Kind::Decimal(scale) = kind { 10f64.powi(scale) } else { 1.0 };
-    let unsigned = matches!(kind, Kind::Unsigned);
+fn numbers(reader: ColumnReader, kind: ColumnKind, most: i16, until: usize, out: &mut Vec<f64>) -> Result<(), ParquetError> {
+    let scale = if let ColumnKind::Decimal(scale) = kind { 10f64.powi(scale) } else { 1.0 };
+    let unsigned = matches!(kind, ColumnKind::Unsigned);
     let wide = |bytes: &[u8]| match kind {
-        Kind::Half => Some(half::f16::from_le_bytes(bytes.try_into().ok()?).into()),
+        ColumnKind::Half => Some(half::f16::from_le_bytes(bytes.try_into().ok()?).into()),
         _ => integer(bytes).map(|v| v as f64 / scale),
     };
     match reader {

@@ -6,7 +6,7 @@ use super::scaling::Window;
 use super::sets::Input;
 use super::volume::{Scaled, masked};
 use super::volume_read::{Stored, read_stored, stored};
-use super::{InputSpec, Kind, Over, Scaling, ValueRange, Volume};
+use super::{InputSpec, FileKind, Over, Scaling, ValueRange, Volume};
 use crate::{Error, Result};
 use std::io::BufRead;
 use std::path::Path;
@@ -20,7 +20,7 @@ impl Volume {
     /// number of channels, no contrast, a set whose volumes differ in dimensions or do not overlay each other, a mask of
     /// other dimensions or an empty one.
     pub fn open(input: &Input, spec: &InputSpec) -> Result<Volume> {
-        if input.kind != Kind::Volume {
+        if input.kind != FileKind::Volume {
             return Err(Error::file(&input.path, "is a picture, not a volume"));
         }
         let mut volume = match &input.files[..] {
@@ -40,7 +40,7 @@ impl Volume {
     /// # Errors
     /// [`Error::Io`] when the file cannot be read, otherwise as [`Volume::from_reader`].
     pub fn read(path: &Path) -> Result<Volume> {
-        let input = Input { kind: Kind::Volume, ..Input::of_file(path) };
+        let input = Input { kind: FileKind::Volume, ..Input::of_file(path) };
         Volume::open(&input, &InputSpec::fixed(1, ValueRange::UNIT))
     }
 

@@ -1,5 +1,5 @@
 //! From inputs to single images: a picture is one, a volume is as many as it has slices.
-use crate::data::{Failure, Input, InputSpec, Kind, Mask, Picture, Volume, read_foreground, read_still};
+use crate::data::{Failure, Input, InputSpec, FileKind, Mask, Picture, Volume, read_foreground, read_still};
 use crate::{Error, Result};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -53,14 +53,14 @@ impl Item {
 
 /// Inputs that are done together: any number of pictures, or one volume, so that only one is in memory.
 pub fn groups(inputs: &[Input]) -> impl Iterator<Item = &[Input]> {
-    inputs.chunk_by(|a, b| a.kind != Kind::Volume && b.kind != Kind::Volume)
+    inputs.chunk_by(|a, b| a.kind != FileKind::Volume && b.kind != FileKind::Volume)
 }
 
 /// Items in order, and the volumes that could not be read. Volumes are cut along `axis`.
 pub fn expand(inputs: &[Input], axis: usize, spec: &InputSpec) -> (Vec<Item>, Vec<Failure>) {
     let (mut items, mut failures) = (Vec::new(), Vec::new());
     for input in inputs {
-        if input.kind != Kind::Volume {
+        if input.kind != FileKind::Volume {
             let (path, folder, name) = (input.path.clone(), input.folder.clone(), input.name.clone());
             items.push(Item { path, folder, name, input: Arc::new(input.clone()), slice: None });
             continue;

@@ -1,5 +1,5 @@
 //! Labelled datasets: which files there are, what is wrong with each, and where its mask lies.
-use crate::data::{Input, Kind, group_files, list_files};
+use crate::data::{Input, FileKind, group_files, list_files};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ const NORMAL: [&str; 7] = ["good", "normal", "ok", "healthy", "negative", "nomin
 /// How a dataset is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Layout {
+pub enum DatasetLayout {
     /// A folder for normal images and one for each defect, as MVTec's `test`, or plain `good` and `bad`.
     Folders,
     /// NIfTI volumes, each beside its segmentation.
@@ -48,7 +48,7 @@ pub struct Sample {
 #[derive(Clone, Debug)]
 pub struct Dataset {
     /// How it is laid out.
-    pub layout: Layout,
+    pub layout: DatasetLayout,
     /// The part of it that was taken, if it has parts.
     pub split: Option<String>,
     /// In order of path.
@@ -93,8 +93,8 @@ impl Dataset {
                          volumes beside their segmentations (*_seg.nii.gz), nor a CSV manifest";
             return Err(Error::file(path, fault));
         };
-        let untold = |s: &&Sample| s.input.kind == Kind::Volume && s.truth == Truth::Unknown;
-        if let Some(volume) = dataset.samples.iter().find(untold) {
+        let unlabelled = |s: &&Sample| s.input.kind == FileKind::Volume && s.truth == Truth::Unknown;
+        if let Some(volume) = dataset.samples.iter().find(unlabelled) {
             return Err(Error::file(
                 &volume.input.path,
                 "a volume with a defect needs a mask, which labels its slices",

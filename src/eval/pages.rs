@@ -45,12 +45,59 @@ pub(crate) fn fixed(value: Option<f64>) -> String {
     value.map_or("–".into(), |v| format!("{v:.4}"))
 }
 
-/// A table in HTML.
-pub(crate) fn table<const N: usize>(head: &[&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
-    let cell = |tag: &str, text: &str| format!("<{tag}>{}</{tag}>", escape(text));
-    let mut out = format!("<table><tr>{}</tr>", head.iter().map(|h| cell("th", h)).collect::<String>());
-    for row in rows {
-        let _ = write!(out, "<tr>{}</tr>", row.iter().map(|c| cell("td", c)).collect::<String>());
+/// A table with its title, or a sentence instead.
+pub(crate) struct Section {
+    title: &'static str,
+    note: Option<String>,
+    head: Vec<&'static str>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Section {
+    /// A table.
+    pub fn table(title: &'static str, head: &[&'static str], rows: Vec<Vec<String>>) -> Self {
+        Section { title, note: None, head: head.to_vec(), rows }
     }
-    out + "</table>"
+    /// A sentence that stands for a table.
+    pub fn note(title: &'static str, note: String) -> Self {
+        Section { title, note: Some(note), head: Vec::new(), rows: Vec::new() }
+    }
+}
+
+/// Sections in HTML.
+pub(crate) fn html_sections(sections: &[Section]) -> String {
+    let cell = |tag: &str, text: &str| format!("<{tag}>{}</{tag}>", escape(text));
+    let mut out = String::new();
+    for s in sections {
+        let _ = write!(out, "<section><h2>{}</h2>", s.title);
+        if let Some(note) = &s.note {
+            let _ = write!(out, "<p>{}</p></section>", escape(note));
+            continue;
+        }
+        let _ = write!(out, "<table><tr>{}</tr>", s.head.iter().map(|h| cell("th", h)).collect::<String>());
+        for row in &s.rows {
+            let _ = write!(out, "<tr>{}</tr>", row.iter().map(|c| cell("td", c)).collect::<String>());
+        }
+        out += "</table></section>";
+    }
+    out
+}
+
+/// Sections in Markdown.
+pub(crate) fn markdown_sections<'a>(sections: impl Iterator<Item = &'a Section>) -> String {
+    let mut out = String::new();
+    for s in sections {
+        let _ = write!(out, "## {}\n\n", s.title);
+        if let Some(note) = &s.note {
+            let _ = write!(out, "{note}\n\n");
+            continue;
+        }
+        let _ = write!(out, "| {} |\n|{}\n", s.head.join(" | "), " --- |".repeat(s.head.len()));
+        for row in &s.rows {
+            let cells: Vec<String> = row.iter().map(|c| c.replace('|', "\\|")).collect();
+            let _ = writeln!(out, "| {} |", cells.join(" | "));
+        }
+        out.push('\n');
+    }
+    out
 }

@@ -36,7 +36,7 @@ impl std::str::FromStr for AttentionOrder {
     }
 }
 
-/// Settings from `detector.json` or from flags; each goes before what `config.json` says.
+/// UnetSettings from `detector.json` or from flags; each goes before what `config.json` says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Overrides {

@@ -28,7 +28,7 @@ pub struct Summary {
     pub set_aside: usize,
     /// A UNet's settings as inferred and as given.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub config: Option<Settings>,
+    pub config: Option<UnetSettings>,
     /// A ResNet's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resnet: Option<String>,
@@ -39,7 +39,7 @@ pub struct Summary {
 
 /// A UNet's settings.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Settings {
+pub struct UnetSettings {
     /// Channels in.
     pub in_channels: usize,
     /// Channels out.
@@ -86,7 +86,7 @@ impl Summary {
         }
         let (layout, title, config, resnet) = match &network.architecture {
             Architecture::Unet(spec) => {
-                (format!("{:?}", spec.layout), spec.layout.to_string(), Some(Settings::new(spec)), None)
+                (format!("{:?}", spec.layout), spec.layout.to_string(), Some(UnetSettings::new(spec)), None)
             }
             Architecture::ResNet(net) => {
                 ["fc.weight", "fc.bias"].iter().for_each(|key| ck.ignore(key));
@@ -110,13 +110,13 @@ impl Summary {
     }
 }
 
-impl Settings {
+impl UnetSettings {
     /// Reads them off a description.
     pub fn new(spec: &UnetSpec) -> Self {
         let (widths, blocks, attention) = levels(spec);
         let attentions = || spec.layers().filter_map(as_attention);
         let Norm { groups, eps, .. } = spec.norm_out;
-        Settings {
+        UnetSettings {
             in_channels: spec.in_channels(),
             out_channels: spec.out_channels(),
             sample_size: spec.sample_size,
@@ -203,7 +203,7 @@ impl std::fmt::Display for Summary {
     }
 }
 
-impl std::fmt::Display for Settings {
+impl std::fmt::Display for UnetSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let order = match self.attention_order {
             Some(AttentionOrder::New) => ", new order",
@@ -258,7 +258,7 @@ mod tests {
     fn one_description_for_the_same_network_under_two_names() {
         let over = Overrides { heads: Some(1), groups: Some(4), ..Overrides::default() };
         let settings =
-            |keys: crate::model::testing::Keys| Settings::new(&read(&keys.open(), &Config::default(), &over).unwrap());
+            |keys: crate::model::testing::Keys| UnetSettings::new(&read(&keys.open(), &Config::default(), &over).unwrap());
         let (a, mut b) = (settings(guided()), settings(anoddpm()));
         assert_ne!((a.cos_first, a.attention_order), (b.cos_first, b.attention_order));
         (b.cos_first, b.attention_order) = (a.cos_first, a.attention_order);

@@ -1,7 +1,7 @@
 //! The pictures of one image in the report, and how they are embedded in it.
 use super::pictures::{Raster, picture};
 use super::record::Record;
-use crate::data::{Kind, ValueRange, read_picture};
+use crate::data::{FileKind, ValueRange, read_picture};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::path::Path;
@@ -19,7 +19,7 @@ pub struct Tiles {
     pub overlay: Option<Raster>,
     /// The heat map.
     pub heatmap: Option<Raster>,
-    /// The healed image.
+    /// The reconstruction.
     pub reconstruction: Option<Raster>,
     /// What exceeds the threshold.
     pub mask: Option<Raster>,
@@ -34,7 +34,7 @@ impl Tiles {
         let folder = out.join(&record.folder);
         let [overlay, heatmap, reconstruction, mask] = FILES.map(|file| read(&folder.join(file)));
         // A volume is no picture, and would be read once for each of its slices.
-        let own = || if Kind::of(&record.path) == Kind::Volume { None } else { read(&record.path) };
+        let own = || if FileKind::of(&record.path) == FileKind::Volume { None } else { read(&record.path) };
         let input = read(&folder.join("input.png")).or_else(own);
         Tiles { input, overlay, heatmap, reconstruction, mask }
     }

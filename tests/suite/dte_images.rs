@@ -23,19 +23,19 @@ fn picture(n: u32, bad: bool) -> RgbImage {
     })
 }
 
-struct Desk(TempDir);
+struct Place(TempDir);
 
-impl Desk {
+impl Place {
     /// `train/` of normal pictures alone, `test/good` and `test/spot`.
     fn new() -> Self {
-        let desk = Desk(TempDir::new().unwrap());
+        let place = Place(TempDir::new().unwrap());
         for (folder, first, count) in [("train", 0, 40), ("test/good", 100, 15), ("test/spot", 200, 15)] {
-            std::fs::create_dir_all(desk.at(folder)).unwrap();
+            std::fs::create_dir_all(place.at(folder)).unwrap();
             for n in first..first + count {
-                picture(n, folder == "test/spot").save(desk.at(&format!("{folder}/{n}.png"))).unwrap();
+                picture(n, folder == "test/spot").save(place.at(&format!("{folder}/{n}.png"))).unwrap();
             }
         }
-        desk
+        place
     }
     fn at(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
@@ -59,7 +59,7 @@ fn network() -> String {
 
 #[test]
 fn spots_are_told_from_normal_pictures() {
-    let (d, net) = (Desk::new(), network());
+    let (d, net) = (Place::new(), network());
     let with = ["--features", &net, "--size", "64", "--crop", "64"];
     let (code, out, err) = d.dte("fit", "train", "model", &with);
     assert!(code == 0 && out.contains("fitted to 40 of 40 rows, 48 columns"), "{out}{err}");
@@ -94,7 +94,7 @@ fn spots_are_told_from_normal_pictures() {
 
 #[test]
 fn a_bad_picture_costs_only_itself_and_rows_are_those_of_the_library() {
-    let (d, net) = (Desk::new(), network());
+    let (d, net) = (Place::new(), network());
     std::fs::write(d.at("test/good/105.png"), b"no picture").unwrap();
     std::fs::create_dir_all(d.at("test/ground_truth/spot")).unwrap();
     std::fs::copy(d.at("train/0.png"), d.at("test/ground_truth/spot/200.png")).unwrap();
@@ -133,7 +133,7 @@ fn a_bad_picture_costs_only_itself_and_rows_are_those_of_the_library() {
 
 #[test]
 fn what_cannot_be_done_is_said() {
-    let (d, net) = (Desk::new(), network());
+    let (d, net) = (Place::new(), network());
     let gray = crate::common::golden("resnet-wide").join("model.safetensors");
     let unet = crate::common::golden("anoddpm").join("model.safetensors");
     let small = ["--size", "32", "--crop", "32"];

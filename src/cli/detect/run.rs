@@ -1,6 +1,6 @@
 //! The run itself: records and files as results come in.
 use super::{Args, outputs};
-use crate::data::{Input, Kind, Map, VolumeMap};
+use crate::data::{Input, FileKind, Map, VolumeMap};
 use crate::detect::{Calibration, Finished, Item, Scored, ScoredVolume, Scorer, segment};
 use crate::report::{ModelId, Record, Results, Verdict, VolumeRecord};
 use crate::{Error, Result};
@@ -81,7 +81,7 @@ impl Writer<'_> {
         let mut rest = Vec::new();
         for input in inputs {
             // A volume's map is written from all of its slices, so they are done again together.
-            match kept.remove(&input.folder).filter(|r| r.path == input.path && input.kind != Kind::Volume) {
+            match kept.remove(&input.folder).filter(|r| r.path == input.path && input.kind != FileKind::Volume) {
                 Some(record) => self.results.records.push(record),
                 None => rest.push(input),
             }

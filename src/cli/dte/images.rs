@@ -1,7 +1,7 @@
 //! From images to rows: which files, which labels, and the network over all of them.
 use super::rows::Rows;
 use crate::cli::scoring::bar;
-use crate::data::{Failure, Input, Kind, Preprocessing, Table, ValueRange, find_inputs, read_picture};
+use crate::data::{Failure, Input, FileKind, Preprocessing, Table, ValueRange, find_inputs, read_picture};
 use crate::detect::dte::{Extractor, Features};
 use crate::eval::is_normal;
 use crate::model::Network;
@@ -113,7 +113,7 @@ pub(super) fn embed(
 }
 
 fn prepare(input: &Input, preprocessing: &Preprocessing) -> Result<Tensor> {
-    if input.kind == Kind::Volume {
+    if input.kind == FileKind::Volume {
         return Err(Error::file(&input.path, "is a volume; features are of single images"));
     }
     preprocessing.apply(&read_picture(&input.path, ValueRange::UNIT)?).map_err(|e| match e {
@@ -158,7 +158,7 @@ mod tests {
     fn masks_below_an_argument_are_no_images() {
         let input = |path: &str| {
             let (files, name) = (vec![path.into()], path.into());
-            Input { path: path.into(), files, name, folder: path.into(), kind: Kind::Image }
+            Input { path: path.into(), files, name, folder: path.into(), kind: FileKind::Image }
         };
         let inputs = ["d/test/good/a.png", "d/ground_truth/crack/a.png", "masks/b.png"].map(input).to_vec();
         let left = without_masks(inputs, &["d".into(), "masks".into()]);

@@ -4,9 +4,11 @@ use crate::cli::dte::{EstimateArgs, TrainingArgs};
 use crate::cli::scoring::interruption;
 use crate::data::{Failure, Table, check_writable, read_table};
 use crate::detect::dte::{
-    Evaluation, Model, NEIGHBOURS, NEIGHBOURS_UNSUPERVISED, Protocol, Setting, Settings, TablesReport, dataset_name,
-    evaluate, read_published,
+    Model, NEIGHBOURS, NEIGHBOURS_UNSUPERVISED, Protocol, Setting, FitSettings, dataset_name, evaluate_table, read_published,
 };
+use crate::eval::report::Numbers;
+use crate::eval::report::tables::{COLUMNS, TableNumbers};
+use crate::eval::{EvaluationReport, TableEvaluation};
 use crate::{Device, Error, Result};
 use clap::ValueEnum;
 use std::collections::HashMap;
@@ -128,7 +130,7 @@ fn is_table(path: &Path) -> bool {
 /// What scores the tables.
 enum Way {
     Fitted(Model),
-    Fit(Protocol, Setting, Settings),
+    Fit(Protocol, Setting, FitSettings),
 }
 
 pub(super) fn run(args: &Args, paths: &[PathBuf]) -> Result<ExitCode> {
@@ -143,40 +145,45 @@ pub(super) fn run(args: &Args, paths: &[PathBuf]) -> Result<ExitCode> {
     let device = args.scoring.device.open()?;
     source["method"] = method.name().into();
     source["device"] = device.name().into();
-    let mut report = TablesReport::new(&args.dataset, source, paths.len() == 1);
+    let (mut numbers, mut failures) = (TableNumbers::new(paths.len() == 1), Vec::new());
+    // What is done is never lost: the report is written after each table.
+    let report = |numbers: &TableNumbers, failures: &[Failure]| {
+        let numbers = Numbers::Tables(numbers.clone());
+        let report = EvaluationReport::new(&args.dataset, source.clone(), numbers);
+        EvaluationReport { failures: failures.to_vec(), ..report }
+    };
     let stop = interruption();
-    say(args, &crate::detect::dte::COLUMNS.map(String::from));
+    say(args, &COLUMNS.map(String::from));
     let mut interrupted = false;
     for path in paths {
         let name = dataset_name(path);
         match one(args, &way, &device, path, &name, || !stop.load(Ordering::SeqCst)) {
             Ok(mut set) => {
                 set.published = published.get(&name).map(|p| p / 100.0);
-                say(args, &TablesReport::cells(&set));
-                report.add(set);
+                say(args, &TableNumbers::cells(&set));
+                numbers.add(set);
             }
             Err(Error::Interrupted) => interrupted = true,
             Err(e) => {
                 eprintln!("error: {e}");
-                report.failures.push(Failure { path: path.clone(), error: e.to_string() });
+                failures.push(Failure { path: path.clone(), error: e.to_string() });
             }
         }
-        // What is done is never lost.
-        report.write(&args.out)?;
+        report(&numbers, &failures).write(&args.out)?;
         if interrupted || stop.load(Ordering::SeqCst) {
             return Err(Error::Interrupted);
         }
     }
-    if report.sets.len() > 1 {
-        say(args, &report.mean_cells());
+    if numbers.sets.len() > 1 {
+        say(args, &numbers.mean_cells());
     }
     if args.json {
-        print!("{}", report.json()?);
+        print!("{}", report(&numbers, &failures).json()?);
     } else {
-        let (all, failed) = (report.sets.len(), report.failures.len());
+        let (all, failed) = (numbers.sets.len(), failures.len());
         println!("{all} tables, {failed} failed; report in {}", args.out.join("eval.html").display());
     }
-    Ok(ExitCode::from(if report.failures.is_empty() { 0 } else { 2 }))
+    Ok(ExitCode::from(if failures.is_empty() { 0 } else { 2 }))
 }
 
 /// The fitted model that was named, or a method with its settings, each with what the report says of it.
@@ -196,7 +203,7 @@ fn way(args: &Args) -> Result<(Way, serde_json::Value)> {
         Protocol::Sane => "sane",
         Protocol::Paper => "paper",
     };
-    let np = settings.method == crate::detect::dte::Method::Np;
+    let np = settings.method == crate::detect::dte::EstimatorKind::Np;
     let mut source = serde_json::json!({ "protocol": protocol_name, "setting": setting_name });
     match np {
         true => source["neighbours"] = neighbours.into(),
@@ -218,20 +225,20 @@ fn one(
     path: &Path,
     name: &str,
     go_on: impl Fn() -> bool + Sync,
-) -> Result<Evaluation> {
+) -> Result<TableEvaluation> {
     let t = &args.tables;
     let table: Table = read_table(path, t.label.as_deref())?;
     let done = match way {
         Way::Fit(protocol, setting, settings) => {
             let small = table.rows() <= SMALL;
             let seeds = if small { t.seeds.unwrap_or(SEEDS) } else { t.large_seeds.unwrap_or(1) };
-            evaluate(device, (name, &table), (*protocol, *setting), settings, seeds, go_on)
+            evaluate_table(device, (name, &table), (*protocol, *setting), settings, seeds, go_on)
         }
         Way::Fitted(model) => (|| {
             let unlabelled = || Error::Invalid("the table has no labels to evaluate with".into());
             let labels = table.labels.clone().ok_or_else(unlabelled)?;
             let scores = device.drive(model.score(device, &table, t.estimate.get()))?;
-            Evaluation::new(name, &table, &[(scores, labels)])
+            TableEvaluation::new(name, &table, &[(scores, labels)])
         })(),
     };
     done.map_err(|e| match e {

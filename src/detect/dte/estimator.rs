@@ -1,5 +1,5 @@
 //! An estimator, fitted: what the four have in common.
-use super::networks::{Kind, Network};
+use super::networks::{NetworkKind, Network};
 use super::np::check_neighbours;
 use super::train::{Recipe, train};
 use super::{Estimate, NEIGHBOURS, np};
@@ -14,7 +14,7 @@ use std::sync::Mutex;
 /// The estimators.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Method {
+pub enum EstimatorKind {
     /// DTE-NP: nothing is trained, the training rows are the model.
     #[default]
     Np,
@@ -26,34 +26,34 @@ pub enum Method {
     Ddpm,
 }
 
-impl Method {
+impl EstimatorKind {
     /// All of them.
-    pub const ALL: [Method; 4] = [Method::Np, Method::C, Method::Ig, Method::Ddpm];
+    pub const ALL: [EstimatorKind; 4] = [EstimatorKind::Np, EstimatorKind::C, EstimatorKind::Ig, EstimatorKind::Ddpm];
     /// The name in publications.
     pub fn name(self) -> &'static str {
         match self {
-            Method::Np => "DTE-NP",
-            Method::C => "DTE-C",
-            Method::Ig => "DTE-IG",
-            Method::Ddpm => "DDPM",
+            EstimatorKind::Np => "DTE-NP",
+            EstimatorKind::C => "DTE-C",
+            EstimatorKind::Ig => "DTE-IG",
+            EstimatorKind::Ddpm => "DDPM",
         }
     }
     /// The network that is trained; none for DTE-NP.
-    pub(super) fn network(self) -> Option<Kind> {
+    pub(super) fn network(self) -> Option<NetworkKind> {
         match self {
-            Method::Np => None,
-            Method::C => Some(Kind::Categorical),
-            Method::Ig => Some(Kind::InverseGamma),
-            Method::Ddpm => Some(Kind::Residual),
+            EstimatorKind::Np => None,
+            EstimatorKind::C => Some(NetworkKind::Categorical),
+            EstimatorKind::Ig => Some(NetworkKind::InverseGamma),
+            EstimatorKind::Ddpm => Some(NetworkKind::Residual),
         }
     }
 }
 
 /// How an estimator is fitted and scores.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Settings {
+pub struct FitSettings {
     /// Which.
-    pub method: Method,
+    pub method: EstimatorKind,
     /// DTE-NP: how many neighbours are averaged.
     pub neighbours: usize,
     /// DTE-NP: what the score is.
@@ -62,10 +62,10 @@ pub struct Settings {
     pub recipe: Recipe,
 }
 
-impl Default for Settings {
+impl Default for FitSettings {
     fn default() -> Self {
         let (method, estimate, recipe) = Default::default();
-        Settings { method, neighbours: NEIGHBOURS, estimate, recipe }
+        FitSettings { method, neighbours: NEIGHBOURS, estimate, recipe }
     }
 }
 
@@ -91,7 +91,7 @@ impl Estimator {
     /// [`Error::Invalid`] without a row or for settings that are not possible; as [`train`].
     pub async fn fit(
         device: &Device,
-        settings: &Settings,
+        settings: &FitSettings,
         (rows, columns): (Vec<f32>, usize),
         progress: impl FnMut(usize, f64) -> bool + Send,
     ) -> Result<Self> {
@@ -249,13 +249,13 @@ mod tests {
     fn an_ensembles_score_is_the_mean_of_its_networks() {
         let rows: Vec<f32> = (0..120).map(|i| ((i * i) % 17) as f32 / 8.0 - 1.0).collect();
         let fit = |recipe: Recipe, go_on: bool| {
-            let settings = Settings { method: Method::Ig, recipe, ..Settings::default() };
+            let settings = FitSettings { method: EstimatorKind::Ig, recipe, ..FitSettings::default() };
             pollster::block_on(Estimator::fit(&Device::Cpu, &settings, (rows.clone(), 4), |_, _| go_on))
         };
         let score = |e: &Estimator| pollster::block_on(e.score(&Device::Cpu, (&rows, 4), Estimate::default())).unwrap();
         let three = Recipe { epochs: 2, members: Some(3), seed: 7, ..Recipe::default() };
         let singles = three
-            .ensemble(Kind::InverseGamma)
+            .ensemble(NetworkKind::InverseGamma)
             .unwrap()
             .into_iter()
             .map(|recipe| score(&fit(Recipe { members: Some(1), ..recipe }, true).unwrap()));
@@ -268,6 +268,6 @@ mod tests {
         assert!(matches!(fit(three, false), Err(Error::Interrupted)));
         assert!(matches!(fit(Recipe { members: Some(0), ..three }, true), Err(Error::Invalid(_))));
         let usual = |kind| Recipe::default().ensemble(kind).unwrap().len();
-        assert_eq!([Kind::Categorical, Kind::InverseGamma, Kind::Residual].map(usual), [1, 5, 1]);
+        assert_eq!([NetworkKind::Categorical, NetworkKind::InverseGamma, NetworkKind::Residual].map(usual), [1, 5, 1]);
     }
 }

@@ -1,7 +1,7 @@
 //! A fitted estimator as a folder: `config.json` and `model.safetensors`.
 use super::networks::Network;
 use super::np::check_neighbours;
-use super::{Estimate, Estimator, Features, Method, Scaler, Settings};
+use super::{Estimate, Estimator, Features, EstimatorKind, Scaler, FitSettings};
 use crate::data::{Table, create_folder, write_bytes};
 use crate::model::Checkpoint;
 use crate::{Device, Error, Result};
@@ -13,7 +13,7 @@ use std::path::Path;
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
-    method: Method,
+    method: EstimatorKind,
     columns: usize,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     neighbours: Option<usize>,
@@ -30,7 +30,7 @@ struct Config {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
     /// Which estimator.
-    pub method: Method,
+    pub method: EstimatorKind,
     /// Features of a row.
     pub columns: usize,
     /// The standardisation of the training rows.
@@ -71,7 +71,7 @@ impl Model {
     /// As [`Estimator::fit`].
     pub async fn fit(
         device: &Device,
-        settings: &Settings,
+        settings: &FitSettings,
         table: &Table,
         progress: impl FnMut(usize, f64) -> bool + Send,
     ) -> Result<Self> {
@@ -173,11 +173,11 @@ mod tests {
         let values = (0..90).map(|i| f64::from(i * i % 17)).collect();
         let table = Table::new(Path::new("t"), 3, values, None, None).unwrap();
         let recipe = Recipe { epochs: 2, ..Recipe::default() };
-        for method in Method::ALL {
-            let settings = Settings { method, neighbours: 4, recipe, ..Settings::default() };
+        for method in EstimatorKind::ALL {
+            let settings = FitSettings { method, neighbours: 4, recipe, ..FitSettings::default() };
             let mut model = pollster::block_on(Model::fit(&Device::Cpu, &settings, &table, |_, _| true)).unwrap();
             let preprocessing = crate::data::Preprocessing::imagenet();
-            model.features = (method == Method::Np).then(|| Features { sha256: "0f".into(), preprocessing });
+            model.features = (method == EstimatorKind::Np).then(|| Features { sha256: "0f".into(), preprocessing });
             let folder = tempfile::tempdir().unwrap();
             model.write(folder.path()).unwrap();
             let opened = Model::open(folder.path()).unwrap();

@@ -1,5 +1,5 @@
 //! Diffusion time estimation as a system of a model folder.
-use super::{Estimate, Method};
+use super::{Estimate, EstimatorKind};
 use crate::detect::networks::Role;
 use crate::detect::settings::{Range, Setting};
 use crate::detect::{Job, ModelFolder};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub struct Dte {
     /// Which estimator; that of the fitted model, whatever is said here.
-    pub estimator: Method,
+    pub estimator: EstimatorKind,
     /// DTE-NP: what a score is.
     pub estimate: Estimate,
 }

@@ -1,5 +1,5 @@
 //! What is known about each image of a dataset.
-use crate::data::{Input, Kind, Mask, Volume};
+use crate::data::{Input, FileKind, Mask, Volume};
 use crate::detect::Item;
 use crate::eval::{Dataset, GOOD, Sample, Truth};
 use crate::{Error, Result};
@@ -21,13 +21,13 @@ pub type Truths = (String, Option<Mask>);
 impl<'a> Group<'a> {
     /// The groups of a dataset.
     pub fn all(dataset: &'a Dataset) -> impl Iterator<Item = &'a [Sample]> {
-        dataset.samples.chunk_by(|a, b| a.input.kind != Kind::Volume && b.input.kind != Kind::Volume)
+        dataset.samples.chunk_by(|a, b| a.input.kind != FileKind::Volume && b.input.kind != FileKind::Volume)
     }
     /// # Errors
     /// As [`Volume::read_labels`].
     pub fn open(samples: &'a [Sample]) -> Result<Self> {
         let labels = match samples {
-            [Sample { truth: Truth::Mask(mask), input, .. }] if input.kind == Kind::Volume => {
+            [Sample { truth: Truth::Mask(mask), input, .. }] if input.kind == FileKind::Volume => {
                 Some(Volume::read_labels(mask)?)
             }
             _ => None,

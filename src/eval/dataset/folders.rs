@@ -1,6 +1,6 @@
 //! A folder for normal images and one for each defect: MVTec's layout, and plain `good` and `bad`.
 use super::super::GOOD;
-use super::{Dataset, Layout, Sample, Selection, Truth, inputs, is_normal};
+use super::{Dataset, DatasetLayout, Sample, Selection, Truth, inputs, is_normal};
 use crate::data::{find_inputs, stem};
 use crate::{Error, Result};
 use std::collections::HashMap;
@@ -39,7 +39,7 @@ pub(super) fn find(path: &Path, selection: &Selection) -> Result<Option<Dataset>
     }
     let samples = inputs(&paths, selection)?.into_iter().zip(labels);
     let samples = samples.map(|(input, (defect, truth))| Sample { input, defect, truth }).collect();
-    Ok(Some(Dataset { layout: Layout::Folders, split, samples }))
+    Ok(Some(Dataset { layout: DatasetLayout::Folders, split, samples }))
 }
 
 /// The visible folders in a folder, by name.

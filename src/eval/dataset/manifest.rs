@@ -1,6 +1,6 @@
 //! A CSV file that lists images.
 use super::super::GOOD;
-use super::{Dataset, Layout, Sample, Selection, Truth, inputs, is_normal};
+use super::{Dataset, DatasetLayout, Sample, Selection, Truth, inputs, is_normal};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -33,7 +33,7 @@ pub(super) fn read(path: &Path, selection: &Selection) -> Result<Dataset> {
     let paths: Vec<PathBuf> = rows.iter().map(|r| r.path.clone()).collect();
     let samples = inputs(&paths, selection)?.into_iter().zip(rows);
     let samples = samples.map(|(input, r)| Sample { input, defect: r.defect, truth: r.truth }).collect();
-    Ok(Dataset { layout: Layout::Manifest, split, samples })
+    Ok(Dataset { layout: DatasetLayout::Manifest, split, samples })
 }
 
 struct Row {

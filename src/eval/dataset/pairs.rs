@@ -1,6 +1,6 @@
 //! NIfTI volumes beside their segmentations, as BraTS has them.
-use super::{Dataset, Layout, Sample, Selection, Truth, inputs};
-use crate::data::{Kind, list_files, stem};
+use super::{Dataset, DatasetLayout, Sample, Selection, Truth, inputs};
+use crate::data::{FileKind, list_files, stem};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ pub(super) fn find(path: &Path, selection: &Selection) -> Result<Option<Dataset>
     let split = selection.split.clone().or_else(|| path.join("test").is_dir().then(|| "test".to_owned()));
     let root = split.as_ref().map_or(path.to_owned(), |s| path.join(s));
     let Ok(files) = list_files(std::slice::from_ref(&root)) else { return Ok(None) };
-    let volumes = files.into_iter().filter(|path| Kind::of(path) == Kind::Volume);
+    let volumes = files.into_iter().filter(|path| FileKind::of(path) == FileKind::Volume);
     let (masks, images): (Vec<PathBuf>, Vec<PathBuf>) = volumes.partition(|p| base(&stem(p)).is_some());
     if masks.is_empty() {
         return Ok(None);
@@ -26,7 +26,7 @@ pub(super) fn find(path: &Path, selection: &Selection) -> Result<Option<Dataset>
     }
     let samples = inputs(&paths, selection)?.into_iter().zip(truths);
     let samples = samples.map(|(input, truth)| Sample { input, defect: "anomalous".into(), truth }).collect();
-    Ok(Some(Dataset { layout: Layout::Volumes, split, samples }))
+    Ok(Some(Dataset { layout: DatasetLayout::Volumes, split, samples }))
 }
 
 /// A segmentation's name without what makes it one, `None` for other volumes.

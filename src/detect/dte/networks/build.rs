@@ -1,5 +1,5 @@
 //! Networks as they are run: rows as pixels of 1×1 convolutions, BatchNorm folded.
-use super::{Kind, Network, Part, RESIDUAL, TRUNK, transposed};
+use super::{NetworkKind, Network, Part, RESIDUAL, TRUNK, transposed};
 use crate::diffusion::step_time;
 use crate::graph::{ConvSpec, Graph, NodeId, StateId};
 use crate::kernels::Op;
@@ -43,7 +43,7 @@ impl Network {
     /// Adds the network on x (1,N,1,D), a pixel a row; the baseline's time is the step's.
     pub(super) fn build(&self, g: &mut Graph, x: NodeId) -> Result<(NodeId, Vec<Constant>)> {
         match self.kind {
-            Kind::Categorical | Kind::InverseGamma => {
+            NetworkKind::Categorical | NetworkKind::InverseGamma => {
                 let mut h = self.linear(g, "layers.0", None, x)?;
                 for i in 1..=TRUNK.len() {
                     h = g.map("relu", h, Activation::Relu, 1.0, 0.0)?;
@@ -51,7 +51,7 @@ impl Network {
                 }
                 Ok((h, Vec::new()))
             }
-            Kind::Residual => self.residual(g, x),
+            NetworkKind::Residual => self.residual(g, x),
         }
     }
     /// A linear layer, with the BatchNorm before it.

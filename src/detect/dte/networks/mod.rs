@@ -8,7 +8,7 @@ use crate::{Error, Result};
 
 /// The networks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum NetworkKind {
     /// DTE-C: which of [`BINS`] spans of time a row looks diffused to.
     Categorical,
     /// DTE-IG: g(x), [`SCALES`] numbers whose sum of squares is the scale of an inverse gamma over the variance.
@@ -50,8 +50,8 @@ pub fn linear_schedule(steps: usize) -> Result<Schedule> {
 }
 
 /// The schedule that a network is trained on: 400 steps for time estimation, 1000 for the baseline.
-pub(super) fn schedule(kind: Kind) -> Result<Schedule> {
-    linear_schedule(if kind == Kind::Residual { 1000 } else { 400 })
+pub(super) fn schedule(kind: NetworkKind) -> Result<Schedule> {
+    linear_schedule(if kind == NetworkKind::Residual { 1000 } else { 400 })
 }
 
 /// The inverse gamma's shape, d/2 − 1, of rows with d columns.
@@ -80,7 +80,7 @@ pub(super) struct Part {
 /// A trained network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network {
-    kind: Kind,
+    kind: NetworkKind,
     columns: usize,
     parts: Vec<Part>,
 }
@@ -89,7 +89,7 @@ pub struct Network {
 pub(super) type Named = (String, Vec<usize>, Vec<f32>);
 
 /// Name, inputs (none for a BatchNorm) and outputs of every layer, in the order of training.
-fn layout(kind: Kind, columns: usize) -> Vec<(String, Option<usize>, usize)> {
+fn layout(kind: NetworkKind, columns: usize) -> Vec<(String, Option<usize>, usize)> {
     let linear = |name: &str, from: usize, to: usize| (name.to_owned(), Some(from), to);
     let trunk = |outputs: usize| {
         let widths = [columns, TRUNK[0], TRUNK[1], TRUNK[2], outputs];
@@ -97,9 +97,9 @@ fn layout(kind: Kind, columns: usize) -> Vec<(String, Option<usize>, usize)> {
     };
     let Widths { width, hidden, time, blocks } = RESIDUAL;
     match kind {
-        Kind::Categorical => trunk(BINS),
-        Kind::InverseGamma => trunk(SCALES),
-        Kind::Residual => {
+        NetworkKind::Categorical => trunk(BINS),
+        NetworkKind::InverseGamma => trunk(SCALES),
+        NetworkKind::Residual => {
             let mut all = vec![
                 linear("time_embed.0", time, time),
                 linear("time_embed.2", time, time),
@@ -127,7 +127,7 @@ impl Network {
     /// From its layers, in any order.
     /// # Errors
     /// [`Error::Invalid`] when one is missing or has another size.
-    pub(super) fn new(kind: Kind, columns: usize, mut given: Vec<Part>) -> Result<Self> {
+    pub(super) fn new(kind: NetworkKind, columns: usize, mut given: Vec<Part>) -> Result<Self> {
         let mut parts = Vec::new();
         for (name, inputs, outputs) in layout(kind, columns) {
             let at = given.iter().position(|p| p.name == name);
@@ -166,7 +166,7 @@ impl Network {
     /// Reads the tensors of a file that have a prefix.
     /// # Errors
     /// A tensor that is missing, has another shape or no numbers.
-    pub(super) fn read(kind: Kind, columns: usize, file: &Checkpoint, prefix: &str) -> Result<Self> {
+    pub(super) fn read(kind: NetworkKind, columns: usize, file: &Checkpoint, prefix: &str) -> Result<Self> {
         let mut parts = Vec::new();
         for (name, inputs, c) in layout(kind, columns) {
             let take = |key: &str, shape: &[usize]| file.take(&format!("{prefix}{name}.{key}"), shape);

@@ -1,5 +1,5 @@
 //! Scores of rows by a trained network.
-use super::{Kind, Network, schedule};
+use super::{NetworkKind, Network, schedule};
 use crate::Result;
 use crate::detect::Phase;
 use crate::diffusion::{Method, Prediction, Quiet, Sampler, Timesteps, Variance, chain_step};
@@ -24,7 +24,7 @@ pub(in crate::detect::dte) struct Added {
 impl Network {
     /// Adds what scores the rows (1,N,1,D) of `input`; its rows of the step table go behind those that there are.
     pub(in crate::detect::dte) fn add(&self, g: &mut Graph, input: StateId, rows: &mut Vec<StepRow>) -> Result<Added> {
-        if self.kind == Kind::Residual {
+        if self.kind == NetworkKind::Residual {
             return self.add_denoising(g, input, rows);
         }
         let network = g.section("network");
@@ -69,13 +69,13 @@ impl Network {
     pub(in crate::detect::dte) fn statistic(&self, outputs: &[f32]) -> f64 {
         let z = outputs.iter().map(|&v| f64::from(v));
         match self.kind {
-            Kind::Categorical => {
+            NetworkKind::Categorical => {
                 let top = z.clone().fold(f64::NEG_INFINITY, f64::max);
                 let e = z.map(|v| (v - top).exp());
                 e.clone().zip(0..).map(|(e, i)| e * f64::from(i)).sum::<f64>() / e.sum::<f64>()
             }
-            Kind::InverseGamma => z.map(|g| g * g).sum(),
-            Kind::Residual => z.sum(),
+            NetworkKind::InverseGamma => z.map(|g| g * g).sum(),
+            NetworkKind::Residual => z.sum(),
         }
     }
 }
@@ -83,6 +83,6 @@ impl Network {
 /// Ancestral, ε-prediction, x0 not clamped.
 fn sampler() -> Result<Sampler> {
     let method = Method::Ddpm(Variance::FixedSmall);
-    let guided = Sampler::guided(schedule(Kind::Residual)?, Prediction::Epsilon, method);
+    let guided = Sampler::guided(schedule(NetworkKind::Residual)?, Prediction::Epsilon, method);
     Ok(Sampler { clip: None, quiet: Quiet::AtEnd, ..guided })
 }

@@ -1,5 +1,5 @@
 //! Networks as they are trained: every parameter is a state that Adam changes.
-use crate::detect::dte::networks::{BINS, Kind, RESIDUAL, SCALES, TRUNK};
+use crate::detect::dte::networks::{BINS, NetworkKind, RESIDUAL, SCALES, TRUNK};
 use crate::graph::{Graph, NodeId, StateId};
 use crate::kernels::Op;
 use crate::kernels::batch_norm::BatchNorm;
@@ -56,11 +56,11 @@ impl Layers<'_> {
         Ok(y)
     }
     /// The network of a kind on noised rows at times t.
-    pub fn network(&mut self, kind: Kind, x: NodeId, t: NodeId) -> Result<NodeId> {
+    pub fn network(&mut self, kind: NetworkKind, x: NodeId, t: NodeId) -> Result<NodeId> {
         match kind {
-            Kind::Categorical => self.trunk(x, BINS, true),
-            Kind::InverseGamma => self.trunk(x, SCALES, false),
-            Kind::Residual => self.residual(x, t),
+            NetworkKind::Categorical => self.trunk(x, BINS, true),
+            NetworkKind::InverseGamma => self.trunk(x, SCALES, false),
+            NetworkKind::Residual => self.residual(x, t),
         }
     }
     /// The layers of [`TRUNK`], each with ReLU and after the first with dropout if so, and one with `outputs`.

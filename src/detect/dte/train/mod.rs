@@ -6,7 +6,7 @@ mod recipe;
 mod tests;
 
 use super::RandomState;
-use super::networks::{Kind, Network, Part, inverse_gamma_shape, schedule};
+use super::networks::{NetworkKind, Network, Part, inverse_gamma_shape, schedule};
 use crate::diffusion::Schedule;
 use crate::graph::{Graph, NodeId, SectionId, StateId, Wrt, gradients};
 use crate::kernels::adam::Adam;
@@ -31,7 +31,7 @@ struct Step {
 }
 
 impl Step {
-    fn new(kind: Kind, count: usize, columns: usize, recipe: &FullRecipe) -> Result<Step> {
+    fn new(kind: NetworkKind, count: usize, columns: usize, recipe: &FullRecipe) -> Result<Step> {
         let b = recipe.batch;
         let mut g = Graph::new();
         let rows = g.state("rows", Shape::new(count, 1, 1, columns));
@@ -66,9 +66,9 @@ impl Step {
 }
 
 /// (signal, noise, 0, 0) for each time. Time estimation adds the noise and leaves the signal as it is.
-fn table(kind: Kind, levels: &Schedule) -> Vec<f32> {
+fn table(kind: NetworkKind, levels: &Schedule) -> Vec<f32> {
     let row = |a: &f64| {
-        let signal = if kind == Kind::Residual { a.sqrt() } else { 1.0 };
+        let signal = if kind == NetworkKind::Residual { a.sqrt() } else { 1.0 };
         [signal as f32, (1.0 - a).sqrt() as f32, 0.0, 0.0]
     };
     levels.alpha_bars.iter().flat_map(row).collect()
@@ -76,20 +76,20 @@ fn table(kind: Kind, levels: &Schedule) -> Vec<f32> {
 
 fn loss_of(
     g: &mut Graph,
-    kind: Kind,
+    kind: NetworkKind,
     levels: &Schedule,
     columns: usize,
     [t, noise]: [NodeId; 2],
 ) -> Result<(LossKind, NodeId)> {
     let steps = levels.steps();
     Ok(match kind {
-        Kind::Categorical => (LossKind::Categorical { steps }, t),
-        Kind::InverseGamma => {
+        NetworkKind::Categorical => (LossKind::Categorical { steps }, t),
+        NetworkKind::InverseGamma => {
             let variances: Vec<f32> = levels.alpha_bars.iter().map(|a| (1.0 - a) as f32).collect();
             let variances = g.vector("variances", &variances);
             (LossKind::InverseGamma { shape: inverse_gamma_shape(columns)?, steps, variances }, t)
         }
-        Kind::Residual => (LossKind::MeanSquare, noise),
+        NetworkKind::Residual => (LossKind::MeanSquare, noise),
     })
 }
 
@@ -100,7 +100,7 @@ fn loss_of(
 /// [`Error::Interrupted`]; whatever the device reports.
 pub async fn train(
     device: &Device,
-    kind: Kind,
+    kind: NetworkKind,
     (rows, columns): (&[f32], usize),
     recipe: &Recipe,
     mut progress: impl FnMut(usize, f64) -> bool,

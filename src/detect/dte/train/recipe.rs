@@ -1,5 +1,5 @@
 //! How long, how fast and how often a network is trained.
-use crate::detect::dte::networks::Kind;
+use crate::detect::dte::networks::NetworkKind;
 use crate::{Error, Result};
 
 /// How a network is trained: by Adam, at a rate that falls to zero along half a cosine (Loshchilov and Hutter, ICLR 2017), where the
@@ -31,7 +31,7 @@ impl Default for Recipe {
 
 /// A [`Recipe`] for one kind of network, with nothing left open.
 pub(super) struct FullRecipe {
-    kind: Kind,
+    kind: NetworkKind,
     epochs: usize,
     max_steps: Option<usize>,
     pub batch: usize,
@@ -42,8 +42,8 @@ pub(super) struct FullRecipe {
 impl Recipe {
     /// # Errors
     /// [`Error::Invalid`] for settings out of range.
-    pub(super) fn full(&self, kind: Kind) -> Result<FullRecipe> {
-        let (batch, rate, decay) = if kind == Kind::InverseGamma { (256, 6e-4, 0.0) } else { (64, 1e-3, 5e-4) };
+    pub(super) fn full(&self, kind: NetworkKind) -> Result<FullRecipe> {
+        let (batch, rate, decay) = if kind == NetworkKind::InverseGamma { (256, 6e-4, 0.0) } else { (64, 1e-3, 5e-4) };
         let Recipe { epochs, max_steps, .. } = *self;
         let (batch, rate) = (self.batch.unwrap_or(batch), self.rate.unwrap_or(rate));
         if epochs == 0 || batch == 0 || max_steps == Some(0) || !(rate > 0.0 && rate.is_finite()) {
@@ -56,9 +56,9 @@ impl Recipe {
     /// A recipe for each network of an ensemble; the first keeps the seed.
     /// # Errors
     /// [`Error::Invalid`] for none.
-    pub(in crate::detect::dte) fn ensemble(&self, kind: Kind) -> Result<Vec<Recipe>> {
+    pub(in crate::detect::dte) fn ensemble(&self, kind: NetworkKind) -> Result<Vec<Recipe>> {
         // What a single DTE-IG makes of rows far from the data differs from seed to seed.
-        let count = self.members.unwrap_or(if kind == Kind::InverseGamma { 5 } else { 1 });
+        let count = self.members.unwrap_or(if kind == NetworkKind::InverseGamma { 5 } else { 1 });
         if count == 0 {
             return Err(Error::Invalid("an ensemble needs one network at least".into()));
         }
@@ -72,12 +72,12 @@ impl FullRecipe {
     /// Steps of Adam for so many rows.
     pub fn steps(&self, rows: usize) -> usize {
         let batches = self.batches(rows);
-        let (steps, epochs) = if self.kind == Kind::InverseGamma { (2000, 100) } else { (4000, 60) };
+        let (steps, epochs) = if self.kind == NetworkKind::InverseGamma { (2000, 100) } else { (4000, 60) };
         (self.epochs * batches).min(self.max_steps.unwrap_or(steps.max(epochs * batches)))
     }
     /// Steps of an epoch. The baseline leaves out what does not fill a minibatch.
     pub fn batches(&self, rows: usize) -> usize {
-        let whole = if self.kind == Kind::Residual { rows / self.batch } else { rows.div_ceil(self.batch) };
+        let whole = if self.kind == NetworkKind::Residual { rows / self.batch } else { rows.div_ceil(self.batch) };
         whole.max(1)
     }
     /// Learning rate of a step of `total`.

@@ -4,7 +4,7 @@ use crate::cpu;
 use crate::detect::dte::{Estimate, Estimator};
 use crate::kernels::testing::{gpus, random};
 
-const KINDS: [Kind; 3] = [Kind::Categorical, Kind::InverseGamma, Kind::Residual];
+const KINDS: [NetworkKind; 3] = [NetworkKind::Categorical, NetworkKind::InverseGamma, NetworkKind::Residual];
 
 /// The mean loss of one step in f64 and, after it, the states; weights are not changed (rate 0), moments are.
 fn one_step(
@@ -116,7 +116,7 @@ fn the_gpu_trains_and_scores_as_the_processor_does() {
     let rows = plane(100, 0.0);
     let devices = [Device::Cpu, Device::Gpu(gpu.clone())];
     // The third differs from the first in its loss alone.
-    for kind in [Kind::Categorical, Kind::Residual] {
+    for kind in [NetworkKind::Categorical, NetworkKind::Residual] {
         let recipe = Recipe { epochs: 2, ..Recipe::default() };
         let fit = |d: &Device| d.drive(async { train(d, kind, (&rows, 5), &recipe, |_, _| true).await.unwrap() });
         let [one, other] = [fit(&devices[0]), fit(&devices[1])];
@@ -139,7 +139,7 @@ fn the_gpu_trains_and_scores_as_the_processor_does() {
 fn the_same_seed_gives_the_same_network_and_bad_settings_are_refused() {
     let rows = plane(70, 0.0);
     let fit = |recipe: Recipe, columns| {
-        pollster::block_on(train(&Device::Cpu, Kind::Categorical, (&rows, columns), &recipe, |_, _| true))
+        pollster::block_on(train(&Device::Cpu, NetworkKind::Categorical, (&rows, columns), &recipe, |_, _| true))
     };
     let two = Recipe { epochs: 2, ..Recipe::default() };
     assert_eq!(fit(two, 5).unwrap(), fit(two, 5).unwrap());
@@ -148,16 +148,16 @@ fn the_same_seed_gives_the_same_network_and_bad_settings_are_refused() {
     assert_eq!(fit(one, 5).unwrap(), fit(Recipe { epochs: 1, ..two }, 5).unwrap());
     // 70 rows are two minibatches, or one whole one; 60 epochs of 20 000 rows are more than 4000 steps.
     let steps = |kind| [70, 1000, 5000, 20_000].map(|n| Recipe::default().full(kind).unwrap().steps(n));
-    assert_eq!(steps(Kind::Categorical), [800, 4000, 4740, 18_780]);
-    assert_eq!(steps(Kind::Residual), [400, 4000, 4680, 18_720]);
-    assert_eq!(steps(Kind::InverseGamma), [400, 1600, 2000, 7900]);
+    assert_eq!(steps(NetworkKind::Categorical), [800, 4000, 4740, 18_780]);
+    assert_eq!(steps(NetworkKind::Residual), [400, 4000, 4680, 18_720]);
+    assert_eq!(steps(NetworkKind::InverseGamma), [400, 1600, 2000, 7900]);
     for (recipe, columns) in
         [(Recipe { batch: Some(0), ..two }, 5), (Recipe { rate: Some(f64::NAN), ..two }, 5), (two, 4)]
     {
         assert!(matches!(fit(recipe, columns), Err(Error::Invalid(_))));
     }
-    let stopped = pollster::block_on(train(&Device::Cpu, Kind::Categorical, (&rows, 5), &two, |_, _| false));
+    let stopped = pollster::block_on(train(&Device::Cpu, NetworkKind::Categorical, (&rows, 5), &two, |_, _| false));
     assert!(matches!(stopped, Err(Error::Interrupted)));
-    let thin = pollster::block_on(train(&Device::Cpu, Kind::InverseGamma, (&rows, 2), &two, |_, _| true));
+    let thin = pollster::block_on(train(&Device::Cpu, NetworkKind::InverseGamma, (&rows, 2), &two, |_, _| true));
     assert!(thin.unwrap_err().to_string().contains("three columns"));
 }

@@ -1,6 +1,6 @@
 //! Scores against labels, one of each for a row. Higher scores mean more anomalous; NaN counts as 0.
 
-use crate::eval::{Measures, measure, ranked};
+use super::{Measures, measure, ranked};
 
 fn pairs(scores: &[f64], labels: &[bool]) -> impl Iterator<Item = (f64, bool)> {
     scores.iter().zip(labels).map(|(&s, &y)| (if s.is_nan() { 0.0 } else { s }, y))
