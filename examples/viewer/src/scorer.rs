@@ -15,6 +15,8 @@ use crate::files::Pixels;
 pub fn window_device() -> WgpuConfiguration {
     let mut setup = WgpuSetupCreateNew::without_display_handle();
     setup.instance_descriptor.backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+    // A release build has no validation layers; the environment (WGPU_…) may ask for them.
+    setup.instance_descriptor.flags = wgpu::InstanceFlags::empty().with_env();
     setup.native_adapter_selector = Some(Arc::new(|adapters, surface| {
         let can_show = |a: &&wgpu::Adapter| surface.is_none_or(|s| a.is_surface_supported(s));
         let best = adapters.iter().filter(can_show).min_by_key(|a| gpu::is_software(&a.get_info()));
@@ -49,8 +51,6 @@ pub fn colours() -> impl Iterator<Item = [u8; 3]> {
 pub struct Scorer {
     gpu: Shared,
     detector: Embedded,
-    /// Its name.
-    pub name: String,
     /// The value of the map above which the model calls a pixel anomalous.
     pub threshold: f32,
 }
@@ -59,10 +59,10 @@ impl Scorer {
     /// Opens a model folder and compiles its shaders. This takes a while, so it is called in a thread of its own.
     pub fn open(gpu: Shared, folder: &Path) -> Result<Scorer, String> {
         let model = ModelFolder::open(folder, |o| o, None, |_| Ok(())).map_err(|e| e.to_string())?;
-        let name = folder.file_name().map_or_else(|| folder.display().to_string(), |n| n.to_string_lossy().into());
         let threshold = model.config.threshold.pixel.map_or(0.5, |t| t as f32);
-        let detector = gpu::drive(&gpu, Embedded::new(gpu.clone(), &model)).map_err(|e| format!("{name}: {e}"))?;
-        Ok(Scorer { gpu, detector, name, threshold })
+        let detector =
+            gpu::drive(&gpu, Embedded::new(gpu.clone(), &model)).map_err(|e| format!("{}: {e}", folder.display()))?;
+        Ok(Scorer { gpu, detector, threshold })
     }
 
     /// The value of the map that takes the hottest colour is twice the threshold, as in Residua's own pictures: what is
@@ -139,7 +139,9 @@ impl Scorer {
         }
         self.gpu.queue.submit([encoder.finish()]);
         let done = job.done.clone();
-        self.gpu.queue.on_submitted_work_done(move || drop(done.fetch_add(1, SeqCst)));
+        self.gpu.queue.on_submitted_work_done(move || {
+            done.fetch_add(1, SeqCst);
+        });
         if job.encoded == job.steps {
             // The pictures stay on the device. These sixteen bytes are fetched because the window has to write them in
             // digits; mapping calls back when the device is done, so no frame waits for them either.

@@ -187,17 +187,19 @@ fn result(ui: &mut Ui, viewer: &Viewer) -> Option<Action> {
     action
 }
 
-/// From right to left: the numbers, then what they mean.
+/// From right to left: the numbers, then what they mean. A model whose own score is the mean of the map's highest part
+/// judges whole pictures by that; what stands here is what these three numbers can say.
 fn verdict(ui: &mut Ui, viewer: &Viewer) {
     let Some(scores) = viewer.job.as_ref().and_then(|j| j.scores) else { return };
-    let anomalous = scores.max > viewer.threshold;
-    let (word, colour) = if anomalous { ("anomalous", RED) } else { ("normal", GREEN) };
+    let (word, colour) = match scores.max > viewer.threshold {
+        true => (format!("{:.1} times the threshold", scores.max / viewer.threshold), RED),
+        false => ("below the threshold".to_owned(), GREEN),
+    };
     let numbers = [("min", scores.min), ("mean", scores.mean), ("max", scores.max)];
-    let numbers: Vec<_> = numbers.map(|(name, value)| format!("{name} {}", digits(value))).into();
+    let numbers = numbers.map(|(name, value)| format!("{name} {}", digits(value)));
     ui.label(RichText::new(format!("map: {}", numbers.join("   "))).weak());
     ui.add_space(8.0);
-    let why = "anomalous where the map's largest value is above the threshold";
-    ui.label(RichText::new(word).color(colour).size(20.0).strong()).on_hover_text(why);
+    ui.label(RichText::new(word).color(colour).size(18.0).strong()).on_hover_text("the map's largest value");
 }
 
 fn progress(ui: &mut Ui, viewer: &Viewer) {
