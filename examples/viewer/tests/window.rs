@@ -165,12 +165,12 @@ fn the_threshold_sets_the_colours() {
 #[test]
 fn what_cannot_be_opened_is_said_in_the_window() {
     let red = |w: &Window| w.image.pixels().filter(|p| p[0] > 200 && p[1] < 140 && p[2] < 120).count();
-    let broken = std::env::temp_dir().join(format!("residua-viewer-broken-{}.png", std::process::id()));
+    let broken = std::env::temp_dir().join(format!("residua-viewer-unreadable-{}.png", std::process::id()));
     std::fs::write(&broken, b"no picture").unwrap();
     let (broken, good) = (broken.to_str().unwrap(), sample("good/brick-1.png"));
     let folder = sample("");
     for (name, arguments, words) in [
-        ("broken", vec![broken, "--model", "texture"], "broken"),
+        ("broken", vec![broken, "--model", "texture"], "unreadable"),
         ("absent", vec!["no-such.png"], "no-such.png"),
         ("empty", vec![&folder], "holds no picture"),
         ("model", vec![&good, "--model", "nonsense"], "no model `nonsense` among"),
