@@ -4,9 +4,7 @@
 // heat: the value that the hottest colour stands for, and 256 colours, r in the lowest byte. A scale that is not
 // positive leaves everything at the first colour.
 //
-// Sizes: half-pixel bilinear with clamped edges and no smoothing, as PyTorch's interpolate and data/resize.rs; the
-// position (x + 1/2) from/to - 1/2 is kept as a whole number and a fraction of 2*to, exact in integers, so that equal
-// sizes are copied.
+// Sizes: as lib/bilinear.wgsl.
 // Grid: (ceil(width/16), ceil(height/16), 1) of the picture, one thread a pixel.
 #const W
 #const H
@@ -15,14 +13,7 @@ struct Heat { scale: f32, colours: array<u32, 256> }
 @group(0) @binding(1) var<storage, read> heat: Heat;
 @group(0) @binding(2) var picture: texture_storage_2d<$FORMAT, write>;
 
-// The first of two neighbours, the second, and the weight of the second in `part`.
-struct Taps { first: u32, second: u32, part: f32 }
-
-fn taps(at: u32, size: u32, to: u32) -> Taps {
-    let centre = max((2u * at + 1u) * size, to) - to;
-    let first = centre / (2u * to);
-    return Taps(first, min(first + 1u, size - 1u), f32(centre % (2u * to)) / f32(2u * to));
-}
+#include lib/bilinear.wgsl
 
 @compute @workgroup_size(16, 16)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

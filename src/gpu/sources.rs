@@ -22,8 +22,9 @@ macro_rules! shader_file {
 pub(crate) use shader_file;
 
 /// What several shaders share, by `#include`.
-pub const LIB: [ShaderFile; 7] = [
+pub const LIB: [ShaderFile; 8] = [
     shader_file!("lib/activation.wgsl"),
+    shader_file!("lib/bilinear.wgsl"),
     shader_file!("lib/philox.wgsl"),
     shader_file!("lib/reduce.wgsl"),
     shader_file!("lib/sincos.wgsl"),

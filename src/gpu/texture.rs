@@ -1,4 +1,4 @@
-//! From a host's texture into the network's input, and from the map into another texture.
+//! From a host's texture into the network's input, and from map and reconstruction into others.
 use super::Gpu;
 use super::pipeline::{Binding, Wanted, specialise};
 use super::texture_scale as scale;
@@ -17,8 +17,8 @@ pub(super) const TEXELS: [&str; 3] = ["grey", "rgb", "srgb"];
 const PICTURES: [TextureFormat; 2] = [TextureFormat::Rgba8Unorm, TextureFormat::R32Float];
 
 /// The shaders between a host's textures and a network's input of `shape` (1,H,W,C), whose black and white are `range`:
-/// three for what comes in (grey, RGB, sRGB), two for the map that goes out (colours, raw), and those that find the values
-/// by which the image is scaled, if there are any.
+/// three for what comes in (grey, RGB, sRGB), two for the map that goes out (colours, raw), one for the reconstruction, and
+/// those that find the values by which the image is scaled, if there are any.
 pub fn texture_shaders(shape: Shape, range: [f32; 2], scaling: Scaling) -> Vec<Shader> {
     let scale = scale::shaders(scaling, shape.c).into_iter().map(|(_, shader, _)| shader);
     in_and_out(shape, range, scaling).into_iter().chain(scale).collect()
@@ -40,10 +40,18 @@ fn in_and_out(shape: Shape, range: [f32; 2], scaling: Scaling) -> Vec<Shader> {
         let consts = size.iter().cloned().chain([("FORMAT", Value::T(format))]).collect();
         Shader { label, file: shader_file!("texture_out.wgsl"), consts, grid }
     };
-    TEXELS.map(input).into_iter().chain(PICTURES.map(output)).collect()
+    let picture = picture_shader(shape, range, grid);
+    TEXELS.map(input).into_iter().chain(PICTURES.map(output)).chain([picture]).collect()
 }
 
-/// Both passes, ready for textures of any size.
+/// The shader that shows a host a picture of the network's, in whose `range` black and white lie.
+fn picture_shader(shape: Shape, [low, high]: [f32; 2], grid: [u32; 3]) -> Shader {
+    let size = [("W", shape.w.into()), ("H", shape.h.into()), ("C", shape.c.into())];
+    let consts = size.into_iter().chain([("LOW", low.into()), ("SPAN", (high - low).into())]).collect();
+    Shader { label: "texture_picture".into(), file: shader_file!("texture_picture.wgsl"), consts, grid }
+}
+
+/// All passes, ready for textures of any size.
 pub(crate) struct Textures {
     gpu: Arc<Gpu>,
     grid: [u32; 3],
@@ -79,6 +87,7 @@ impl Textures {
         let input = [Binding::Texture, Binding::Write].into_iter().chain(windows).collect();
         let input = std::iter::repeat_n(input, TEXELS.len());
         let output = PICTURES.map(|format| vec![Binding::Read, Binding::Read, Binding::Picture(format)]);
+        let picture = [vec![Binding::Read, Binding::Picture(TextureFormat::Rgba8Unorm)]];
         let ways = shaders.len();
         let scaled = scale::shaders(scaling, shape.c);
         let first = |pass: &str| scaled.iter().position(|(name, ..)| *name == pass).unwrap_or_default();
@@ -89,7 +98,7 @@ impl Textures {
             Ok(Wanted { label: shader.label, file: shader.file, text, bindings })
         };
         let scaled = scaled.into_iter().map(|(_, shader, bindings)| (shader, bindings));
-        let all = shaders.into_iter().zip(input.chain(output)).chain(scaled);
+        let all = shaders.into_iter().zip(input.chain(output).chain(picture)).chain(scaled);
         let wanted: Vec<_> = all.map(wanted).collect::<Result<_>>()?;
         let pipelines = gpu.pipelines(&wanted).await?;
         let packed: Vec<u32> = colours.iter().map(|&[r, g, b]| u32::from_le_bytes([r, g, b, 255])).collect();
@@ -167,8 +176,27 @@ impl Textures {
         let view = texture.create_view(&level);
         let picture = wgpu::BindingResource::TextureView(&view);
         let resources = [self.map.as_entire_binding(), self.heat.as_entire_binding(), picture];
-        let grid = [texture.width().div_ceil(GROUP), texture.height().div_ceil(GROUP), 1];
-        self.encode(encoder, pipeline, &resources, grid);
+        self.encode(encoder, pipeline, &resources, grid_of(texture));
+    }
+
+    /// Encodes a picture in the model's range, (1,H,W,C) in device layout, into an `Rgba8Unorm` texture.
+    /// # Errors
+    /// [`Error::Invalid`] in words for a texture that does not fit.
+    pub fn encode_picture(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        source: &wgpu::Buffer,
+        texture: &wgpu::Texture,
+    ) -> Result<()> {
+        plain(texture, "picture", TextureUsages::STORAGE_BINDING)?;
+        if texture.format() != TextureFormat::Rgba8Unorm {
+            return Err(Error::Invalid(format!("the picture texture is {:?}, not Rgba8Unorm", texture.format())));
+        }
+        let level = wgpu::TextureViewDescriptor { mip_level_count: Some(1), ..Default::default() };
+        let view = texture.create_view(&level);
+        let resources = [source.as_entire_binding(), wgpu::BindingResource::TextureView(&view)];
+        self.encode(encoder, TEXELS.len() + PICTURES.len(), &resources, grid_of(texture));
+        Ok(())
     }
 
     fn encode(
@@ -192,6 +220,11 @@ impl Textures {
         pass.set_bind_group(0, &group, &[]);
         pass.dispatch_workgroups(grid[0], grid[1], grid[2]);
     }
+}
+
+/// Groups of a pass that writes each texel of a texture.
+fn grid_of(texture: &wgpu::Texture) -> [u32; 3] {
+    [texture.width().div_ceil(GROUP), texture.height().div_ceil(GROUP), 1]
 }
 
 /// A texture of one 2D layer without multisampling that allows `usage`.

@@ -250,6 +250,44 @@ fn the_map_goes_out_at_any_size_raw_and_in_colours() {
 }
 
 #[test]
+fn the_reconstruction_goes_out_at_any_size_as_a_host_shows_it() {
+    let Some(host) = Host::open(true) else { return };
+    for channels in [1, 3] {
+        let (w, h) = (24, 32);
+        let model = model(channels, (w, h), GAUSSIAN);
+        let embedded = embedded(&host, &model);
+        let texels = pattern((w, h), 3);
+        let image = host.image((w, h), TextureFormat::Rgba8Unorm, texels.as_flattened());
+        let map = host.picture((1, 1), TextureFormat::R32Float);
+        let mut encoder = host.encoder();
+        embedded.encode(&mut encoder, &image, &map).unwrap();
+        host.queue.submit([encoder.finish()]);
+        // The buffer, in the model's range -1..1, is the truth; some of it lies outside.
+        let healed = host.read_floats(embedded.reconstruction());
+        let unit: Vec<f32> = healed.chunks(4).flat_map(|p| p[..channels].to_vec()).map(|v| (v + 1.0) / 2.0).collect();
+        assert!(unit.iter().any(|v| *v > 0.1 && *v < 0.9), "nothing of the reconstruction is grey");
+        for size in [(w, h), (100, 57), (5, 3), (1, 1)] {
+            let out = host.picture(size, TextureFormat::Rgba8Unorm);
+            let mut encoder = host.encoder();
+            embedded.encode_reconstruction(&mut encoder, &out).unwrap();
+            host.queue.submit([encoder.finish()]);
+            let resized: Vec<Vec<f32>> = (0..channels)
+                .map(|c| unit.iter().skip(c).step_by(channels).copied().collect())
+                .map(|plane| Map::new(w as usize, h as usize, plane).unwrap())
+                .map(|plane| plane.resize(size.0 as usize, size.1 as usize).unwrap().data)
+                .collect();
+            let expected = (0..(size.0 * size.1) as usize).flat_map(|i| {
+                let value = |c: usize| 255.0 * resized[c % channels][i].clamp(0.0, 1.0);
+                [value(0), value(1), value(2), 255.0]
+            });
+            let found = host.read_texture(&out);
+            let worst = found.iter().zip(expected).map(|(f, e)| (f32::from(*f) - e).abs()).fold(0.0, f32::max);
+            assert!(worst <= 0.501, "{channels} channels at {size:?}: off by {worst} of 255");
+        }
+    }
+}
+
+#[test]
 fn textures_that_do_not_fit_are_refused_in_words() {
     use TextureFormat::*;
     let Some(host) = Host::open(false) else { return };
@@ -294,6 +332,15 @@ fn textures_that_do_not_fit_are_refused_in_words() {
         (texture(d2, 1, 1, Rgba16Float, write), "Rgba16Float"),
     ] {
         refused(&good[0], &output, words);
+    }
+    for (picture, words) in [
+        (texture(d2, 1, 1, Rgba8Unorm, read), "picture texture was made without the usage"),
+        (texture(d2, 1, 1, R32Float, write), "R32Float"),
+    ] {
+        match embedded.encode_reconstruction(&mut host.encoder(), &picture) {
+            Err(Error::Invalid(text)) => assert!(text.contains(words), "{text}"),
+            other => panic!("{words}: {other:?}"),
+        }
     }
     let beyond = 0..embedded.steps() + 1;
     assert!(embedded.encode_part(&mut host.encoder(), &good[0], &good[1], beyond).is_err());

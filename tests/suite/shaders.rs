@@ -241,8 +241,8 @@ fn the_ways_in_and_out_of_textures() {
         }
     }
     let labels: std::collections::BTreeSet<_> = texts.values().map(|(name, _)| name.split(' ').next()).collect();
-    // In by three kinds of texel, out in two formats, four passes through the texels, two without.
-    assert_eq!(labels.len(), 3 + 2 + 4 * 3 + 2);
+    // In by three kinds of texel, out in two formats and as a picture, four passes through the texels, two without.
+    assert_eq!(labels.len(), 3 + 2 + 1 + 4 * 3 + 2);
     check_all(&texts);
 }
 
