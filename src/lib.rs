@@ -1,10 +1,15 @@
 //! Residua finds what does not belong in an image: a diffusion model that has only seen normal data
 //! heals the image, and what the healing removed is the anomaly.
 //!
-//! Layers, arrows pointing down only: [`cli`] → [`detect`], [`eval`] → [`data`], [`report`] → [`diffusion`] →
+//! Layers, arrows pointing down only: `cli` → [`detect`], [`eval`] → [`data`], [`report`] → [`diffusion`] →
 //! [`model`] → [`graph`] → [`kernels`] → [`gpu`]; the [`cpu`] module runs the same plans without a GPU.
+//!
+//! Cargo features: `volumes` reads and writes NIfTI; `tables` reads CSV, `.npz` and Parquet and writes `results.csv`; `cli`, the
+//! default, is the program, and takes both. Without any, all systems run on images, in files and in textures of a host.
 #![warn(missing_docs)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod cpu;
 pub mod data;

@@ -1,4 +1,5 @@
 //! What is wrong with a file is said with the file's name, and the exit code is 2; what is merely off is 1.
+#![cfg(feature = "cli")]
 mod common;
 
 use common::{golden, run};

@@ -1,4 +1,5 @@
 //! Calibration, thresholds at a stated rate, and judging again, as a user does them.
+#![cfg(feature = "cli")]
 mod common;
 use common::folder::{model, picture};
 use std::path::Path;

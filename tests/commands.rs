@@ -1,4 +1,5 @@
 //! The commands around a model: devices, inspect, shaders, bench. All of them work on a machine without any driver.
+#![cfg(feature = "cli")]
 mod common;
 
 use common::{golden, run};

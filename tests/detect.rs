@@ -1,4 +1,5 @@
 //! `residua detect` as a user runs it, on a small network: what it writes, what it refuses, and how it ends.
+#![cfg(feature = "cli")]
 use assert_cmd::Command;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;

@@ -1,4 +1,5 @@
 //! Speed against quality: measured once, and then chosen by name.
+#![cfg(feature = "cli")]
 mod common;
 use common::folder::picture;
 use common::run;

@@ -1,4 +1,5 @@
 //! Images through a ResNet to rows and to scores: `residua dte embed`, `fit` and `score` with `--features`.
+#![cfg(feature = "cli")]
 mod common;
 
 use common::run;

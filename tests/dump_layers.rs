@@ -1,4 +1,5 @@
 //! `residua compare --dump-layers`: every layer as it runs, and the first wrong one.
+#![cfg(feature = "cli")]
 mod common;
 
 use common::{golden, run};

@@ -1,4 +1,5 @@
 //! `residua eval`: datasets of every layout, the model itself and maps on disk, and what is refused.
+#![cfg(feature = "cli")]
 mod common;
 
 use image::{GrayImage, Luma};

@@ -1,4 +1,5 @@
 //! `residua eval` on tables: a fitted model and a method fitted on each, held to counts made here.
+#![cfg(feature = "cli")]
 mod common;
 
 use common::run;

@@ -1,4 +1,5 @@
 //! `residua compare` on every golden, on the processor and on a GPU where there is one.
+#![cfg(feature = "cli")]
 mod common;
 mod tolerance;
 

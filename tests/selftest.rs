@@ -1,4 +1,5 @@
 //! `residua selftest`: that right devices pass, and that whatever is made wrong is found and named.
+#![cfg(feature = "cli")]
 mod common;
 
 use common::run;

@@ -1,6 +1,7 @@
 //! Tables from Parquet files, as pandas, Polars, DuckDB and Spark write them.
 use super::parquet_footer::check_flat;
-use super::table::{MAX_VALUES, Table, flag, label_column};
+use super::table::{MAX_VALUES, Table};
+use super::table_label::{flag, label_column};
 use crate::{Error, Result};
 use bytes::Bytes;
 use parquet::basic::{ConvertedType, LogicalType, Type};

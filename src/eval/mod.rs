@@ -16,8 +16,7 @@ mod sweep;
 
 pub use bootstrap::{Intervals, RESAMPLES};
 pub use curve::Curve;
-pub(crate) use dataset::is_normal;
-pub use dataset::{Dataset, Layout, Sample, Selection, Truth};
+pub use dataset::{Dataset, Layout, Sample, Selection, Truth, is_normal};
 pub use evaluation::{DefectRow, Evaluation, Evaluator, Level, Metric, ScoredImage};
 pub(crate) use images::ranked;
 pub use images::{measure, measure_intervals};

@@ -8,6 +8,8 @@ mod model;
 mod networks;
 mod np;
 mod protocol;
+#[cfg(feature = "tables")]
+mod published;
 mod random_state;
 mod report;
 mod scaler;
@@ -15,13 +17,15 @@ mod settings;
 mod train;
 
 pub use estimator::{Estimator, Method, Settings};
-pub use eval::{Evaluation, dataset_name, evaluate, read_published};
+pub use eval::{Evaluation, dataset_name, evaluate};
 pub use images::{Extractor, Features};
 pub use metrics::{f1_at_anomalies, measures};
 pub use model::{MODEL_FILE, Model};
 pub use networks::{BINS, Kind, Network, SCALES, linear_schedule};
 pub use np::{Estimate, NEIGHBOURS, NEIGHBOURS_UNSUPERVISED, STEPS};
 pub use protocol::{MAX_ROWS, Protocol, Setting, Split};
+#[cfg(feature = "tables")]
+pub use published::read_published;
 pub use random_state::RandomState;
 pub use report::{COLUMNS, Means, TablesReport};
 pub use scaler::Scaler;
