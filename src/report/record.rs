@@ -133,7 +133,7 @@ impl Results {
 
     /// Reads a `results.json`, such as the one that a run resumes.
     /// # Errors
-    /// [`Error::Io`] when it cannot be read, [`Error::File`] when it is not what [`Results::write`] writes.
+    /// [`Error::Io`] when it cannot be read, [`Error::File`] when it is something else.
     pub fn read(path: &Path) -> Result<Results> {
         let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
         serde_json::from_slice(&bytes).map_err(|e| Error::file(path, format!("is not a results file: {e}")))
