@@ -181,10 +181,8 @@ fn table(dial: &Dial) -> String {
     let d = &dial.data;
     let mut text = format!("{} ({} normal, {} anomalous images), {}\n\n", d.name, d.normal, d.anomalous, dial.created);
     let names = names(&dial.rows);
-    text += &format!(
-        "| quality | {} | passes | {what} | ± | best Dice | image AUROC | s an image |\n",
-        names.join(" | ")
-    );
+    text +=
+        &format!("| quality | {} | passes | {what} | ± | best Dice | image AUROC | s an image |\n", names.join(" | "));
     text += &format!("|{}\n", " --- |".repeat(7 + names.len()));
     for row in &dial.rows {
         let qualities: Vec<&str> =

@@ -4,12 +4,13 @@ use crate::Result;
 use crate::data::write_bytes;
 use crate::detect::dte::{Estimate, Method, Model, RandomState, Recipe, Settings};
 use clap::{Subcommand, ValueEnum};
-use rows::InputArgs;
+use input::InputArgs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 mod embed;
 mod images;
+mod input;
 mod rows;
 
 #[derive(clap::Args)]
@@ -182,7 +183,7 @@ fn fit(args: &Fit) -> Result<bool> {
 /// True when an image could not be read; the rest is done.
 fn score(args: &Score) -> Result<bool> {
     let (model, device) = (Model::open(&args.model)?, args.device.open()?);
-    let input = args.input.read(&device, model.features.as_ref())?;
+    let input = args.input.read(&device, Some((&args.model, &model)))?;
     let scores = device.drive(model.score(&device, &input.table, args.estimate.get()))?;
     let text = input.csv(Some(("score", &scores.iter().map(|s| format!("{s:e}")).collect::<Vec<_>>())))?;
     match &args.out {

@@ -86,9 +86,7 @@ impl Subject {
     /// The shape of one image, or of one row.
     pub fn shape(&self) -> Result<Shape> {
         match self {
-            Subject::Network { network, size, .. } => {
-                Ok(Shape::new(1, size.height, size.width, network.in_channels()))
-            }
+            Subject::Network { network, size, .. } => Ok(Shape::new(1, size.height, size.width, network.in_channels())),
             Subject::Detector(model) => match &model.config.input {
                 Some(i) => Ok(Shape::new(1, i.height, i.width, i.channels)),
                 None => Ok(Shape::new(1, 1, 1, model.networks.estimator()?.model.columns)),

@@ -85,7 +85,7 @@ impl Limits {
             let path = Calibration::path(model);
             let c = Calibration::open(&path)?;
             limits.image = Some(c.threshold(rate)?);
-            if maps && limits.pixel.is_none() {
+            if maps && limits.pixel.is_none() && c.pixels > 0 {
                 limits.pixel = Some(c.pixel_threshold(rate)?.into());
             }
             limits.calibration = Some((c, path));

@@ -24,7 +24,8 @@ impl ThresholdArgs {
         let limits = &mut model.config.threshold;
         if let (Some(rate), Some(c)) = (self.fpr, &calibration) {
             limits.image = Some(c.threshold(rate)?);
-            if self.pixel_threshold.is_none() {
+            // A system without maps has no pixels.
+            if self.pixel_threshold.is_none() && c.pixels > 0 {
                 limits.pixel = Some(c.pixel_threshold(rate)?.into());
             }
         }

@@ -3,11 +3,11 @@
 //! One graph holds everything: `start` noises, `body` is one step back (run for every row of the step table), `gather`
 //! adds a finished reconstruction to the mean over runs, `finish` makes the map. Between the upload of a batch and the
 //! read-back of its results nothing leaves the device.
+use super::ModelFolder;
 use super::config::{BlurConfig, NoiseConfig, NoisePer, SamplerConfig, ScheduleConfig, VarianceKind, must};
 use super::job::{Job, Phase};
 use super::map::MapStates;
 use super::settings::{Range, Setting};
-use super::ModelFolder;
 use crate::diffusion::{
     Method, Noise, NoiseSource, Quiet, Sampler, Timesteps, chain_step, noise_to, seed as number_draws, step_time,
 };

@@ -11,7 +11,7 @@ mod parts;
 mod schedule;
 
 pub use format_one::FormatOne;
-pub use parts::{BlurConfig, InputConfig, NoisePer, NoiseConfig, SamplerConfig, ScoreConfig, Thresholds, Variant};
+pub use parts::{BlurConfig, InputConfig, NoiseConfig, NoisePer, SamplerConfig, ScoreConfig, Thresholds, Variant};
 pub use schedule::{PredictionKind, ScheduleConfig, ScheduleKind, VarianceKind};
 
 /// The version that is written; format 1, which knew AnoDDPM alone, is read as well.

@@ -1,7 +1,7 @@
 //! Scoring inside another wgpu program: from one of its textures to another, encoded into its own command encoders.
 use super::{ModelFolder, Runner};
-use crate::gpu::{self, Gpu, Textures};
 use crate::data::heat;
+use crate::gpu::{self, Gpu, Textures};
 use crate::{Device, Error, Result, Shape};
 use std::ops::Range;
 use std::sync::Arc;

@@ -3,8 +3,8 @@
 //! Settings are identified by a fingerprint of those that differ from the system as published, so that a field that a later
 //! version adds changes nothing as long as it has its default value.
 use super::DetectorConfig;
-use crate::hex::hex;
 use crate::Result;
+use crate::hex::hex;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -95,9 +95,10 @@ mod tests {
     fn defaults_change_nothing_and_everything_else_does() {
         let first = fingerprint(&chosen(&config(), &[]));
         // Written down so that a change of the rules is noticed: older files would no longer be known.
-        assert_eq!(chosen(&config(), &[]).to_string(), concat!(
-            r#"{"input":{"channels":1,"height":64,"range":[-1,1],"width":64},"method":"anoddpm"}"#
-        ));
+        assert_eq!(
+            chosen(&config(), &[]).to_string(),
+            concat!(r#"{"input":{"channels":1,"height":64,"range":[-1,1],"width":64},"method":"anoddpm"}"#)
+        );
         let changed = |change: &dyn Fn(&mut DetectorConfig)| {
             let mut other = config();
             change(&mut other);

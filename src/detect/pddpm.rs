@@ -7,7 +7,8 @@
 //! [`Postprocessing`].
 use super::ModelFolder;
 use super::config::{
-    BlurConfig, InputConfig, NoiseConfig, NoisePer, PredictionKind, ScheduleConfig, ScheduleKind, Variant, VarianceKind, must,
+    BlurConfig, InputConfig, NoiseConfig, NoisePer, PredictionKind, ScheduleConfig, ScheduleKind, VarianceKind,
+    Variant, must,
 };
 use super::job::{Job, Phase};
 use super::map::MapStates;

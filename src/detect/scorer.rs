@@ -235,7 +235,8 @@ impl Found {
         let Ready { item, picture, .. } = ready;
         let input = model.config.image()?;
         let (w, h) = (input.width, input.height);
-        let map = batch.map.as_ref().map(|m| Map::new(w, h, m.data[n * w * h..(n + 1) * w * h].to_vec())).transpose()?;
+        let map =
+            batch.map.as_ref().map(|m| Map::new(w, h, m.data[n * w * h..(n + 1) * w * h].to_vec())).transpose()?;
         let rebuilt = |t: &Tensor| Picture::from_tensor(t, n, input.value_range(), &picture);
         let reconstruction = batch.reconstruction.as_ref().map(rebuilt).transpose()?;
         Ok(Found { item, picture, map, reconstruction, score: None, seconds })

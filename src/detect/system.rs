@@ -1,7 +1,13 @@
 //! The published systems: the only list of them.
 use super::config::{InputConfig, NoisePer};
 use super::settings::{Setting, apply};
-use super::{Job, ModelFolder, anoddpm::AnoDdpm, dte::Dte, networks::Role, pddpm::{Pddpm, Postprocessing}};
+use super::{
+    Job, ModelFolder,
+    anoddpm::AnoDdpm,
+    dte::Dte,
+    networks::Role,
+    pddpm::{Pddpm, Postprocessing},
+};
 use crate::diffusion::NoiseSource;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! What one step of a network takes: operations and memory, read off its graph.
-use crate::graph::{Fusion, Graph, Plan, fuse};
 use crate::Shape;
+use crate::graph::{Fusion, Graph, Plan, fuse};
 use serde::Serialize;
 
 /// One step at one image size, in f32, with the fused plan.

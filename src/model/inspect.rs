@@ -1,7 +1,7 @@
 //! What a checkpoint is, in a few lines or as JSON.
-use super::unet::{Attention, Layer, Norm, Qkv, Resample, UnetSpec};
-use super::network::{Architecture, Network};
 use super::AttentionOrder;
+use super::network::{Architecture, Network};
+use super::unet::{Attention, Layer, Norm, Qkv, Resample, UnetSpec};
 use serde::Serialize;
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! The one UNet, as a description: blocks in the order they run, each with the names of its weights in
 //! the checkpoint. Layouts write it; [`UnetSpec::build`] turns it into a graph.
-use super::config::AttentionOrder;
 use super::Layout;
+use super::config::AttentionOrder;
 
 /// A square convolution with a bias; weights (cout, cin, kernel, kernel).
 #[derive(Clone, Debug, PartialEq)]

@@ -1,8 +1,8 @@
 //! `report.html`: one page that needs nothing but itself.
 use super::histogram::{common_threshold, histogram};
-use super::tiles::{data_uri, side};
 use super::record::{Record, Results, Verdict};
 use super::tiles::Tiles;
+use super::tiles::{data_uri, side};
 use super::words::{escape, in_words, number};
 use crate::Result;
 use crate::data::{heat, write_atomic};

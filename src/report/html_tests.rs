@@ -1,7 +1,7 @@
 use super::super::record::tests::record;
 use super::super::{heatmap, mask_picture};
-use crate::data::Failure;
 use super::*;
+use crate::data::Failure;
 use crate::data::Map;
 
 /// A gray card with a hot spot whose place depends on `n`.

@@ -23,7 +23,17 @@ pub(super) fn detect(
     let model = ModelId { name: config.name.clone(), sha256: scorer.model.sha256.clone() };
     let (device, results) = (scorer.device.name(), Results::begin());
     let (calibration, last_write) = (calibration.as_ref(), Instant::now());
-    let mut writer = Writer { args, scorer_model: scorer.model, model, calibration, device, parameters, results, last_write, waiting: Vec::new() };
+    let mut writer = Writer {
+        args,
+        scorer_model: scorer.model,
+        model,
+        calibration,
+        device,
+        parameters,
+        results,
+        last_write,
+        waiting: Vec::new(),
+    };
     let rest = writer.without_finished(inputs)?;
     let done = scorer.run(&rest, |finished| match finished {
         Finished::Image(scored) => writer.image(scored),
@@ -89,7 +99,13 @@ impl Writer<'_> {
             (Some(map), Some(limit), None) => Some(segment(&self.scorer_model.config, &[map], limit)?),
             _ => None,
         };
-        outputs::write(&self.args.out, &scored, mask.as_ref().and_then(|m| m.first()).map(|m| &**m), limits.pixel, self.args.maps)?;
+        outputs::write(
+            &self.args.out,
+            &scored,
+            mask.as_ref().and_then(|m| m.first()).map(|m| &**m),
+            limits.pixel,
+            self.args.maps,
+        )?;
         let Scored { item, picture, map, score, seconds, .. } = scored;
         self.results.records.push(Record {
             path: item.path.clone(),

@@ -70,7 +70,10 @@ pub(super) fn embed(
     let opened = Network::resnet(network)?;
     let features = Features { sha256: opened.checkpoint.sha256(), preprocessing };
     if recorded.is_some_and(|r| r.sha256 != features.sha256) {
-        return Err(Error::file(opened.checkpoint.path(), "is another network than the one that the model was fitted with"));
+        return Err(Error::file(
+            opened.checkpoint.path(),
+            "is another network than the one that the model was fitted with",
+        ));
     }
     let usual = if matches!(device, Device::Cpu) { 4 } else { 8 };
     let batch = args.images_at_once.map_or(usual, usize::from).min(inputs.len());

@@ -1,22 +1,8 @@
-//! The rows that `fit` and `score` work on: those of a table, or the features of images.
-use super::images::{ImageArgs, embed};
-use crate::data::{Failure, Table, read_table};
+//! Rows and where they come from: those of a table, or the features of images.
+use crate::data::{Failure, Table};
 use crate::detect::dte::Features;
-use crate::{Device, Error, Result};
+use crate::{Error, Result};
 use std::path::PathBuf;
-
-#[derive(clap::Args)]
-pub(super) struct InputArgs {
-    /// The table: .npz with X and perhaps y, .npy, CSV with a header, or Parquet. With --features: images, and folders of
-    /// them; where a folder is called good, normal or the like, its images are normal and those of other folders anomalous
-    #[arg(value_name = "INPUT", required = true)]
-    inputs: Vec<PathBuf>,
-    /// The table's label column or array (0 normal, 1 anomalous), instead of y or label
-    #[arg(long, value_name = "NAME", conflicts_with = "features")]
-    label: Option<String>,
-    #[command(flatten)]
-    images: ImageArgs,
-}
 
 /// A table and where it comes from.
 pub(super) struct Rows {
@@ -27,31 +13,6 @@ pub(super) struct Rows {
     pub features: Option<Features>,
     /// The images that gave no row.
     pub failures: Vec<Failure>,
-}
-
-impl InputArgs {
-    /// The network of features, where rows are images.
-    pub fn network(&self) -> Option<&std::path::Path> {
-        self.images.features.as_deref()
-    }
-    /// Reads the table, or embeds the images as `recorded` in a model, if it is.
-    pub fn read(&self, device: &Device, recorded: Option<&Features>) -> Result<Rows> {
-        if let Some(network) = &self.images.features {
-            return embed(device, &self.inputs, network, &self.images, recorded);
-        }
-        let [path] = &self.inputs[..] else {
-            return Err(Error::Invalid("one table is needed; --features is for images".into()));
-        };
-        let pictures = path.is_dir()
-            || ["png", "jpg", "jpeg", "tif", "tiff", "bmp", "webp"]
-                .iter()
-                .any(|e| path.extension().is_some_and(|found| found.eq_ignore_ascii_case(e)));
-        if pictures {
-            return Err(Error::file(path, "is no table; for images, give a ResNet's safetensors file as --features"));
-        }
-        let table = read_table(path, self.label.as_deref())?;
-        Ok(Rows { table, paths: None, features: None, failures: Vec::new() })
-    }
 }
 
 impl Rows {

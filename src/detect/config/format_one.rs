@@ -1,5 +1,7 @@
 //! `detector.json`, format 1: AnoDDPM alone, its settings side by side with the input's. Read for ever, never written.
-use super::{BlurConfig, DetectorConfig, InputConfig, NoiseConfig, SamplerConfig, ScheduleConfig, ScoreConfig, Thresholds};
+use super::{
+    BlurConfig, DetectorConfig, InputConfig, NoiseConfig, SamplerConfig, ScheduleConfig, ScoreConfig, Thresholds,
+};
 use crate::detect::networks::{NetworkFile, Role};
 use crate::detect::{System, anoddpm::AnoDdpm};
 use crate::kernels::score::ResidualKind;

@@ -54,8 +54,11 @@ fn what_does_not_fit_is_named() {
         ("\"low\": 1,", "\"low\": 99.5,", "input.scaling"),
         ("\"channels\": 1", "\"channels\": 5", "input.channels"),
         ("\"image\": 0.05", "\"other\": 0.05", "other"),
-        ("\"method\": \"pddpm\", \"variant\": \"paper\", \"lambda\": 300, \"patch\": 32, \"stride\": 16, \"overlap\": \"cut\", \"erosion\": 2",
-         "\"method\": \"dte\"", "`input` has none"),
+        (
+            "\"method\": \"pddpm\", \"variant\": \"paper\", \"lambda\": 300, \"patch\": 32, \"stride\": 16, \"overlap\": \"cut\", \"erosion\": 2",
+            "\"method\": \"dte\"",
+            "`input` has none",
+        ),
     ] {
         let text = TWO.replace(from, to);
         assert_ne!(text, TWO, "{from}");

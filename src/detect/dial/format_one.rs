@@ -41,7 +41,16 @@ impl Table {
         let settings = of_recorded(&self.settings, &["lambda", "sampler", "runs"])?;
         let rows = self.rows.into_iter().map(Row::into_two).collect();
         let Table { created, model_sha256, data, measure, .. } = self;
-        Ok(Dial { format: 2, created, model_sha256, fingerprint: fingerprint(&settings), settings, data, measure, rows })
+        Ok(Dial {
+            format: 2,
+            created,
+            model_sha256,
+            fingerprint: fingerprint(&settings),
+            settings,
+            data,
+            measure,
+            rows,
+        })
     }
 }
 

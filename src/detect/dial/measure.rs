@@ -52,9 +52,8 @@ pub fn measure(scorer: &mut Scorer, dataset: &Dataset, path: &Path, folder: &Pat
                 kind = Measure::Pixels;
                 v
             }
-            None => level(image, "auprc").ok_or_else(|| {
-                Error::file(path, "needs normal and anomalous images, or masks, to measure quality")
-            })?,
+            None => level(image, "auprc")
+                .ok_or_else(|| Error::file(path, "needs normal and anomalous images, or masks, to measure quality"))?,
         };
         let (dice, auroc) = (level(pixel, "best_dice"), level(image, "auroc"));
         all.push(Numbers { auprc, dice, auroc, pixel: pixel.threshold, image: balanced_threshold(&scores) });

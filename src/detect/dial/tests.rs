@@ -71,10 +71,12 @@ fn tables_of_format_one_mean_what_they_meant() {
     let mut config = DetectorConfig::as_published(InputConfig::square(64, 1));
     config.system.set("sampler", "ddim:50:0.5").unwrap();
     dial.rows[0].apply(&mut config).unwrap();
-    let show = |c: &DetectorConfig, name: &str| {
-        c.system.value(c.system.settings().iter().find(|s| s.name == name).unwrap())
-    };
-    assert_eq!((&*show(&config, "sampler"), &*show(&config, "runs"), config.threshold.pixel), ("ddim:2:0.5", "3", Some(0.1)));
+    let show =
+        |c: &DetectorConfig, name: &str| c.system.value(c.system.settings().iter().find(|s| s.name == name).unwrap());
+    assert_eq!(
+        (&*show(&config, "sampler"), &*show(&config, "runs"), config.threshold.pixel),
+        ("ddim:2:0.5", "3", Some(0.1))
+    );
     assert_eq!(dial.settings, common(&config));
     dial.rows[1].apply(&mut config).unwrap();
     assert_eq!((&*show(&config, "sampler"), &*show(&config, "lambda")), ("ddpm", "200"));

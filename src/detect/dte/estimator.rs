@@ -131,7 +131,8 @@ impl Estimator {
     pub fn job(&self, columns: usize, count: usize) -> Result<Job> {
         let mut g = Graph::new();
         let input = g.state("rows", self.rows_shape(count, columns));
-        let (mut rows, mut phases, mut constants, mut outputs) = (Vec::new(), Vec::new(), Vec::new(), Outputs::default());
+        let (mut rows, mut phases, mut constants, mut outputs) =
+            (Vec::new(), Vec::new(), Vec::new(), Outputs::default());
         let mut first = None;
         match self {
             Estimator::NonParametric { rows: train, neighbours } => {

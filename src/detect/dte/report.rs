@@ -1,7 +1,7 @@
 //! What an evaluation on tables leaves behind: `eval.json`, `eval.md`, `eval.html` and, for one table, the drawings.
 use super::Evaluation;
-use crate::eval::pages::{Drawing, drawing_sections, drawings, table, write_pages};
 use crate::data::{Failure, utc_now};
+use crate::eval::pages::{Drawing, drawing_sections, drawings, table, write_pages};
 use crate::report::{escape, in_words, page};
 use crate::{Error, Result};
 use serde::Serialize;

@@ -1,6 +1,6 @@
 //! What is known about each image of a dataset.
-use crate::detect::Item;
 use crate::data::{Input, Kind, Mask, Volume};
+use crate::detect::Item;
 use crate::eval::{Dataset, GOOD, Sample, Truth};
 use crate::{Error, Result};
 use std::collections::HashMap;

@@ -1,9 +1,9 @@
 //! The foreground of a volume's slices at the networks' size.
 use super::small_foreground;
+use crate::Result;
 use crate::detect::config::ScoreConfig;
 use crate::detect::{Item, ModelFolder, score};
 use crate::score::Voxels;
-use crate::Result;
 
 /// Of every slice of a volume, or of a picture.
 pub struct Foregrounds {

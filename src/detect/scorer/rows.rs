@@ -22,14 +22,16 @@ impl Scorer<'_> {
         let (batch, estimate) = (self.batch(), settings.estimate);
         if self.features.is_none() {
             let Some(network) = self.model.networks.graphs.get(&Role::Features) else {
-                let fault = "was fitted to images, but holds no features.safetensors: name the network with --features";
+                let fault =
+                    "was fitted to images, but does not hold their network as features.safetensors: copy it there";
                 return Err(Error::file(&self.model.path, fault));
             };
             let recorded = fitted.features.as_ref().ok_or_else(|| Error::Invalid("there are no features".into()))?;
             let made = Extractor::new(&self.device, network, &recorded.preprocessing, batch);
             let extractor = self.device.drive(made)?;
             let job = fitted.estimator.job(fitted.columns, batch)?;
-            self.features = Some(FeatureScorer { extractor, runner: self.device.drive(Runner::new(&self.device, job))? });
+            self.features =
+                Some(FeatureScorer { extractor, runner: self.device.drive(Runner::new(&self.device, job))? });
         }
         let Some(FeatureScorer { extractor, runner }) = &mut self.features else { return Ok(Vec::new()) };
         let tensors: Vec<Tensor> = ready.iter().map(|r| r.tensor.clone()).collect();

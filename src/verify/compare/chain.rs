@@ -2,7 +2,8 @@
 use super::golden::{CHAIN_TOLERANCE, Golden};
 use super::schedule;
 use crate::diffusion::{
-    Method, Noise, NoiseSource, Prediction, Sampler, Schedule, SchedulerConfig, Timesteps, Variance, chain_step, step_time,
+    Method, Noise, NoiseSource, Prediction, Sampler, Schedule, SchedulerConfig, Timesteps, Variance, chain_step,
+    step_time,
 };
 use crate::graph::Graph;
 use crate::kernels::StepRow;

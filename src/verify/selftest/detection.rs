@@ -50,7 +50,8 @@ pub fn layers(stored: &Stored, device: &Device) -> Result<(Vec<Layer>, Vec<Strin
     let mut met = Vec::new();
     let all = device.drive(async {
         let mut twin = Twin::new(device, graph, &job.rows(stored.seed)).await?;
-        for (state, tensor) in job.constants.iter().cloned().chain(job.noise.and_then(|n| n.table(graph, stored.seed))) {
+        for (state, tensor) in job.constants.iter().cloned().chain(job.noise.and_then(|n| n.table(graph, stored.seed)))
+        {
             twin.upload(state, &tensor)?;
         }
         twin.upload(job.input, &stored.image)?;

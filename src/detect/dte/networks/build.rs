@@ -1,11 +1,11 @@
 //! Networks as they are run: rows as pixels of 1×1 convolutions, BatchNorm folded.
 use super::{Kind, Network, Part, RESIDUAL, TRUNK, transposed};
+use crate::diffusion::step_time;
 use crate::graph::{ConvSpec, Graph, NodeId, StateId};
+use crate::kernels::Op;
 use crate::kernels::batch_norm::EPS;
 use crate::kernels::norm::Affine;
 use crate::kernels::pointwise::Activation;
-use crate::diffusion::step_time;
-use crate::kernels::Op;
 use crate::{Result, Shape, Tensor};
 
 /// A state that is to be filled once.

@@ -126,9 +126,8 @@ fn the_gpu_trains_and_scores_as_the_processor_does() {
             assert!(far * 50 <= a.len(), "{kind:?} {name}: {far} of {}", a.len());
         }
         let scored = Estimator::Networks(vec![one]);
-        let [a, b] = [0, 1].map(|i| {
-            devices[i].drive(scored.score(&devices[i], (&rows, 5), Estimate::default())).unwrap()
-        });
+        let [a, b] =
+            [0, 1].map(|i| devices[i].drive(scored.score(&devices[i], (&rows, 5), Estimate::default())).unwrap());
         assert_eq!((a.len(), b.len()), (100, 100));
         for (a, b) in a.iter().zip(&b) {
             assert!((a - b).abs() < 1e-4 * a.abs(), "{kind:?}: {a} {b}");

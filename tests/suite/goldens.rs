@@ -1,7 +1,4 @@
 //! `residua compare` on every golden, on the processor and on a GPU where there is one.
-#![cfg(feature = "cli")]
-mod common;
-mod tolerance;
 
 use residua::gpu;
 use serde_json::Value;
@@ -11,7 +8,7 @@ use std::path::PathBuf;
 fn compare(device: &str, folders: &[PathBuf], expected: &[&str]) {
     let folders = folders.iter().map(|f| f.to_str().unwrap());
     let args: Vec<&str> = ["compare", "--json", "--device", device].into_iter().chain(folders).collect();
-    let (_, out, err) = common::run(&args);
+    let (_, out, err) = crate::common::run(&args);
     let report: Value = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}\n{out}\n{err}"));
     let text = |v: &Value, key: &str| v[key].as_str().unwrap_or_default().to_owned();
     let mut seen = Vec::new();
@@ -19,7 +16,7 @@ fn compare(device: &str, folders: &[PathBuf], expected: &[&str]) {
         let (name, status) = (text(golden, "name"), text(golden, "status"));
         println!("{name:32} {status:12} {:>8.2} s {}", golden["seconds"], text(golden, "message"));
         let chain = text(golden, "folder").contains("chains");
-        let bound = if chain { tolerance::CHAIN } else { tolerance::NETWORK };
+        let bound = if chain { crate::tolerance::CHAIN } else { crate::tolerance::NETWORK };
         for output in golden["outputs"].as_array().unwrap() {
             let nmse = output["nmse"].as_f64().unwrap_or(f64::NAN);
             println!("    {:28} NMSE {nmse:.2e}, worst {}", text(output, "output"), output["worst"]);
@@ -38,18 +35,18 @@ fn compare(device: &str, folders: &[PathBuf], expected: &[&str]) {
 
 /// All folders but `chains`.
 fn networks() -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(common::goldens()).unwrap();
+    let entries = std::fs::read_dir(crate::common::goldens()).unwrap();
     let folders = entries.map(|e| e.unwrap().path()).filter(|p| p.is_dir() && !p.ends_with("chains"));
     folders.collect()
 }
 
 /// The networks of `tests/goldens`.
 fn expected() -> Vec<&'static str> {
-    common::NETWORKS.into_iter().chain(common::RESNETS).collect()
+    crate::common::NETWORKS.into_iter().chain(crate::common::RESNETS).collect()
 }
 
 fn chains() -> Vec<PathBuf> {
-    vec![common::goldens().join("chains")]
+    vec![crate::common::goldens().join("chains")]
 }
 
 #[test]
@@ -59,20 +56,20 @@ fn networks_on_the_processor() {
 
 #[test]
 fn chains_on_the_processor() {
-    compare("cpu", &chains(), &common::CHAINS);
+    compare("cpu", &chains(), &crate::common::CHAINS);
 }
 
 // A software driver compiles shaders on one thread, so these two go side by side.
 #[test]
 fn networks_on_a_gpu() {
-    if common::open_gpu(gpu::Options::default()).is_some() {
+    if crate::common::open_gpu(gpu::Options::default()).is_some() {
         compare("gpu", &networks(), &expected());
     }
 }
 
 #[test]
 fn chains_on_a_gpu() {
-    if common::open_gpu(gpu::Options::default()).is_some() {
-        compare("gpu", &chains(), &common::CHAINS);
+    if crate::common::open_gpu(gpu::Options::default()).is_some() {
+        compare("gpu", &chains(), &crate::common::CHAINS);
     }
 }

@@ -1,8 +1,7 @@
 //! The detector inside a host: from one of the host's textures to another, on the host's device and in its encoders.
-mod common;
-mod tolerance;
 
-use common::host::Host;
+use crate::common::host::Host;
+use crate::tolerance::{TWO_WAYS, nmse};
 use half::f16;
 use residua::data::{Map, Picture, heat};
 use residua::detect::config::{BlurConfig, NoiseConfig, SamplerConfig};
@@ -11,7 +10,6 @@ use residua::report::heatmap;
 use residua::wgpu::{self, TextureFormat, TextureUsages};
 use residua::{Device, Error};
 use std::path::Path;
-use tolerance::{TWO_WAYS, nmse};
 
 type Size = (u32, u32);
 
@@ -21,7 +19,7 @@ const SIMPLEX: NoiseConfig = NoiseConfig::Simplex { octaves: 2, persistence: 0.8
 /// A small random network, in a chain short enough for a test.
 fn model(channels: usize, (width, height): Size, noise: NoiseConfig) -> ModelFolder {
     let folder = tempfile::tempdir().unwrap();
-    common::small::write(folder.path(), channels);
+    crate::common::small::write(folder.path(), channels);
     let open = ModelFolder::open(
         folder.path(),
         |o| o,

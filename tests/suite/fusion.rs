@@ -1,14 +1,12 @@
 //! One graph in two ways must give one result: fused or not, by Winograd or not, with checks or without, under WebGPU's
 //! default limits or the adapter's, on the GPU or on the processor.
-mod common;
-mod tolerance;
 
-use common::{Case, random};
+use crate::common::{Case, random};
+use crate::tolerance::{TWO_WAYS, nmse};
 use residua::graph::{ConvSpec, Fusion, Graph, fuse, lower, lower_cpu};
 use residua::kernels::{StepRow, pointwise::Activation};
 use residua::{Shape, cpu, gpu};
 use std::sync::Arc;
-use tolerance::{TWO_WAYS, nmse};
 
 fn on_cpu(case: &Case, graph: &Graph) -> Vec<f32> {
     let mut session = cpu::Session::<f32>::new(graph);
@@ -74,8 +72,8 @@ fn small() -> Case {
 
 #[test]
 fn networks_on_the_processor() {
-    for name in common::NETWORKS {
-        let case = common::network(&common::golden(name));
+    for name in crate::common::NETWORKS {
+        let case = crate::common::network(&crate::common::golden(name));
         let plain = on_cpu(&case, &case.graph);
         close(&format!("{name}, fused"), &on_cpu(&case, &fuse(&case.graph, Fusion::Full)), &plain, TWO_WAYS);
         let tiled = lower(&fuse(&case.graph, Fusion::Full), false);
@@ -102,7 +100,7 @@ fn a_small_graph_on_every_kind_of_device() {
     let trusted = gpu::Options { trusted: true, webgpu_floor: false, cache: false };
     let checked = gpu::Options { trusted: false, webgpu_floor: true, cache: false };
     for (what, options) in [("trusted, adapter's limits", trusted), ("checked, default limits", checked)] {
-        let Some(gpu) = common::open_gpu(options) else { return };
+        let Some(gpu) = crate::common::open_gpu(options) else { return };
         // Unfused kernels are a part of the fused ones' cases; a software driver takes a second to compile each.
         for (how, graph) in graphs.iter().filter(|(how, _)| options.trusted || *how != "plain") {
             let found = on_gpu(&gpu, &case, graph);
@@ -114,8 +112,8 @@ fn a_small_graph_on_every_kind_of_device() {
 
 #[test]
 fn a_network_on_the_gpu_and_on_the_processor() {
-    let Some(gpu) = common::open_gpu(gpu::Options::default()) else { return };
-    let case = common::network(&common::golden("monai-unet"));
+    let Some(gpu) = crate::common::open_gpu(gpu::Options::default()) else { return };
+    let case = crate::common::network(&crate::common::golden("monai-unet"));
     let graph = lower(&fuse(&case.graph, Fusion::Full), true);
     close("monai-unet", &on_gpu(&gpu, &case, &graph), &on_cpu(&case, &graph), TWO_WAYS);
 }

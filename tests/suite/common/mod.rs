@@ -2,17 +2,14 @@
 #![allow(dead_code)]
 pub mod folder;
 pub mod host;
-#[cfg(feature = "cli")]
-pub mod program;
 pub mod small;
-
-#[cfg(feature = "cli")]
-pub use program::{residua, run};
+pub mod volume;
 
 use residua::graph::{Graph, SectionId, StateId};
 use residua::model::{Checkpoint, Config, Overrides, read};
 use residua::{Shape, Tensor, gpu};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 use std::sync::Arc;
 
 /// `tests/goldens`, or `RESIDUA_GOLDENS`.
@@ -38,7 +35,7 @@ pub const NETWORKS: [&str; 9] = [
 pub const RESNETS: [&str; 3] = ["resnet-basic", "resnet-bottleneck", "resnet-wide"];
 
 /// The chains of `tests/goldens`.
-pub const CHAINS: [&str; 8] = [
+pub const CHAINS: [&str; 9] = [
     "anoddpm-gauss",
     "anoddpm-simplex",
     "diffusers-ddim",
@@ -46,12 +43,25 @@ pub const CHAINS: [&str; 8] = [
     "diffusers-ddim-vpred",
     "diffusers-ddpm",
     "guided-ddim25",
+    "pddpm",
     "simplex-fields",
 ];
 
 /// A golden network folder that is always there.
 pub fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens").join(name)
+}
+
+/// The program, as a user starts it.
+pub fn residua(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_residua")).args(args).output().expect("the program starts")
+}
+
+/// (exit code, standard output, standard error).
+pub fn run(args: &[&str]) -> (i32, String, String) {
+    let out = residua(args);
+    let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
+    (out.status.code().expect("it ends by itself"), text(&out.stdout), text(&out.stderr))
 }
 
 /// A GPU opened so; a visible skip where there is no adapter, and a failure with `RESIDUA_REQUIRE_GPU`.

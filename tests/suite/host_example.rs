@@ -1,6 +1,5 @@
 //! A host's build, without any Cargo feature: the example of embedding scores a texture through two systems.
-mod common;
-
+use crate::common::{self, small};
 use residua::gpu;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -42,7 +41,7 @@ fn a_texture_is_scored_by_two_systems() {
     }
     embed(&Path::new(env!("CARGO_MANIFEST_DIR")).join("weights/texture"));
     let folder = tempfile::tempdir().unwrap();
-    common::small::write(folder.path(), 1);
+    small::write(folder.path(), 1);
     let settings = r#"{"format": 2, "name": "small pDDPM",
         "input": {"width": 32, "height": 32, "channels": 1, "range": [-1, 1]},
         "networks": {"denoiser": {"file": "model.safetensors"}},

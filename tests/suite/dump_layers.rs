@@ -1,8 +1,6 @@
 //! `residua compare --dump-layers`: every layer as it runs, and the first wrong one.
-#![cfg(feature = "cli")]
-mod common;
 
-use common::{golden, run};
+use crate::common::{golden, run};
 use residua::gpu;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde_json::Value;
@@ -27,10 +25,10 @@ fn right(name: &str, device: &str) {
 
 #[test]
 fn every_layer_of_a_right_device_passes() {
-    for name in common::NETWORKS {
+    for name in crate::common::NETWORKS {
         right(name, "cpu");
     }
-    if common::open_gpu(gpu::Options::default()).is_some() {
+    if crate::common::open_gpu(gpu::Options::default()).is_some() {
         right("monai-unet", "gpu");
     }
 }

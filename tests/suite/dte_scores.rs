@@ -1,7 +1,6 @@
 //! The scores of DTE's networks and of its baseline against PyTorch's in float64 (`reference/dte.py`).
-mod common;
 
-use common::open_gpu;
+use crate::common::open_gpu;
 use residua::data::Table;
 use residua::detect::dte::{Estimate, Model};
 use residua::{Device, gpu};
@@ -84,7 +83,7 @@ fn write(folder: &Path, method: &str) {
 }
 
 fn agree(device: &Device) {
-    let truth: HashMap<String, Vec<f64>> = serde_json::from_str(include_str!("reference/dte.json")).unwrap();
+    let truth: HashMap<String, Vec<f64>> = serde_json::from_str(include_str!("../reference/dte.json")).unwrap();
     let rows = numbers(1, ROWS * COLUMNS).into_iter().map(|n| 3.0 * n).collect();
     let table = Table::new(Path::new("rows"), COLUMNS, rows, None, None).unwrap();
     for method in ["c", "ig", "ddpm"] {

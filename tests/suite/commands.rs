@@ -1,8 +1,6 @@
 //! The commands around a model: devices, inspect, shaders, bench. All of them work on a machine without any driver.
-#![cfg(feature = "cli")]
-mod common;
 
-use common::{golden, run};
+use crate::common::{golden, run};
 use serde_json::Value;
 use std::process::Command;
 

@@ -8,7 +8,7 @@ use residua::score::{
 use serde_json::Value;
 
 fn cases(of: &str) -> Vec<Value> {
-    let reference: Value = serde_json::from_str(include_str!("reference/volume.json")).unwrap();
+    let reference: Value = serde_json::from_str(include_str!("../reference/volume.json")).unwrap();
     let cases = reference[of].as_array().unwrap().clone();
     assert!(!cases.is_empty());
     cases

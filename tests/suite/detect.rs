@@ -1,11 +1,9 @@
 //! `residua detect` as a user runs it, on a small network: what it writes, what it refuses, and how it ends.
-#![cfg(feature = "cli")]
 use assert_cmd::Command;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-mod common;
-use common::folder::{model, picture};
+use crate::common::folder::{model, picture};
 
 /// Folders of images, a model, and the command on the processor.
 struct Bench {

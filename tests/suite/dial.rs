@@ -1,8 +1,6 @@
 //! Speed against quality: measured once, and then chosen by name.
-#![cfg(feature = "cli")]
-mod common;
-use common::folder::picture;
-use common::run;
+use crate::common::folder::picture;
+use crate::common::run;
 use image::{GrayImage, Luma};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -15,7 +13,7 @@ fn json(path: &Path) -> Value {
 fn model(dir: &tempfile::TempDir) -> PathBuf {
     let folder = dir.path().join("model");
     std::fs::create_dir(&folder).unwrap();
-    common::small::write(&folder, 1);
+    crate::common::small::write(&folder, 1);
     let settings = r#"{"format": 1, "method": "anoddpm", "name": "small", "network": "model.safetensors",
         "input": {"width": 32, "height": 32, "channels": 1, "range": [-1, 1]}, "lambda": 20,
         "sampler": {"kind": "ddim", "steps": 2}, "residual": "absolute"}"#;

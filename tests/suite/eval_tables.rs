@@ -1,8 +1,6 @@
 //! `residua eval` on tables: a fitted model and a method fitted on each, held to counts made here.
-#![cfg(feature = "cli")]
-mod common;
 
-use common::run;
+use crate::common::run;
 use std::path::Path;
 use tempfile::TempDir;
 

@@ -1,8 +1,6 @@
 //! `residua selftest`: that right devices pass, and that whatever is made wrong is found and named.
-#![cfg(feature = "cli")]
-mod common;
 
-use common::run;
+use crate::common::run;
 use residua::gpu;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde_json::Value;
@@ -75,7 +73,7 @@ fn shipped_models_pass_on_the_processor() {
 
 #[test]
 fn the_shipped_model_passes_on_a_gpu() {
-    if common::open_gpu(gpu::Options::default()).is_some() {
+    if crate::common::open_gpu(gpu::Options::default()).is_some() {
         passes(&shipped("texture"), "gpu");
     }
 }
@@ -164,5 +162,5 @@ fn what_cannot_be_tested_is_an_error_that_names_the_file() {
     fault(&folder, "selftest.safetensors: its metadata has no `format`");
     std::fs::remove_file(&file).unwrap();
     fault(&folder, "selftest.safetensors: is missing: this model has no stored reference");
-    fault(&common::golden("nothing-here"), "nothing-here");
+    fault(&crate::common::golden("nothing-here"), "nothing-here");
 }

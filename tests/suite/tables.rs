@@ -1,5 +1,4 @@
 //! Parquet files that pyarrow, Polars, pandas and DuckDB wrote, against the formulas that they were written from.
-#![cfg(feature = "tables")]
 use residua::data::{Table, decode_table, read_table};
 use std::path::{Path, PathBuf};
 

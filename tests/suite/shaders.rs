@@ -1,6 +1,5 @@
 //! Every shader that the goldens' networks and the operations can ask for passes naga: parsed, validated without any
 //! capability, written as SPIR-V, MSL and HLSL, and within WebGPU's default limits. Needs no GPU.
-mod common;
 
 use naga::{AddressSpace, ShaderStage, TypeInner, back, proc::Layouter, valid};
 use rayon::prelude::*;
@@ -74,7 +73,8 @@ fn check_all(texts: &Texts) {
 
 #[test]
 fn of_the_golden_networks_fused_and_not() {
-    let graphs: Vec<_> = common::NETWORKS.par_iter().map(|n| (n, common::network(&common::golden(n)).graph)).collect();
+    let graphs: Vec<_> =
+        common::NETWORKS.par_iter().map(|n| (n, crate::common::network(&crate::common::golden(n)).graph)).collect();
     let mut texts = Texts::new();
     for (name, graph) in &graphs {
         for (how, fusion, winograd) in [

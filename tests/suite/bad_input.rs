@@ -1,8 +1,6 @@
 //! What is wrong with a file is said with the file's name, and the exit code is 2; what is merely off is 1.
-#![cfg(feature = "cli")]
-mod common;
 
-use common::{golden, run};
+use crate::common::{golden, run};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

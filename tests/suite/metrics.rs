@@ -8,7 +8,7 @@ use serde_json::Value;
 const TOLERANCE: f64 = 1e-9;
 
 fn reference() -> Value {
-    serde_json::from_str(include_str!("reference/metrics.json")).unwrap()
+    serde_json::from_str(include_str!("../reference/metrics.json")).unwrap()
 }
 
 fn number(value: &Value) -> f64 {

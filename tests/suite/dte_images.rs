@@ -1,8 +1,6 @@
 //! Images through a ResNet to rows and to scores: `residua dte embed`, `fit` and `score` with `--features`.
-#![cfg(feature = "cli")]
-mod common;
 
-use common::run;
+use crate::common::run;
 use image::{Rgb, RgbImage};
 use residua::data::{Preprocessing, ValueRange, read_picture, read_table};
 use residua::detect::dte::Extractor;
@@ -56,7 +54,7 @@ impl Desk {
 
 /// Random weights see a change of texture too.
 fn network() -> String {
-    common::golden("resnet-basic").join("model.safetensors").to_str().unwrap().to_owned()
+    crate::common::golden("resnet-basic").join("model.safetensors").to_str().unwrap().to_owned()
 }
 
 #[test]
@@ -84,7 +82,7 @@ fn spots_are_told_from_normal_pictures() {
     assert!(auroc > 0.9, "{auroc} {pairs:?}");
     assert!(err.contains(&format!("AUROC {:.2} %", 100.0 * auroc)), "{auroc} {err}");
 
-    let other = common::golden("resnet-bottleneck").join("model.safetensors");
+    let other = crate::common::golden("resnet-bottleneck").join("model.safetensors");
     for (flags, says) in [
         (["--features", other.to_str().unwrap(), "--size", "64"], "another network"),
         (["--features", &net, "--size", "70"], "fitted with size 64, crop 64"),
@@ -136,8 +134,8 @@ fn a_bad_picture_costs_only_itself_and_rows_are_those_of_the_library() {
 #[test]
 fn what_cannot_be_done_is_said() {
     let (d, net) = (Desk::new(), network());
-    let gray = common::golden("resnet-wide").join("model.safetensors");
-    let unet = common::golden("anoddpm").join("model.safetensors");
+    let gray = crate::common::golden("resnet-wide").join("model.safetensors");
+    let unet = crate::common::golden("anoddpm").join("model.safetensors");
     let small = ["--size", "32", "--crop", "32"];
     let cases: [(&str, &str, &str, Vec<&str>, &str); 7] = [
         ("fit", "train", "m", vec![], "--features"),

@@ -1,7 +1,6 @@
 //! `residua eval`: datasets of every layout, the model itself and maps on disk, and what is refused.
-#![cfg(feature = "cli")]
-mod common;
 
+use crate::common::volume::nifti;
 use image::{GrayImage, Luma};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -15,7 +14,7 @@ impl Bench {
     fn new() -> Self {
         let b = Bench { dir: TempDir::new().unwrap() };
         std::fs::create_dir(b.path("model")).unwrap();
-        common::small::write(&b.path("model"), 1);
+        crate::common::small::write(&b.path("model"), 1);
         let settings = r#"{"format": 1, "method": "anoddpm", "name": "small", "network": "model.safetensors",
             "input": {"width": 32, "height": 32, "channels": 1, "range": [-1, 1]}, "lambda": 20,
             "sampler": {"kind": "ddim", "steps": 2}, "residual": "absolute"}"#;
@@ -46,7 +45,7 @@ impl Bench {
             args.extend(["--model", &model]);
         }
         args.extend(more);
-        common::run(&args)
+        crate::common::run(&args)
     }
     fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&std::fs::read(self.path("out-eval/eval.json")).unwrap()).unwrap()
@@ -143,22 +142,6 @@ fn faults_are_named() {
     assert!(code == 2 && err.contains("1.png: has no mask in "), "{err}");
 }
 
-/// A volume of bytes.
-fn nifti(path: &Path, dims: [i16; 3], voxels: &[u8]) {
-    let mut bytes = vec![0u8; 352];
-    bytes[0..4].copy_from_slice(&348i32.to_le_bytes());
-    for (i, d) in [3, dims[0], dims[1], dims[2], 1, 1, 1, 1].iter().enumerate() {
-        bytes[40 + 2 * i..42 + 2 * i].copy_from_slice(&d.to_le_bytes());
-    }
-    bytes[70..72].copy_from_slice(&2i16.to_le_bytes());
-    bytes[72..74].copy_from_slice(&8i16.to_le_bytes());
-    bytes[108..112].copy_from_slice(&352f32.to_le_bytes());
-    bytes[344..348].copy_from_slice(b"n+1\0");
-    bytes.extend(voxels);
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(path, bytes).unwrap();
-}
-
 #[test]
 fn volumes_are_labelled_slice_by_slice_by_their_segmentation() {
     let b = Bench::new();
@@ -167,9 +150,9 @@ fn volumes_are_labelled_slice_by_slice_by_their_segmentation() {
     labels[48 + 9] = 1;
     labels[48 + 10] = 4;
     for sequence in ["flair", "t1"] {
-        nifti(&b.path(&format!("brats/p1/p1_{sequence}.nii")), [8, 6, 4], &voxels);
+        nifti(&b.path(&format!("brats/p1/p1_{sequence}.nii")), [8, 6, 4], 1, &voxels);
     }
-    nifti(&b.path("brats/p1/p1_seg.nii"), [8, 6, 4], &labels);
+    nifti(&b.path("brats/p1/p1_seg.nii"), [8, 6, 4], 1, &labels);
     let (code, _, err) = b.run("eval", "brats", &[]);
     assert!(code == 2 && err.contains("p1_seg.nii: belongs to p1_flair and p1_t1"), "{err}");
     let (code, out, err) = b.run("eval", "brats", &["--sequence", "flair"]);

@@ -1,7 +1,5 @@
 //! Calibration, thresholds at a stated rate, and judging again, as a user does them.
-#![cfg(feature = "cli")]
-mod common;
-use common::folder::{model, picture};
+use crate::common::folder::{model, picture};
 use std::path::Path;
 
 fn json(path: &Path) -> serde_json::Value {
@@ -10,7 +8,7 @@ fn json(path: &Path) -> serde_json::Value {
 
 /// Exit code, and both outputs in one.
 fn run(args: &[&str]) -> (i32, String) {
-    let (code, out, err) = common::run(args);
+    let (code, out, err) = crate::common::run(args);
     (code, out + &err)
 }
 

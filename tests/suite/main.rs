@@ -1,0 +1,23 @@
+//! The integration tests, in one program: each file drives one part, most of them through the command line.
+mod bad_input;
+mod calibrate;
+mod commands;
+mod common;
+mod detect;
+mod dial;
+mod dte_images;
+mod dte_scores;
+mod dump_layers;
+mod embed;
+mod eval;
+mod eval_tables;
+mod fusion;
+mod goldens;
+mod host_example;
+mod metrics;
+mod selftest;
+mod shaders;
+mod systems;
+mod tables;
+mod tolerance;
+mod volume;
