@@ -1,12 +1,12 @@
 //! A wgpu program with a device, textures and work of its own has its camera's picture scored, and gets the heat map in
 //! another of its textures, while it goes on drawing:
 //!
-//!     cargo run --release --example embed
+//!     cargo run --release --example embed --no-default-features [MODEL]
 use residua::detect::{Embedded, ModelFolder};
 use residua::gpu::{Gpu, adapters, is_software, wanted_features, wanted_limits};
 use residua::wgpu::{self, TextureFormat::Rgba8Unorm, TextureUsages as Usage};
 use std::error::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
@@ -60,7 +60,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Device and queue are handed over, once.
     let start = Instant::now();
     let gpu = Arc::new(Gpu::from_parts(device.clone(), queue.clone(), adapter.get_info()));
-    let model = ModelFolder::open(&weights, |o| o, None, |_| Ok(()))?;
+    let folder = std::env::args_os().nth(1).map_or(weights, PathBuf::from);
+    let model = ModelFolder::open(&folder, |o| o, None, |_| Ok(()))?;
     let detector = pollster::block_on(Embedded::new(gpu, &model))?;
     println!("detector: {} steps, ready after {:.1?}", detector.steps(), start.elapsed());
 
@@ -111,7 +112,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let scores: Vec<f32> = bytemuck::pod_collect_to_vec(scores);
     std::fs::create_dir_all("residua-out")?;
     image::save_buffer("residua-out/embed.png", picture, size.width, size.height, image::ColorType::Rgba8)?;
-    println!("map: mean {:.4}, max {:.4}; heat map in residua-out/embed.png", scores[0], scores[1]);
+    println!("map: mean {:.6}, max {:.6}; heat map in residua-out/embed.png", scores[0], scores[1]);
     Ok(())
 }
 

@@ -61,8 +61,15 @@
 //! Each uses those after it only: the command line; [`verify`]; [`detect`]; [`eval`] and [`report`]; [`score`] and [`data`];
 //! [`diffusion`]; [`model`]; [`graph`]; [`kernels`]; [`gpu`]. The [`cpu`] module runs the same plans without a GPU.
 //! `ARCHITECTURE.md` in the repository tells more, and where to add what.
+//!
+//! # Cargo features
+//!
+//! `volumes` reads and writes NIfTI; `tables` reads CSV, `.npz` and Parquet and writes `results.csv`; `cli`, the default, is the
+//! program, and takes both. Without any, all systems run on images, those in files and those in a host's textures.
 #![warn(missing_docs)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod cpu;
 pub mod data;

@@ -2,7 +2,7 @@
 use super::DeviceArgs;
 use crate::Result;
 use crate::data::write_bytes;
-use crate::detect::dte::{Estimate, EstimatorKind, Model, RandomState, Recipe, FitSettings};
+use crate::detect::dte::{Estimate, EstimatorKind, FitSettings, Model, RandomState, Recipe};
 use clap::{Subcommand, ValueEnum};
 use input::InputArgs;
 use std::path::PathBuf;

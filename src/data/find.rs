@@ -117,7 +117,10 @@ mod tests {
         }
         let found = find_inputs(&[root.path().to_owned(), at("z.tif")], &[]).unwrap();
         let got: Vec<_> = found.iter().map(|i| (i.folder.as_str(), i.kind)).collect();
-        assert_eq!(got, [("1", FileKind::Array), ("2", FileKind::Image), ("v", FileKind::Volume), ("z", FileKind::Image)]);
+        assert_eq!(
+            got,
+            [("1", FileKind::Array), ("2", FileKind::Image), ("v", FileKind::Volume), ("z", FileKind::Image)]
+        );
         assert_eq!(find_inputs(&[at("blob")], &[]).unwrap()[0].kind, FileKind::Array);
         assert!(find_inputs(&[at("nope.png")], &[]).unwrap_err().to_string().contains("nope.png: no such file"));
         assert!(find_inputs(&[at("empty")], &[]).unwrap_err().to_string().contains("holds no input"));

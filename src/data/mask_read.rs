@@ -27,7 +27,7 @@ impl Mask {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "volumes"))]
 mod tests {
     use super::*;
     use crate::data::volume::tests::nifti_u8;

@@ -1,5 +1,6 @@
 //! Images, arrays and volumes in; maps out. Every reader yields [`Picture`]s (channels-last, in `[0,1]`) or a
 //! [`Volume`] of them, refuses absurd sizes from the header, and names the file and the fault in its error.
+#[cfg(feature = "volumes")]
 mod affine;
 mod beside;
 mod clock;
@@ -16,6 +17,7 @@ mod mask;
 mod mask_read;
 mod names;
 mod npy;
+#[cfg(feature = "tables")]
 mod parquet_footer;
 mod picture;
 mod preprocess;
@@ -26,24 +28,37 @@ mod sets;
 mod spec;
 mod still;
 mod table;
+#[cfg(feature = "tables")]
 mod table_csv;
+#[cfg(feature = "tables")]
+mod table_label;
+#[cfg(feature = "tables")]
 mod table_npz;
+#[cfg(feature = "tables")]
 mod table_parquet;
+#[cfg(feature = "tables")]
 mod table_read;
 mod tiff;
+#[cfg(feature = "volumes")]
 mod volume;
+#[cfg(not(feature = "volumes"))]
+#[path = "volume_absent.rs"]
+mod volume;
+#[cfg(feature = "volumes")]
 mod volume_map;
+#[cfg(feature = "volumes")]
 mod volume_open;
+#[cfg(feature = "volumes")]
 mod volume_read;
 mod write;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "volumes"))]
 mod hostile_tests;
 #[cfg(test)]
 mod input_tests;
-#[cfg(test)]
+#[cfg(all(test, feature = "volumes"))]
 mod scaling_tests;
-#[cfg(test)]
+#[cfg(all(test, feature = "tables"))]
 mod table_tests;
 
 pub use clock::utc_now;
@@ -66,7 +81,9 @@ pub use sets::{Input, group_files};
 pub use spec::InputSpec;
 pub use still::{read_foreground, read_still};
 pub use table::{MAX_VALUES, Table};
+#[cfg(feature = "tables")]
 pub use table_read::{decode_table, read_table};
 pub use volume::Volume;
+#[cfg(feature = "volumes")]
 pub use volume_map::VolumeMap;
 pub use write::{check_writable, copy_file, create_folder, write_atomic, write_bytes};

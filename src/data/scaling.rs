@@ -97,9 +97,6 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// That of values which are in `[0,1]` already.
-    pub(super) const UNIT: Window = Window { low: 0.0, high: 1.0 };
-
     /// Two percentiles as fractions; an impossible window for no values.
     pub(super) fn of_percentiles(mut values: Vec<f32>, low: f64, high: f64) -> Window {
         if values.is_empty() {

@@ -5,7 +5,7 @@ use super::foreground::{Foreground, without_mask};
 use super::names::stem;
 use super::raw::Raw;
 use super::sets::Input;
-use super::{InputSpec, FileKind, Mask, Over, Picture};
+use super::{FileKind, InputSpec, Mask, Over, Picture};
 use crate::{Error, Result};
 
 /// Reads a still picture, an image file or a `.npy` array, whichever its content is, as a model takes it.

@@ -1,5 +1,6 @@
 //! Tables from CSV files with a header.
-use super::table::{MAX_VALUES, Table, flag, label_column};
+use super::table::{MAX_VALUES, Table};
+use super::table_label::{flag, label_column};
 use crate::{Error, Result};
 use std::path::Path;
 

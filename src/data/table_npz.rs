@@ -1,6 +1,7 @@
 //! Tables from NumPy: `.npz` archives with `X` and perhaps `y`, and bare `.npy` matrices.
 use super::npy::check_header;
-use super::table::{MAX_VALUES, Table, flag};
+use super::table::{MAX_VALUES, Table};
+use super::table_label::flag;
 use crate::{Error, Result};
 use npyz::{DType, NpyFile, Order, TypeChar};
 use std::io::Read;

@@ -1,6 +1,7 @@
 //! Tables from Parquet files, as pandas, Polars, DuckDB and Spark write them.
 use super::parquet_footer::check_flat;
-use super::table::{MAX_VALUES, Table, flag, label_column};
+use super::table::{MAX_VALUES, Table};
+use super::table_label::{flag, label_column};
 use crate::{Error, Result};
 use bytes::Bytes;
 use parquet::basic::{ConvertedType, LogicalType, Type};
@@ -100,7 +101,13 @@ fn kind(column: &ColumnDescriptor) -> Result<ColumnKind, String> {
 }
 
 /// Appends a column's values of one row group until there are `until`.
-fn numbers(reader: ColumnReader, kind: ColumnKind, most: i16, until: usize, out: &mut Vec<f64>) -> Result<(), ParquetError> {
+fn numbers(
+    reader: ColumnReader,
+    kind: ColumnKind,
+    most: i16,
+    until: usize,
+    out: &mut Vec<f64>,
+) -> Result<(), ParquetError> {
     let scale = if let ColumnKind::Decimal(scale) = kind { 10f64.powi(scale) } else { 1.0 };
     let unsigned = matches!(kind, ColumnKind::Unsigned);
     let wide = |bytes: &[u8]| match kind {

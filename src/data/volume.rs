@@ -45,6 +45,9 @@ pub(super) enum Scaled {
     EachSlice(Scaling),
 }
 
+/// The window of values which are in `[0,1]` already.
+pub(super) const UNIT: Window = Window { low: 0.0, high: 1.0 };
+
 /// The columns and rows of a slice as axes of the volume.
 fn plane(axis: usize) -> Option<(usize, usize)> {
     [(1, 2), (0, 2), (0, 1)].get(axis).copied()
@@ -75,7 +78,7 @@ impl Volume {
             let window = match &self.scaled {
                 Scaled::Windows(windows) => windows[c],
                 Scaled::EachSlice(scaling) => match scaling.window(places.iter().map(|&at| voxels[at])) {
-                    None => Window::UNIT,
+                    None => UNIT,
                     Some(window) => {
                         window.map_err(|fault| Error::file(&self.source, format!("slice {name} {fault}")))?
                     }

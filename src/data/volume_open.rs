@@ -4,9 +4,9 @@ use super::foreground::{above_lowest, without_mask};
 use super::names::stem;
 use super::scaling::Window;
 use super::sets::Input;
-use super::volume::{Scaled, masked};
+use super::volume::{Scaled, UNIT, masked};
 use super::volume_read::{Stored, read_stored, stored};
-use super::{InputSpec, FileKind, Over, Scaling, ValueRange, Volume};
+use super::{FileKind, InputSpec, Over, Scaling, ValueRange, Volume};
 use crate::{Error, Result};
 use std::io::BufRead;
 use std::path::Path;
@@ -74,7 +74,7 @@ impl Volume {
             name: name.to_owned(),
             warnings: Vec::new(),
             affine,
-            scaled: Scaled::Windows(vec![Window::UNIT; channels]),
+            scaled: Scaled::Windows(vec![UNIT; channels]),
             foreground: OnceLock::new(),
             header,
             big_endian,

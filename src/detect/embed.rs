@@ -112,14 +112,16 @@ impl Embedded {
         }
         Ok(())
     }
-    /// Encodes the healed image, as the last submitted job left it, into `output` for a host to show: an `Rgba8Unorm`
+    /// Encodes the reconstruction, as the last submitted job left it, into `output` for a host to show: an `Rgba8Unorm`
     /// texture of any size (bilinear), 2D, one layer, level 0, usage `STORAGE_BINDING`. The ends of the model's range
     /// become 0 and 1, what lies beyond them is clamped; three channels are colours, of any other number the first is
     /// shown as grey. Opaque, as sRGB values.
     /// # Errors
-    /// [`Error::Invalid`] in words for a texture that does not fit; nothing is encoded then.
+    /// [`Error::Invalid`] in words for a texture that does not fit, and for a system that reconstructs nothing; nothing is
+    /// encoded then.
     pub fn encode_reconstruction(&self, encoder: &mut wgpu::CommandEncoder, output: &wgpu::Texture) -> Result<()> {
-        self.textures.encode_picture(encoder, &self.reconstruction, output)
+        let none = || Error::Invalid("this system reconstructs nothing".into());
+        self.textures.encode_picture(encoder, self.reconstruction.as_ref().ok_or_else(none)?, output)
     }
     /// Mean, maximum and minimum of the map at the network's size: three f32, then padding. Like the others, the buffer
     /// allows `STORAGE` and `COPY_SRC`, and holds its result once a submitted job is done.

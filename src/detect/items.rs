@@ -1,5 +1,5 @@
 //! From inputs to single images: a picture is one, a volume is as many as it has slices.
-use crate::data::{Failure, Input, InputSpec, FileKind, Mask, Picture, Volume, read_foreground, read_still};
+use crate::data::{Failure, FileKind, Input, InputSpec, Mask, Picture, Volume, read_foreground, read_still};
 use crate::{Error, Result};
 use std::path::PathBuf;
 use std::sync::Arc;

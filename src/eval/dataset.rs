@@ -1,9 +1,13 @@
 //! Labelled datasets: which files there are, what is wrong with each, and where its mask lies.
-use crate::data::{Input, FileKind, group_files, list_files};
+use crate::data::{FileKind, Input, group_files, list_files};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
 mod folders;
+#[cfg(feature = "tables")]
+mod manifest;
+#[cfg(not(feature = "tables"))]
+#[path = "dataset/manifest_absent.rs"]
 mod manifest;
 mod pairs;
 
@@ -18,7 +22,7 @@ pub enum DatasetLayout {
     Folders,
     /// NIfTI volumes, each beside its segmentation.
     Volumes,
-    /// A CSV file that lists images.
+    /// A CSV file that lists images; it takes the feature `tables`.
     Manifest,
 }
 
@@ -106,7 +110,7 @@ impl Dataset {
 }
 
 /// Whether a folder's or a label's name means that nothing is wrong.
-pub(crate) fn is_normal(name: &str) -> bool {
+pub fn is_normal(name: &str) -> bool {
     NORMAL.contains(&name.to_lowercase().as_str())
 }
 

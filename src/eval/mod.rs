@@ -18,8 +18,7 @@ mod table;
 
 pub use bootstrap::{Intervals, RESAMPLES};
 pub use curve::Curve;
-pub(crate) use dataset::is_normal;
-pub use dataset::{Dataset, DatasetLayout, Sample, Selection, Truth};
+pub use dataset::{Dataset, DatasetLayout, Sample, Selection, Truth, is_normal};
 pub use evaluation::{DefectRow, Evaluation, Evaluator, Level, Metric, ScoredImage};
 pub(crate) use images::ranked;
 pub use images::{measure, measure_intervals};
@@ -27,5 +26,5 @@ pub use pixels::{DEFECTIVE, GOOD, HELD, PixelMeasures, Pixels};
 pub use regions::regions;
 pub use report::EvaluationReport;
 pub use rows::{f1_at_anomalies, measures};
-pub use table::TableEvaluation;
 pub use sweep::{Measures, PRO_LIMIT, Sweep, Tally};
+pub use table::TableEvaluation;

@@ -119,7 +119,8 @@ impl EvaluationReport {
             contents.title,
             escape(&self.created.replace('T', " ").replace('Z', " UTC")),
         );
-        let failed = (!self.failures.is_empty()).then(|| ("failed", self.failures.len().to_string(), "failed".to_owned()));
+        let failed =
+            (!self.failures.is_empty()).then(|| ("failed", self.failures.len().to_string(), "failed".to_owned()));
         for (class, figure, what) in contents.figures.iter().cloned().chain(failed) {
             let _ = write!(body, r#"<li class="{class}"><b>{}</b> {}</li>"#, escape(&figure), escape(&what));
         }

@@ -257,8 +257,9 @@ mod tests {
     #[test]
     fn one_description_for_the_same_network_under_two_names() {
         let over = Overrides { heads: Some(1), groups: Some(4), ..Overrides::default() };
-        let settings =
-            |keys: crate::model::testing::Keys| UnetSettings::new(&read(&keys.open(), &Config::default(), &over).unwrap());
+        let settings = |keys: crate::model::testing::Keys| {
+            UnetSettings::new(&read(&keys.open(), &Config::default(), &over).unwrap())
+        };
         let (a, mut b) = (settings(guided()), settings(anoddpm()));
         assert_ne!((a.cos_first, a.attention_order), (b.cos_first, b.attention_order));
         (b.cos_first, b.attention_order) = (a.cos_first, a.attention_order);

@@ -20,7 +20,7 @@ pub mod unet;
 pub use checkpoint::Checkpoint;
 pub use config::{AttentionOrder, Config, Overrides};
 pub use cost::Cost;
-pub use inspect::{UnetSettings, Summary};
+pub use inspect::{Summary, UnetSettings};
 pub use keys::WeightCopy;
 pub use layout::Layout;
 pub use layouts::{read, recognise};

@@ -4,6 +4,8 @@ mod histogram;
 mod html;
 mod pictures;
 mod record;
+#[cfg(feature = "tables")]
+mod record_write;
 mod tiles;
 mod words;
 

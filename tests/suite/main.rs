@@ -13,6 +13,7 @@ mod eval;
 mod eval_tables;
 mod fusion;
 mod goldens;
+mod host_example;
 mod metrics;
 mod selftest;
 mod shaders;

@@ -73,8 +73,10 @@ fn check_all(texts: &Texts) {
 
 #[test]
 fn of_the_golden_networks_fused_and_not() {
-    let graphs: Vec<_> =
-        crate::common::NETWORKS.par_iter().map(|n| (n, crate::common::network(&crate::common::golden(n)).graph)).collect();
+    let graphs: Vec<_> = crate::common::NETWORKS
+        .par_iter()
+        .map(|n| (n, crate::common::network(&crate::common::golden(n)).graph))
+        .collect();
     let mut texts = Texts::new();
     for (name, graph) in &graphs {
         for (how, fusion, winograd) in [

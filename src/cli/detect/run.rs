@@ -1,6 +1,6 @@
 //! The run itself: records and files as results come in.
 use super::{Args, outputs};
-use crate::data::{Input, FileKind, Map, VolumeMap};
+use crate::data::{FileKind, Input, Map, VolumeMap};
 use crate::detect::{Calibration, Finished, Item, Scored, ScoredVolume, Scorer, segment};
 use crate::report::{ModelId, Record, Results, Verdict, VolumeRecord};
 use crate::{Error, Result};

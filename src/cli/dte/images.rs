@@ -1,7 +1,7 @@
 //! From images to rows: which files, which labels, and the network over all of them.
 use super::rows::Rows;
 use crate::cli::scoring::bar;
-use crate::data::{Failure, Input, FileKind, Preprocessing, Table, ValueRange, find_inputs, read_picture};
+use crate::data::{Failure, FileKind, Input, Preprocessing, Table, ValueRange, find_inputs, read_picture};
 use crate::detect::dte::{Extractor, Features};
 use crate::eval::is_normal;
 use crate::model::Network;

@@ -4,7 +4,8 @@ use crate::cli::dte::{EstimateArgs, TrainingArgs};
 use crate::cli::scoring::interruption;
 use crate::data::{Failure, Table, check_writable, read_table};
 use crate::detect::dte::{
-    Model, NEIGHBOURS, NEIGHBOURS_UNSUPERVISED, Protocol, Setting, FitSettings, dataset_name, evaluate_table, read_published,
+    FitSettings, Model, NEIGHBOURS, NEIGHBOURS_UNSUPERVISED, Protocol, Setting, dataset_name, evaluate_table,
+    read_published,
 };
 use crate::eval::report::Numbers;
 use crate::eval::report::tables::{COLUMNS, TableNumbers};

@@ -1,5 +1,5 @@
 //! An estimator, fitted: what the four have in common.
-use super::networks::{NetworkKind, Network};
+use super::networks::{Network, NetworkKind};
 use super::np::check_neighbours;
 use super::train::{Recipe, train};
 use super::{Estimate, NEIGHBOURS, np};

@@ -7,18 +7,22 @@ mod model;
 mod networks;
 mod np;
 mod protocol;
+#[cfg(feature = "tables")]
+mod published;
 mod random_state;
 mod scaler;
 mod settings;
 mod train;
 
 pub use estimator::{Estimator, EstimatorKind, FitSettings};
-pub use eval::{dataset_name, evaluate_table, read_published};
+pub use eval::{dataset_name, evaluate_table};
 pub use images::{Extractor, Features};
 pub use model::{MODEL_FILE, Model};
-pub use networks::{BINS, NetworkKind, Network, SCALES, linear_schedule};
+pub use networks::{BINS, Network, NetworkKind, SCALES, linear_schedule};
 pub use np::{Estimate, NEIGHBOURS, NEIGHBOURS_UNSUPERVISED, STEPS};
 pub use protocol::{MAX_ROWS, Protocol, Setting, Split};
+#[cfg(feature = "tables")]
+pub use published::read_published;
 pub use random_state::RandomState;
 pub use scaler::Scaler;
 pub(super) use settings::SETTINGS;

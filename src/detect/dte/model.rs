@@ -1,7 +1,7 @@
 //! A fitted estimator as a folder: `config.json` and `model.safetensors`.
 use super::networks::Network;
 use super::np::check_neighbours;
-use super::{Estimate, Estimator, Features, EstimatorKind, Scaler, FitSettings};
+use super::{Estimate, Estimator, EstimatorKind, Features, FitSettings, Scaler};
 use crate::data::{Table, create_folder, write_bytes};
 use crate::model::Checkpoint;
 use crate::{Device, Error, Result};

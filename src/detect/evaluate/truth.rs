@@ -1,5 +1,5 @@
 //! What is known about each image of a dataset.
-use crate::data::{Input, FileKind, Mask, Volume};
+use crate::data::{FileKind, Input, Mask, Volume};
 use crate::detect::Item;
 use crate::eval::{Dataset, GOOD, Sample, Truth};
 use crate::{Error, Result};

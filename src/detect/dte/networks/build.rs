@@ -1,5 +1,5 @@
 //! Networks as they are run: rows as pixels of 1×1 convolutions, BatchNorm folded.
-use super::{NetworkKind, Network, Part, RESIDUAL, TRUNK, transposed};
+use super::{Network, NetworkKind, Part, RESIDUAL, TRUNK, transposed};
 use crate::diffusion::step_time;
 use crate::graph::{ConvSpec, Graph, NodeId, StateId};
 use crate::kernels::Op;

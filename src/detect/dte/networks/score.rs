@@ -1,5 +1,5 @@
 //! Scores of rows by a trained network.
-use super::{NetworkKind, Network, schedule};
+use super::{Network, NetworkKind, schedule};
 use crate::Result;
 use crate::detect::Phase;
 use crate::diffusion::{Method, Prediction, Quiet, Sampler, Timesteps, Variance, chain_step};

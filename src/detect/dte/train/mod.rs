@@ -6,7 +6,7 @@ mod recipe;
 mod tests;
 
 use super::RandomState;
-use super::networks::{NetworkKind, Network, Part, inverse_gamma_shape, schedule};
+use super::networks::{Network, NetworkKind, Part, inverse_gamma_shape, schedule};
 use crate::diffusion::Schedule;
 use crate::graph::{Graph, NodeId, SectionId, StateId, Wrt, gradients};
 use crate::kernels::adam::Adam;
