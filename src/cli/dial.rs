@@ -46,7 +46,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let mut model = args.model.open()?;
-    let dataset = args.selection.find(&args.dataset)?;
+    let dataset = args.selection.find(&args.dataset, model.config.suffixes())?;
     let path = Dial::path(&model.path);
     let data = data(args, &dataset)?;
     let mut dial = if path.is_file() { Some(earlier(&path, &model, &data)?) } else { None };

@@ -50,12 +50,10 @@ pub(super) struct SelectionArgs {
 }
 
 impl SelectionArgs {
-    /// The dataset, or that part of it.
-    pub fn find(&self, dataset: &Path) -> Result<Dataset> {
-        Dataset::find(
-            dataset,
-            &Selection { split: self.split.clone(), sequence: self.sequence.clone(), ..Default::default() },
-        )
+    /// The dataset, or that part of it, for a model whose images are one file or, with `suffixes`, several.
+    pub fn find(&self, dataset: &Path, suffixes: &[String]) -> Result<Dataset> {
+        let (split, sequence, suffixes) = (self.split.clone(), self.sequence.clone(), suffixes.to_vec());
+        Dataset::find(dataset, &Selection { split, sequence, suffixes })
     }
 }
 
@@ -67,11 +65,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         let fault = format!("{} is no table and no folder of tables, which {flag} is for", args.dataset.display());
         return Err(Error::Invalid(fault));
     }
-    let dataset = args.selection.find(&args.dataset)?;
-    check_writable(&args.out)?;
-    let done = match &args.maps {
-        Some(folder) => maps::evaluate(args, &dataset, folder)?,
-        None => score(args, &dataset)?,
+    let (dataset, done) = match &args.maps {
+        Some(folder) => maps::evaluate(args, folder)?,
+        None => score(args)?,
     };
     if done.evaluation.images.is_empty() && done.interrupted {
         return Err(Error::Interrupted);
@@ -108,10 +104,12 @@ struct Done {
 }
 
 /// Runs the model over the dataset.
-fn score(args: &Args, dataset: &Dataset) -> Result<Done> {
+fn score(args: &Args) -> Result<(Dataset, Done)> {
     let model = args.model.open()?;
+    let dataset = args.selection.find(&args.dataset, model.config.suffixes())?;
+    check_writable(&args.out)?;
     let mut scorer = args.scoring.scorer(&model)?;
-    let Evaluated { evaluation, failures, interrupted, .. } = evaluate(&mut scorer, dataset, &args.out)?;
+    let Evaluated { evaluation, failures, interrupted, .. } = evaluate(&mut scorer, &dataset, &args.out)?;
     let mut source = serde_json::json!({
         "system": model.config.system.title(), "model": model.config.name, "sha256": model.sha256,
         "device": scorer.device.name(), "seed": scorer.options.seed, "parameters": model.config,
@@ -122,7 +120,7 @@ fn score(args: &Args, dataset: &Dataset) -> Result<Done> {
     if interrupted {
         source["interrupted"] = true.into();
     }
-    Ok(Done { evaluation, source, failures, interrupted })
+    Ok((dataset, Done { evaluation, source, failures, interrupted }))
 }
 
 fn summary(args: &Args, evaluation: &Evaluation, failed: usize) -> String {

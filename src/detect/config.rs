@@ -94,6 +94,10 @@ impl DetectorConfig {
     pub fn image(&self) -> Result<&InputConfig> {
         self.input.as_ref().ok_or_else(|| Error::Invalid("this detector takes rows of numbers, not an image".into()))
     }
+    /// What the names of the files end in that make one image; empty where a file is a whole image.
+    pub fn suffixes(&self) -> &[String] {
+        self.input.as_ref().map_or(&[], |i| &i.suffixes)
+    }
     /// Holds every value to its range.
     /// # Errors
     /// [`Error::Invalid`] naming the field.

@@ -64,19 +64,17 @@ pub fn evaluate(scorer: &mut Scorer, dataset: &Dataset, folder: &Path) -> Result
 }
 
 /// Goes through the images of a dataset with what is known of each, one volume in memory at a time; `each` gives an image's
-/// score and map. What cannot be opened, and what `each` refuses, are failures.
+/// score and map. Volumes are cut along `axis`, and read as `spec` says. What cannot be opened, and what `each` refuses, are failures.
 /// # Errors
 /// As [`Evaluator::add`] and [`Evaluator::finish`].
 pub fn evaluate_results(
     dataset: &Dataset,
-    axis: usize,
+    (axis, spec): (usize, &InputSpec),
     folder: &Path,
     mut each: impl FnMut(&Item) -> Result<(f64, Option<crate::data::Map>)>,
 ) -> Result<Evaluated> {
     let mut evaluator = Evaluator::new(folder);
     let mut failures = Vec::new();
-    // Nothing is read of pictures here, and of volumes only where their slices lie.
-    let spec = InputSpec::fixed(1, crate::data::ValueRange::UNIT);
     for samples in Group::all(dataset) {
         let fail = |e: Error| Failure { path: samples[0].input.path.clone(), error: e.to_string() };
         let group = match Group::open(samples) {
@@ -86,7 +84,7 @@ pub fn evaluate_results(
                 continue;
             }
         };
-        let (items, unreadable) = expand(&group.inputs, axis, &spec);
+        let (items, unreadable) = expand(&group.inputs, axis, spec);
         failures.extend(unreadable);
         for item in items {
             let mut one = || {

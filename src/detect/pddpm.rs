@@ -48,6 +48,9 @@ pub struct Pddpm {
     pub stride: usize,
     /// What is kept where patches overlap.
     pub overlap: Overlap,
+    /// Patches of an image that go through the network at once; as many as memory allows where it is not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patches_per_call: Option<usize>,
     /// From image and reconstruction to the map.
     pub residual: ResidualKind,
     /// Smoothing of the map at the network's size, before anything else.
@@ -78,6 +81,7 @@ impl Default for Pddpm {
             patch: 48,
             stride: 48,
             overlap: Overlap::Average,
+            patches_per_call: None,
             residual: ResidualKind::Absolute,
             blur: None,
             erosion: None,
@@ -94,6 +98,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting::new("patch", Range::Count(1, 4096), "side of a patch, in pixels of the network's input"),
     Setting::new("stride", Range::Count(1, 4096), "from patch to patch, at most the patch"),
     Setting::new("overlap", Range::Words(&["average", "cut"]), "what is kept where patches overlap"),
+    Setting::new("patches_per_call", Range::Count(1, 4096), "patches at once; as memory allows where it is not set"),
     Setting::new("noise", Range::Noise, "the noise"),
     Setting::new("noise_per", Range::Words(&["run", "volume", "image"]), "what shares one noise"),
     Setting::new("residual", Range::Words(super::anoddpm::RESIDUALS), "from image and reconstruction to the map"),
@@ -121,6 +126,7 @@ impl Pddpm {
         must((1..=steps).contains(&self.lambda), "lambda", &format!("1..=schedule.train_steps, which is {steps}"))?;
         must(self.patch >= 1, "patch", "1 at least")?;
         must((1..=self.patch).contains(&self.stride), "stride", "1..=patch")?;
+        must(self.patches_per_call.is_none_or(|n| (1..=4096).contains(&n)), "patches_per_call", "1..=4096")?;
         must(self.median % 2 == 1 && self.median <= 31, "median", "odd and up to 31")?;
         self.noise.check()?;
         self.blur.map_or(Ok(()), BlurConfig::check)?;
@@ -147,7 +153,8 @@ impl Pddpm {
         let sampler = self.sampler()?;
         let patches = self.patches(input.height, input.width);
         let one = network.cost(Shape { n: 1, ..shape })?.activation_bytes.max(1);
-        let at_once = ((ACTIVATIONS / one) as usize / n).clamp(1, patches.len());
+        let fitting = self.patches_per_call.unwrap_or((ACTIVATIONS / one) as usize / n);
+        let at_once = fitting.clamp(1, patches.len());
 
         let mut g = Graph::new();
         let image = g.state("image", shape);
@@ -179,7 +186,7 @@ impl Pddpm {
 
         let finish = g.section("finish");
         let total = g.read(sum);
-        let mean = g.push("coverage", Op::PatchMean(PatchMean { table, count }), &[total])?;
+        let mean = g.push("mean", Op::PatchMean(PatchMean { table, count }), &[total])?;
         g.write(states.reconstruction, mean)?;
         // As published, maps are in units of the image's own range.
         let unit = 1.0 / (input.range[1] - input.range[0]);

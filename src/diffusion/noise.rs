@@ -61,7 +61,7 @@ impl Noise {
             NoiseSource::Given => Op::Given(noise::Given { n: self.image.n }),
         };
         let drawn = g.push("noise", op, &input)?;
-        if self.round_f16 { g.map("noise (float16)", drawn, Activation::RoundF16, 1.0, 0.0) } else { Ok(drawn) }
+        if self.round_f16 { g.map("round", drawn, Activation::RoundF16, 1.0, 0.0) } else { Ok(drawn) }
     }
     /// What a seed makes of the source's state: the permutations of simplex noise; nothing for Gaussian noise, whose seed lies
     /// in the step table, and for noise that is given.

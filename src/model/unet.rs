@@ -98,7 +98,7 @@ pub enum Qkv {
 pub struct Attention {
     /// Name in the checkpoint.
     pub name: String,
-    /// C.
+    /// Channels of its input and of its output.
     pub channels: usize,
     /// A divisor of C.
     pub heads: usize,

@@ -263,8 +263,8 @@ fn the_reconstruction_goes_out_at_any_size_as_a_host_shows_it() {
         embedded.encode(&mut encoder, &image, &map).unwrap();
         host.queue.submit([encoder.finish()]);
         // The buffer, in the model's range -1..1, is the truth; some of it lies outside.
-        let healed = host.read_floats(embedded.reconstruction().unwrap());
-        let unit: Vec<f32> = healed.chunks(4).flat_map(|p| p[..channels].to_vec()).map(|v| (v + 1.0) / 2.0).collect();
+        let shown = host.read_floats(embedded.reconstruction().unwrap());
+        let unit: Vec<f32> = shown.chunks(4).flat_map(|p| p[..channels].to_vec()).map(|v| (v + 1.0) / 2.0).collect();
         assert!(unit.iter().any(|v| *v > 0.1 && *v < 0.9), "nothing of the reconstruction is grey");
         for size in [(w, h), (100, 57), (5, 3), (1, 1)] {
             let out = host.picture(size, TextureFormat::Rgba8Unorm);

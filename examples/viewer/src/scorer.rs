@@ -133,8 +133,8 @@ impl Scorer {
         self.encode(&mut encoder, job, job.encoded)?;
         job.encoded += 1;
         if job.encoded == job.steps {
-            let healed = self.detector.encode_reconstruction(&mut encoder, &job.reconstruction);
-            healed.map_err(|e| e.to_string())?;
+            let shown = self.detector.encode_reconstruction(&mut encoder, &job.reconstruction);
+            shown.map_err(|e| e.to_string())?;
             encoder.copy_buffer_to_buffer(self.detector.scores(), 0, &job.numbers, 0, 16);
         }
         self.gpu.queue.submit([encoder.finish()]);

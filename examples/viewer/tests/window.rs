@@ -103,7 +103,7 @@ fn distance(a: &RgbImage, b: &RgbImage, chosen: impl Fn(usize) -> bool) -> f64 {
 }
 
 #[test]
-fn a_defect_is_hot_and_healed_where_it_is() {
+fn a_defect_is_hot_and_restored_where_it_is() {
     for name in ["foreign", "stain"] {
         let picture = format!("defect/{name}.png");
         let arguments = [&sample(&picture), "--model", "texture", "--size", "1100x580"];
@@ -131,10 +131,10 @@ fn a_defect_is_hot_and_healed_where_it_is() {
         println!("{name}: hot {:.4}, mask {:.4}, Dice {dice:.3}", share(&hot), share(&mask));
         assert!(dice > 0.6, "{name}: Dice {dice}");
 
-        let healed = window.part("Reconstruction");
-        let inside = distance(&shown, &healed, |i| mask[i]);
-        let outside = distance(&shown, &healed, |i| !mask[i]);
-        println!("{name}: healed by {inside:.1} where the defect is, by {outside:.1} elsewhere");
+        let rebuilt = window.part("Reconstruction");
+        let inside = distance(&shown, &rebuilt, |i| mask[i]);
+        let outside = distance(&shown, &rebuilt, |i| !mask[i]);
+        println!("{name}: rebuilt by {inside:.1} where the defect is, by {outside:.1} elsewhere");
         assert!(inside > 2.0 * outside && outside > 0.0, "{name}: {inside} inside, {outside} outside");
     }
 }

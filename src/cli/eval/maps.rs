@@ -1,7 +1,8 @@
 //! Maps and scores that a run of `residua detect` left.
 use super::{Args, Done};
-use crate::data::{Map, read_map};
-use crate::detect::{Evaluated, Item, evaluate_results};
+use crate::data::{InputSpec, Map, ValueRange, check_writable, read_map};
+use crate::detect::config::InputConfig;
+use crate::detect::{DetectorConfig, Evaluated, Item, evaluate_results};
 use crate::eval::Dataset;
 use crate::report::{Record, Results};
 use crate::{Error, Result};
@@ -9,11 +10,18 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// Evaluates the results in `folder`, which are found by the paths of their images.
-pub(super) fn evaluate(args: &Args, dataset: &Dataset, folder: &Path) -> Result<Done> {
+pub(super) fn evaluate(args: &Args, folder: &Path) -> Result<(Dataset, Done)> {
     let results = Results::read(&folder.join("results.json"))?;
+    // A run of a model whose images are several files names them so.
+    let config = results.records.first().map(|r| DetectorConfig::recorded(&r.parameters)).transpose()?;
+    let suffixes = config.as_ref().map_or(&[][..], DetectorConfig::suffixes);
+    let dataset = args.selection.find(&args.dataset, suffixes)?;
+    check_writable(&args.out)?;
     let found = Found::new(&results.records);
-    let axis = usize::from(args.scoring.axis);
-    let done = evaluate_results(dataset, axis, &args.out, |item| one(item, &found, folder))?;
+    let whole = || InputSpec::fixed(1, ValueRange::UNIT);
+    let spec = config.as_ref().and_then(|c| c.input.as_ref()).map_or_else(whole, InputConfig::spec);
+    let how = (usize::from(args.scoring.axis), &spec);
+    let done = evaluate_results(&dataset, how, &args.out, |item| one(item, &found, folder))?;
     let Evaluated { evaluation, failures, interrupted, .. } = done;
     let mut source = serde_json::json!({ "maps": folder });
     if let Some(r) = results.records.first() {
@@ -23,7 +31,7 @@ pub(super) fn evaluate(args: &Args, dataset: &Dataset, folder: &Path) -> Result<
         source["seed"] = r.seed.into();
         source["parameters"] = r.parameters.clone();
     }
-    Ok(Done { evaluation, source, failures, interrupted })
+    Ok((dataset, Done { evaluation, source, failures, interrupted }))
 }
 
 fn one(item: &Item, found: &Found, folder: &Path) -> Result<(f64, Option<Map>)> {

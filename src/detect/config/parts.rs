@@ -106,7 +106,7 @@ pub enum SamplerConfig {
     Ddpm,
     /// Few steps: t_i = round((lambda−1)(S−1−i)/(S−1)), the last one to x0.
     Ddim {
-        /// S.
+        /// How many.
         steps: usize,
         /// 0 (deterministic) to 1.
         #[serde(default)]
