@@ -9,6 +9,7 @@ import argparse
 import glob
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -49,10 +50,15 @@ def arguments():
     p.add_argument("--pool", type=int, default=4096, help="simplex fields made ahead")
     p.add_argument("--save", type=float, default=4, help="minutes between checkpoints")
     p.add_argument("--no-bf16", action="store_true", help="train in f32")
-    p.add_argument("--threads", type=int, default=0, help="CPU threads; all when not given. One is best on a busy machine")
+    p.add_argument("--threads", type=int, default=0, help="CPU threads of one worker; all when not given")
+    p.add_argument("--workers", type=int, default=1, help="parts that a batch is split into and that are computed side by side;"
+                   " on a busy machine two workers of one thread each wait less than one worker of two threads")
     p.add_argument("--device", default="cpu")
     p.add_argument("--seed", type=int, default=0)
-    return p.parse_args()
+    args = p.parse_args()
+    if args.batch % args.workers:
+        p.error("--batch must be a multiple of --workers")
+    return args
 
 
 def load_images(folder, channels, side):
@@ -75,9 +81,9 @@ def resize(image, side):
 
 
 def sample(images, args, rng):
-    """A batch of images (n, c, size, size) in [-1, 1], augmented."""
+    """A worker's part of a batch of images (n, c, size, size) in [-1, 1], augmented."""
     out = []
-    for i in rng.integers(len(images), size=args.batch):
+    for i in rng.integers(len(images), size=args.batch // args.workers):
         x = images[i]
         if args.crop:
             top, left = (rng.integers(n - args.crop + 1) for n in x.shape[:2])
@@ -93,10 +99,10 @@ def sample(images, args, rng):
 def draw_noise(pool, args, channels, rng):
     """Noise (n, c, size, size) and steps (n,)."""
     if pool:
-        noise, t = pool.draw(args.batch, channels)
+        noise, t = pool.draw(args.batch // args.workers, channels)
         return torch.from_numpy(noise), torch.from_numpy(t)
-    t = torch.from_numpy(rng.integers(args.first, args.limit, size=args.batch))
-    return torch.from_numpy(rng.standard_normal((args.batch, channels, args.size, args.size), np.float32)), t
+    t = torch.from_numpy(rng.integers(args.first, args.limit, size=args.batch // args.workers))
+    return torch.from_numpy(rng.standard_normal((len(t), channels, args.size, args.size), np.float32)), t
 
 
 def alpha_bars():
@@ -105,14 +111,23 @@ def alpha_bars():
 
 
 def corrupt(x, noise, t, args, bars, rng):
-    """The network's input, what it is to give, and the loss of that: the noise everywhere, or the clean patch."""
+    """The network's input, the steps, and the loss of what the network makes of them: the noise, or the clean patch."""
     a = bars[t].float()[:, None, None, None]
     noisy = a.sqrt() * x + (1 - a).sqrt() * noise
     if args.method == "anoddpm":
-        return noisy, lambda predicted: ((predicted.float() - noise.to(predicted.device)) ** 2).mean()
+        return noisy, t, lambda predicted: ((predicted - noise.to(predicted.device)) ** 2).mean()
     mask = pddpm.draw_boxes(len(x), args.size, args.patch, rng)
-    return pddpm.compose(x, noisy, mask), lambda predicted: pddpm.loss(
-        predicted.float(), x.to(predicted.device), mask.to(predicted.device))
+    return pddpm.compose(x, noisy, mask), t, lambda predicted: pddpm.loss(
+        predicted, x.to(predicted.device), mask.to(predicted.device))
+
+
+def gradients(model, part, args, device):
+    """The gradients of the parameters for a part of a batch, and its loss."""
+    given, t, loss_of = part
+    with torch.autocast(device.type, torch.bfloat16, enabled=not args.no_bf16):
+        predicted = model(given.to(device).contiguous(memory_format=torch.channels_last), t.to(device))
+    loss = loss_of(predicted.float())
+    return torch.autograd.grad(loss, list(model.parameters())), loss.item()
 
 
 SCHEDULER = {
@@ -151,8 +166,9 @@ def main():
     """Trains until the time or the steps are used up."""
     args = arguments()
     torch.manual_seed(args.seed)
-    if args.threads:
-        torch.set_num_threads(args.threads)
+    set_threads = lambda: torch.set_num_threads(args.threads or torch.get_num_threads())
+    set_threads()
+    workers = ThreadPoolExecutor(args.workers, initializer=set_threads)
     channels = 1 if args.gray else 3
     images = load_images(args.images, channels, 0 if args.crop else args.size)
     cfg = unet.make_config(args.size, channels, [args.base * m for m in args.mults], args.attention, args.layers,
@@ -185,15 +201,11 @@ def main():
         rate = float(args.lr * min(1, (step + 1) / 100) * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * progress))))
         for group in optimizer.param_groups:
             group["lr"] = rate
-        x = sample(images, args, rng)
-        noise, t = draw_noise(pool, args, channels, rng)
-        given, loss_of = corrupt(x, noise, t, args, bars, rng)
-        given = given.to(device).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16, enabled=not args.no_bf16):
-            predicted = model(given, t.to(device))
-        loss = loss_of(predicted)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        parts = [corrupt(sample(images, args, rng), *draw_noise(pool, args, channels, rng), args, bars, rng)
+                 for _ in range(args.workers)]
+        results = list(workers.map(lambda part: gradients(model, part, args, device), parts))
+        for p, *all_gradients in zip(model.parameters(), *(g for g, _ in results)):
+            p.grad = sum(all_gradients) / args.workers
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         step += 1
@@ -204,7 +216,7 @@ def main():
             torch._foreach_lerp_([ema[k] for k in names], [current[k] for k in names], 1 - decay)
         if pool and step % 8 == 0:
             pool.refresh()
-        losses.append(loss.item())
+        losses.append(np.mean([loss for _, loss in results]))
         now = time.time()
         elapsed, last = elapsed + now - last, now
         if elapsed - shown_at > 20:
