@@ -56,9 +56,10 @@ class Caller:
 
 
 def maps(x, rebuilt, det, sizes):
-    """Anomaly maps at the original sizes: residual, blur, eroded mask, median, resize."""
-    s = det["system"]
-    heat = choose.blurred(x, rebuilt, {"residual": s["residual"], "blur": s["blur"]}).numpy()
+    """Anomaly maps at the original sizes, in units of the image's range: residual, blur, eroded mask, median, resize."""
+    s, (low, high) = det["system"], det["input"]["range"]
+    unit = 1 / (high - low)
+    heat = choose.blurred(unit * x, unit * rebuilt, {"residual": s["residual"], "blur": s["blur"]}).numpy()
     brain = (x > det["input"]["range"][0]).any(1).numpy()
     heat = np.stack([pddpm.clean(h[0], b, s["erosion"], s["median"])[None] for h, b in zip(heat, brain)])
     return choose.resize_maps(torch.from_numpy(heat), sizes)

@@ -180,12 +180,16 @@ def patches(model, x, det, seed, keep):
     return rebuilt
 
 
-def finish(x, rebuilt, settings, keep):
-    """The map: residual, mean over the channels, Gaussian blur cut at four sigma, borders reflected about the edge."""
+def finish(x, rebuilt, settings, keep, unit=1.0):
+    """The map: residual, mean over the channels, differences in units of 1 / `unit` of the range, Gaussian blur cut at four
+    sigma, borders reflected about the edge."""
     d = x - rebuilt
     kinds = {"squared": d.square(), "absolute": d.abs(), "positive": d.clamp(min=0), "negative": (-d).clamp(min=0)}
     result = kinds[settings["residual"]].mean(1, keepdim=True)
     keep("finish/residual", result)
+    if unit != 1.0:
+        result = result * (unit ** 2 if settings["residual"] == "squared" else unit)
+        keep("finish/unit", result)
     if settings.get("blur"):
         radius = int(4 * settings["blur"]["sigma"] + 0.5)
         kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, dtype=torch.float64) / settings["blur"]["sigma"]) ** 2)
@@ -226,7 +230,10 @@ def main():
         det = json.load(f)
     system = det.get("system", det)
     by_patches = system["method"] == "pddpm"
-    if not by_patches:
+    if by_patches:
+        # A patch a call, so that the stages of the first call are those of the first patch.
+        system["patches_per_call"] = 1
+    else:
         det["sampler"] = {"kind": "ddim", "steps": args.steps, "eta": 0.0}
         det["runs"] = args.runs
     if system["noise"]["kind"] != "simplex" or (system.get("blur") or {}).get("kind", "gaussian") != "gaussian" or args.steps < 2:
@@ -238,7 +245,8 @@ def main():
     out, x = {}, picture(det, args.image)
     keep = lambda name, value: out.__setitem__(name, fingerprint(value))
     rebuilt = (patches if by_patches else chain)(model, x.double(), det, args.seed, keep)
-    heat = finish(x.double(), rebuilt, system, keep)
+    low, high = det["input"]["range"]
+    heat = finish(x.double(), rebuilt, system, keep, 1 / (high - low) if by_patches else 1.0)
     out |= {"x": x, "reconstruction": rebuilt.float(), "map": heat.float()}
     path = os.path.join(args.model, "selftest.safetensors")
     metadata = {"format": FORMAT, "seed": str(args.seed), "detector": json.dumps(det)}
