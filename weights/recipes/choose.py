@@ -99,6 +99,16 @@ def runs(model, x, det, seed=0, bf16=True):
 
 def maps(x, rebuilt, det, sizes):
     """Anomaly maps at the original sizes: residual, blur, resize."""
+    return resize_maps(blurred(x, rebuilt, det), sizes)
+
+
+def resize_maps(heat, sizes):
+    """Maps (n, 1, h, w) at the original sizes, each (height, width)."""
+    return [F.interpolate(m[None], size=s, mode="bilinear", align_corners=False)[0, 0].numpy() for m, s in zip(heat, sizes)]
+
+
+def blurred(x, rebuilt, det):
+    """The maps (n, 1, h, w) of slices: residual, mean over the channels, blur."""
     residual = torch.from_numpy(RESIDUALS[det["residual"]]((x - rebuilt).numpy())).mean(1, keepdim=True)
     blur = det["blur"]
     if blur:
@@ -111,11 +121,13 @@ def maps(x, rebuilt, det, sizes):
         reflect = [torch.from_numpy(np.pad(np.arange(n), radius, mode="symmetric")) for n in residual.shape[2:]]
         padded = residual[:, :, reflect[0]][:, :, :, reflect[1]]
         residual = F.conv2d(F.conv2d(padded, kernel[None, None, :, None]), kernel[None, None, None, :])
-    return [F.interpolate(m[None], size=s, mode="bilinear", align_corners=False)[0, 0].numpy() for m, s in zip(residual, sizes)]
+    return residual
 
 
-def score(m, kind):
-    """An image's score from its map."""
+def score(m, kind, inside=True):
+    """An image's score from its map; `inside` is what counts as foreground."""
+    if kind["kind"] == "foreground":
+        return float(m[inside].mean())
     if kind["kind"] == "top":
         count = max(1, int(round(kind["fraction"] * m.size)))
         return float(np.sort(m, None)[-count:].mean())

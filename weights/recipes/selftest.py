@@ -2,15 +2,17 @@
 
     python selftest.py MODEL [--image PICTURE] [--steps 2] [--runs 2] [--seed 1]
 
-It runs the model's own detection, shortened to a few steps and runs, on one picture (or on a made one), and keeps
+It runs the model's own detection on one picture (or on a made one), AnoDDPM's shortened to a few steps and runs, and keeps
 
     x               the input (1, C, H, W), float32, in the network's range
     SECTION/LAYER   a fingerprint of a layer's output as it was when the section ran first; in `finish` the only time
-    reconstruction  (1, C, H, W), float32: the mean over the runs
+    reconstruction  (1, C, H, W), float32: the mean over the runs, or over the patches
     map             (1, 1, H, W), float32: residual and blur
 
+AnoDDPM's sections are start, body and finish; pDDPM's are noising, patches (one call is one patch) and finish.
+
 and, as metadata, the settings (`detector`, the text of a detector.json) and `seed`. Nothing here is computed by Residua:
-the network is unet.py's on the stored weights, the noise that of the package `opensimplex` (0.4), which is the published one to
+the network is unet.py's on the stored weights, the noise that of the package `opensimplex` (0.4.5), which is the published one to
 the last digit, and the chain, the residual and the blur are below.
 
 A fingerprint is 67 float64 numbers: how many values the layer has, their mean, their root mean square, and the values at the
@@ -28,6 +30,7 @@ from opensimplex import internals
 from PIL import Image
 from safetensors.torch import save_file
 
+import pddpm
 import simplex
 import train
 import unet
@@ -143,15 +146,53 @@ def chain(model, x, det, seed, keep):
     return mean
 
 
-def finish(x, rebuilt, det, keep):
-    """The map: residual, mean over the channels, Gaussian blur cut at four sigma, borders reflected about the edge."""
+def rounds_alike(z, error=1e-6):
+    """Whether the values that a fingerprint keeps round to the same float16 number after an error of float32 arithmetic."""
+    kept = z.reshape(-1)[[i * 2654435761 % z.size for i in range(64)]]
+    return np.array_equal((kept - error).astype(np.float16), (kept + error).astype(np.float16))
+
+
+def patches(model, x, det, seed, keep):
+    """pDDPM's reconstruction of x; keep(name, value) hears of the noising, of the first patch's call, and of the mean."""
+    s = det["system"]
+    bars, t = pddpm.alpha_bars(), torch.tensor([s["lambda"] - 1])
+    options = {k: s["noise"][k] for k in ("octaves", "persistence", "frequency")}
+    z = np.stack([field(n, *x.shape[2:], int(t), **options) for n in sheet_seeds(seed, x.shape[1])])[None]
+    keep("noising/noise", torch.from_numpy(z))
+    if s["variant"] == "published":
+        if not rounds_alike(z):
+            raise SystemExit("float32 and float64 may round this noise to different float16 numbers: take another --seed")
+        keep("noising/round", torch.from_numpy(z).half())
+    noised = pddpm.add_noise(x, torch.from_numpy(z), det, bars)
+    keep("noising/noising", noised)
+    keep("patches/time", t)
+    hear = lambda call, stage, value: keep("patches/" + stage, value) if call == 0 else None
+    handles = listen(model, lambda name, value: keep("patches/" + name, value))
+
+    def network(given, _box):
+        out = model(given, t)
+        while handles:
+            handles.pop().remove()
+        return out
+
+    rebuilt = pddpm.reconstruct(network, x, noised, pddpm.boxes(det), hear)
+    keep("finish/mean", rebuilt)
+    return rebuilt
+
+
+def finish(x, rebuilt, settings, keep, unit=1.0):
+    """The map: residual, mean over the channels, differences in units of 1 / `unit` of the range, Gaussian blur cut at four
+    sigma, borders reflected about the edge."""
     d = x - rebuilt
     kinds = {"squared": d.square(), "absolute": d.abs(), "positive": d.clamp(min=0), "negative": (-d).clamp(min=0)}
-    result = kinds[det["residual"]].mean(1, keepdim=True)
+    result = kinds[settings["residual"]].mean(1, keepdim=True)
     keep("finish/residual", result)
-    if det.get("blur"):
-        radius = int(4 * det["blur"]["sigma"] + 0.5)
-        kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, dtype=torch.float64) / det["blur"]["sigma"]) ** 2)
+    if unit != 1.0:
+        result = result * (unit ** 2 if settings["residual"] == "squared" else unit)
+        keep("finish/unit", result)
+    if settings.get("blur"):
+        radius = int(4 * settings["blur"]["sigma"] + 0.5)
+        kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, dtype=torch.float64) / settings["blur"]["sigma"]) ** 2)
         kernel /= kernel.sum()
         rows, cols = (torch.from_numpy(np.pad(np.arange(n), radius, mode="symmetric")) for n in x.shape[2:])
         result = F.conv2d(result[:, :, :, cols], kernel[None, None, None, :])
@@ -187,9 +228,15 @@ def main():
     args = parser.parse_args()
     with open(os.path.join(args.model, "detector.json")) as f:
         det = json.load(f)
-    det["sampler"] = {"kind": "ddim", "steps": args.steps, "eta": 0.0}
-    det["runs"] = args.runs
-    if det["noise"]["kind"] != "simplex" or (det.get("blur") or {}).get("kind", "gaussian") != "gaussian" or args.steps < 2:
+    system = det.get("system", det)
+    by_patches = system["method"] == "pddpm"
+    if by_patches:
+        # A patch a call, so that the stages of the first call are those of the first patch.
+        system["patches_per_call"] = 1
+    else:
+        det["sampler"] = {"kind": "ddim", "steps": args.steps, "eta": 0.0}
+        det["runs"] = args.runs
+    if system["noise"]["kind"] != "simplex" or (system.get("blur") or {}).get("kind", "gaussian") != "gaussian" or args.steps < 2:
         parser.error("this recipe knows simplex noise, Gaussian blur and two steps or more")
     model = unet.load(args.model).double()
     # The network's own table of rates is float32.
@@ -197,8 +244,9 @@ def main():
     model.time_embedding.rate = torch.exp(-np.log(10000.0) * torch.arange(half, dtype=torch.float64) / half)
     out, x = {}, picture(det, args.image)
     keep = lambda name, value: out.__setitem__(name, fingerprint(value))
-    rebuilt = chain(model, x.double(), det, args.seed, keep)
-    heat = finish(x.double(), rebuilt, det, keep)
+    rebuilt = (patches if by_patches else chain)(model, x.double(), det, args.seed, keep)
+    low, high = det["input"]["range"]
+    heat = finish(x.double(), rebuilt, system, keep, 1 / (high - low) if by_patches else 1.0)
     out |= {"x": x, "reconstruction": rebuilt.float(), "map": heat.float()}
     path = os.path.join(args.model, "selftest.safetensors")
     metadata = {"format": FORMAT, "seed": str(args.seed), "detector": json.dumps(det)}

@@ -106,22 +106,23 @@ def draw_seeds(rng, count):
 class Pool:
     """Fields made ahead, for training. A field keeps the step it was made for: train on it at that step.
 
-    Noise and its negative are equally likely, and so are noise and its transpose, so each field serves as four. Call
-    `refresh` now and then: it replaces the oldest fields.
+    The steps are from `first` on and below `limit`. Noise and its negative are equally likely, and so are noise and its
+    transpose, so each field serves as four. Call `refresh` now and then: it replaces the oldest fields.
     """
 
-    def __init__(self, count, size, limit, rng, per_step=8, **options):
-        self.size, self.limit, self.rng, self.per_step, self.options = size, limit, rng, per_step, options
+    def __init__(self, count, size, limit, rng, per_step=8, first=0, **options):
+        self.size, self.first, self.limit, self.rng = size, first, limit, rng
+        self.per_step, self.options = per_step, options
         self.data = np.empty((count, size, size), np.float32)
         self.step = np.empty(count, np.int64)
         self.next = 0
-        steps = rng.permutation(limit)
+        steps = first + rng.permutation(limit - first)
         for i in range(-(-count // per_step)):
-            self.refresh(int(steps[i % limit]))
+            self.refresh(int(steps[i % len(steps)]))
 
     def refresh(self, t=None):
         """Makes `per_step` new fields at step t (random when not given) in the place of the oldest."""
-        t = int(self.rng.integers(self.limit)) if t is None else t
+        t = int(self.rng.integers(self.first, self.limit)) if t is None else t
         new = fields(draw_seeds(self.rng, self.per_step), self.size, self.size, t, **self.options)
         where = (self.next + np.arange(self.per_step)) % len(self.data)
         self.data[where], self.step[where] = new, t

@@ -1,6 +1,7 @@
 """Trains a denoiser on a folder of normal images and writes a model folder.
 
     python train.py IMAGES MODEL --size 64 --gray --noise simplex --limit 300 --flip x --minutes 60
+    python train.py IMAGES MODEL --method pddpm --patch 32 --size 64 --gray --from 250 --limit 900 --flip x --minutes 60
 
 The state is saved beside the model every few minutes; the same command goes on after an interruption.
 """
@@ -8,11 +9,13 @@ import argparse
 import glob
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 from PIL import Image
 
+import pddpm
 import simplex
 import unet
 
@@ -24,11 +27,14 @@ def arguments():
     p.add_argument("model", help="model folder to write")
     p.add_argument("--name", help="name in detector.json; the folder's name when not given")
     p.add_argument("--state", help="checkpoint file; MODEL.state.pt when not given")
+    p.add_argument("--method", choices=["anoddpm", "pddpm"], default="anoddpm")
+    p.add_argument("--patch", type=int, nargs="+", default=[32], help="pddpm: sides of the noised patch, one drawn a slice")
     p.add_argument("--size", type=int, default=64, help="side of the network's input")
     p.add_argument("--crop", type=int, default=0, help="train on random crops of this side, resized to --size; 0: whole images")
     p.add_argument("--gray", action="store_true", help="one channel; three when not given")
     p.add_argument("--noise", choices=["simplex", "gaussian"], default="simplex")
     p.add_argument("--limit", type=int, default=300, help="train steps t below this (at most 1000)")
+    p.add_argument("--from", type=int, default=0, dest="first", help="train steps t from this on")
     p.add_argument("--base", type=int, default=32, help="width of the first level")
     p.add_argument("--mults", type=int, nargs="+", default=[1, 2, 4, 6], help="widths of the levels over the first")
     p.add_argument("--layers", type=int, default=1, help="resnets a level on the way down")
@@ -44,9 +50,15 @@ def arguments():
     p.add_argument("--pool", type=int, default=4096, help="simplex fields made ahead")
     p.add_argument("--save", type=float, default=4, help="minutes between checkpoints")
     p.add_argument("--no-bf16", action="store_true", help="train in f32")
+    p.add_argument("--threads", type=int, default=0, help="CPU threads of one worker; all when not given")
+    p.add_argument("--workers", type=int, default=1, help="parts that a batch is split into and that are computed side by side;"
+                   " on a busy machine two workers of one thread each wait less than one worker of two threads")
     p.add_argument("--device", default="cpu")
     p.add_argument("--seed", type=int, default=0)
-    return p.parse_args()
+    args = p.parse_args()
+    if args.batch % args.workers:
+        p.error("--batch must be a multiple of --workers")
+    return args
 
 
 def load_images(folder, channels, side):
@@ -69,9 +81,9 @@ def resize(image, side):
 
 
 def sample(images, args, rng):
-    """A batch of images (n, c, size, size) in [-1, 1], augmented."""
+    """A worker's part of a batch of images (n, c, size, size) in [-1, 1], augmented."""
     out = []
-    for i in rng.integers(len(images), size=args.batch):
+    for i in rng.integers(len(images), size=args.batch // args.workers):
         x = images[i]
         if args.crop:
             top, left = (rng.integers(n - args.crop + 1) for n in x.shape[:2])
@@ -87,10 +99,10 @@ def sample(images, args, rng):
 def draw_noise(pool, args, channels, rng):
     """Noise (n, c, size, size) and steps (n,)."""
     if pool:
-        noise, t = pool.draw(args.batch, channels)
+        noise, t = pool.draw(args.batch // args.workers, channels)
         return torch.from_numpy(noise), torch.from_numpy(t)
-    t = torch.from_numpy(rng.integers(args.limit, size=args.batch))
-    return torch.from_numpy(rng.standard_normal((args.batch, channels, args.size, args.size), np.float32)), t
+    t = torch.from_numpy(rng.integers(args.first, args.limit, size=args.batch // args.workers))
+    return torch.from_numpy(rng.standard_normal((len(t), channels, args.size, args.size), np.float32)), t
 
 
 def alpha_bars():
@@ -98,33 +110,65 @@ def alpha_bars():
     return torch.cumprod(1 - torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64), 0)
 
 
+def corrupt(x, noise, t, args, bars, rng):
+    """The network's input, the steps, and the loss of what the network makes of them: the noise, or the clean patch."""
+    a = bars[t].float()[:, None, None, None]
+    noisy = a.sqrt() * x + (1 - a).sqrt() * noise
+    if args.method == "anoddpm":
+        return noisy, t, lambda predicted: ((predicted - noise.to(predicted.device)) ** 2).mean()
+    mask = pddpm.draw_boxes(len(x), args.size, args.patch, rng)
+    return pddpm.compose(x, noisy, mask), t, lambda predicted: pddpm.loss(
+        predicted, x.to(predicted.device), mask.to(predicted.device))
+
+
+def gradients(model, part, args, device):
+    """The gradients of the parameters for a part of a batch, and its loss."""
+    given, t, loss_of = part
+    with torch.autocast(device.type, torch.bfloat16, enabled=not args.no_bf16):
+        predicted = model(given.to(device).contiguous(memory_format=torch.channels_last), t.to(device))
+    loss = loss_of(predicted.float())
+    return torch.autograd.grad(loss, list(model.parameters())), loss.item()
+
+
+SCHEDULER = {
+    "_class_name": "DDPMScheduler", "_diffusers_version": "0.27.2", "num_train_timesteps": 1000, "beta_start": 0.0001,
+    "beta_end": 0.02, "beta_schedule": "linear", "trained_betas": None, "variance_type": "fixed_large",
+    "clip_sample": True, "clip_sample_range": 1.0, "prediction_type": "epsilon", "thresholding": False,
+    "timestep_spacing": "leading", "steps_offset": 0, "rescale_betas_zero_snr": False}
+
+
+def detector(args, name, channels):
+    """A detector.json of AnoDDPM before anything was chosen."""
+    noise = {"kind": "gaussian"} if args.noise == "gaussian" else {
+        "kind": "simplex", "octaves": 6, "persistence": 0.8, "frequency": 64}
+    return {
+        "format": 1, "method": "anoddpm", "name": name, "network": unet.WEIGHTS,
+        "input": {"width": args.size, "height": args.size, "channels": channels, "range": [-1, 1]},
+        "schedule": {"kind": "linear", "train_steps": 1000, "beta_start": 0.0001, "beta_end": 0.02,
+                     "prediction": "epsilon", "variance": "fixed_large"},
+        "noise": noise, "lambda": args.limit * 2 // 3, "sampler": {"kind": "ddim", "steps": 25, "eta": 0.0},
+        "clip": True, "runs": 1, "residual": "squared", "blur": {"kind": "gaussian", "sigma": 2.0},
+        "score": {"kind": "mean"}, "threshold": {"pixel": 0.1, "image": 0.05}}
+
+
 def write_model(args, cfg, state):
     """The model folder; an existing detector.json stays, for its choices were made with care."""
     unet.save(args.model, cfg, state)
-    unet.write_json(os.path.join(args.model, "scheduler_config.json"), {
-        "_class_name": "DDPMScheduler", "_diffusers_version": "0.27.2", "num_train_timesteps": 1000, "beta_start": 0.0001,
-        "beta_end": 0.02, "beta_schedule": "linear", "trained_betas": None, "variance_type": "fixed_large",
-        "clip_sample": True, "clip_sample_range": 1.0, "prediction_type": "epsilon", "thresholding": False,
-        "timestep_spacing": "leading", "steps_offset": 0, "rescale_betas_zero_snr": False})
-    path = os.path.join(args.model, "detector.json")
+    by_patches = args.method == "pddpm"
+    unet.write_json(os.path.join(args.model, "scheduler_config.json"), pddpm.SCHEDULER if by_patches else SCHEDULER)
+    path, name = os.path.join(args.model, "detector.json"), args.name or os.path.basename(os.path.normpath(args.model))
     if not os.path.exists(path):
-        noise = {"kind": "gaussian"} if args.noise == "gaussian" else {
-            "kind": "simplex", "octaves": 6, "persistence": 0.8, "frequency": 64}
-        unet.write_json(path, {
-            "format": 1, "method": "anoddpm", "name": args.name or os.path.basename(os.path.normpath(args.model)),
-            "network": unet.WEIGHTS,
-            "input": {"width": args.size, "height": args.size, "channels": cfg["in_channels"], "range": [-1, 1]},
-            "schedule": {"kind": "linear", "train_steps": 1000, "beta_start": 0.0001, "beta_end": 0.02,
-                         "prediction": "epsilon", "variance": "fixed_large"},
-            "noise": noise, "lambda": args.limit * 2 // 3, "sampler": {"kind": "ddim", "steps": 25, "eta": 0.0},
-            "clip": True, "runs": 1, "residual": "squared", "blur": {"kind": "gaussian", "sigma": 2.0},
-            "score": {"kind": "mean"}, "threshold": {"pixel": 0.1, "image": 0.05}})
+        unet.write_json(path, pddpm.detector(name, unet.WEIGHTS, args.size, cfg["in_channels"], args.patch[0])
+                        if by_patches else detector(args, name, cfg["in_channels"]))
 
 
 def main():
     """Trains until the time or the steps are used up."""
     args = arguments()
     torch.manual_seed(args.seed)
+    set_threads = lambda: torch.set_num_threads(args.threads or torch.get_num_threads())
+    set_threads()
+    workers = ThreadPoolExecutor(args.workers, initializer=set_threads)
     channels = 1 if args.gray else 3
     images = load_images(args.images, channels, 0 if args.crop else args.size)
     cfg = unet.make_config(args.size, channels, [args.base * m for m in args.mults], args.attention, args.layers,
@@ -143,8 +187,8 @@ def main():
     rng = np.random.default_rng([args.seed, step])
     print(f"{len(images)} images, {unet.parameter_count(model):,} parameters, "
           f"{unet.macs(cfg) / 1e9:.3f} GMAC an image, from step {step}", flush=True)
-    pool = simplex.Pool(args.pool, args.size, args.limit, rng) if args.noise == "simplex" else None
-    bars = alpha_bars()
+    pool = simplex.Pool(args.pool, args.size, args.limit, rng, first=args.first) if args.noise == "simplex" else None
+    bars = pddpm.alpha_bars() if args.method == "pddpm" else alpha_bars()
 
     def checkpoint():
         torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "ema": ema, "step": step,
@@ -157,15 +201,11 @@ def main():
         rate = float(args.lr * min(1, (step + 1) / 100) * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * progress))))
         for group in optimizer.param_groups:
             group["lr"] = rate
-        x = sample(images, args, rng)
-        noise, t = draw_noise(pool, args, channels, rng)
-        a = bars[t].float()[:, None, None, None]
-        noisy = (a.sqrt() * x + (1 - a).sqrt() * noise).to(device).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16, enabled=not args.no_bf16):
-            predicted = model(noisy, t.to(device))
-        loss = ((predicted.float() - noise.to(device)) ** 2).mean()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        parts = [corrupt(sample(images, args, rng), *draw_noise(pool, args, channels, rng), args, bars, rng)
+                 for _ in range(args.workers)]
+        results = list(workers.map(lambda part: gradients(model, part, args, device), parts))
+        for p, *all_gradients in zip(model.parameters(), *(g for g, _ in results)):
+            p.grad = sum(all_gradients) / args.workers
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         step += 1
@@ -176,7 +216,7 @@ def main():
             torch._foreach_lerp_([ema[k] for k in names], [current[k] for k in names], 1 - decay)
         if pool and step % 8 == 0:
             pool.refresh()
-        losses.append(loss.item())
+        losses.append(np.mean([loss for _, loss in results]))
         now = time.time()
         elapsed, last = elapsed + now - last, now
         if elapsed - shown_at > 20:
