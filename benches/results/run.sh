@@ -46,6 +46,7 @@ for folder, label in [("good", "good"), ("tumour", "bad")]:
         print(f"{image},{label},{mask}")
 PYTHON
     evaluate brain-flair "$out/brain-flair.csv" --model weights/brain-flair
+    evaluate brain-pddpm "$out/brain-flair.csv" --model weights/brain-pddpm
 fi
 for setting in semi unsup; do
     published=$data/dte_readme_auroc_$setting.csv

@@ -48,11 +48,13 @@ def load(out, name):
 
 def images(out):
     """Rows of the image data sets."""
-    for name, data in [("texture", "textures, validation quarter"), ("brain-flair", "TCGA-LGG slices, every third of the test split")]:
+    brain = "TCGA-LGG slices, every third of the test split"
+    for name, system, data in [("texture", "AnoDDPM", "textures, validation quarter"), ("brain-flair", "AnoDDPM", brain),
+                               ("brain-pddpm", "pDDPM", brain)]:
         e = load(out, name)
         if e:
             count = f"{len(e['images'])} images"
-            yield e, ["AnoDDPM", f"`weights/{name}`", data, count, interval(e["image"], "auroc"), interval(e["pixel"], "auprc"),
+            yield e, [system, f"`weights/{name}`", data, count, interval(e["image"], "auroc"), interval(e["pixel"], "auprc"),
                       interval(e["pixel"], "best_dice"), "–"]
 
 
