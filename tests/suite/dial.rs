@@ -112,7 +112,7 @@ fn settings_are_measured_kept_and_chosen_by_name() {
 
     // A second run measures only what is new.
     let (code, text, err) = dial(&["--try-lambdas", "15,25", "--try-steps", "1,3,0", "--try-runs", "1"]);
-    assert!(code == 0 && text.contains("| all |") && text.contains("pixel AUPRC"), "{text}{err}");
+    assert!(code == 0 && text.contains("| ddpm |") && text.contains("pixel AUPRC"), "{text}{err}");
     assert_eq!(err.lines().filter(|l| l.starts_with('|')).count(), 2, "{err}");
     let more = json(&path);
     assert_eq!(more["rows"].as_array().unwrap().len(), 10);
