@@ -16,14 +16,14 @@ pub fn read_picture(path: &Path, range: ValueRange) -> Result<Picture> {
 
 /// [`read_picture`] for the bytes of a PNG, JPEG, TIFF, BMP or WebP file; `source` names it in errors.
 /// # Errors
-/// [`Error::File`].
+/// [`crate::Error::File`].
 pub fn decode_image(bytes: &[u8], source: &Path, range: ValueRange) -> Result<Picture> {
     image::decode(bytes, source, 3)?.scaled(&InputSpec::fixed(3, range), None)
 }
 
 /// [`read_picture`] for the bytes of a `.npy` file; `source` names it in errors.
 /// # Errors
-/// [`Error::File`].
+/// [`crate::Error::File`].
 pub fn decode_npy(bytes: &[u8], source: &Path, range: ValueRange) -> Result<Picture> {
     npy::decode(bytes, source, 3)?.scaled(&InputSpec::fixed(3, range), None)
 }

@@ -97,7 +97,7 @@ mod tests {
         // Written down so that a change of the rules is noticed: older files would no longer be known.
         assert_eq!(
             chosen(&config(), &[]).to_string(),
-            concat!(r#"{"input":{"channels":1,"height":64,"range":[-1,1],"width":64},"method":"anoddpm"}"#)
+            r#"{"input":{"channels":1,"height":64,"range":[-1,1],"width":64},"method":"anoddpm"}"#
         );
         let changed = |change: &dyn Fn(&mut DetectorConfig)| {
             let mut other = config();

@@ -151,7 +151,7 @@ impl<'a> Scorer<'a> {
             for found in found {
                 match pending.take(found, self.model) {
                     Ok(finished) => finished.into_iter().try_for_each(&mut *sink)?,
-                    Err((item, e)) => self.fail(&item, e),
+                    Err(failed) => self.fail(&failed.0, failed.1),
                 }
             }
             if !whole {
@@ -162,8 +162,8 @@ impl<'a> Scorer<'a> {
         self.progress.inputs += usize::from(whole);
         match pending.finish(self.model) {
             Ok(finished) => finished.into_iter().try_for_each(sink),
-            Err((item, e)) => {
-                self.fail(&item, e);
+            Err(failed) => {
+                self.fail(&failed.0, failed.1);
                 Ok(())
             }
         }

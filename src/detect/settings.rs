@@ -53,7 +53,7 @@ impl Setting {
     pub const fn new(name: &'static str, range: Range, about: &'static str) -> Self {
         Setting { name, about, range }
     }
-    /// The value in a system's JSON, as [`apply`] would take it.
+    /// The value in a system's JSON, as `apply` would take it.
     pub fn show(&self, system: &Value) -> String {
         let value = self.name.split('.').fold(system, |v, key| &v[key]);
         let part = |key: &str| text(&value[key]);

@@ -5,7 +5,7 @@ use super::unet::{Attention, Layer, Norm, Qkv, Resample, UnetSpec};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// A checkpoint and its network, summed up. Memory and compute of a step: [`UnetSpec::cost`].
+/// A checkpoint and its network, summed up. Memory and compute of a step: [`super::Cost`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
     /// The file.

@@ -30,6 +30,9 @@ pub const STEPS: usize = 300;
 /// Values of one launch at most: these stay within WebGPU's default binding.
 const ELEMENTS: usize = 1 << 24;
 
+/// Sections, the training rows that they read, and the distances that they write.
+type Nearest = (Vec<SectionId>, Vec<(StateId, Tensor)>, Vec<StateId>);
+
 /// Adds the distances (N,1,1,k) between the queries (N,1,1,D) of `input` and their nearest training rows, a section and an output
 /// for each part of the rows that a launch can take. A last part may hold fewer rows than `neighbours`.
 pub(super) fn add(
@@ -37,7 +40,7 @@ pub(super) fn add(
     input: StateId,
     (rows, columns): (&[f32], usize),
     neighbours: usize,
-) -> Result<(Vec<SectionId>, Vec<(StateId, Tensor)>, Vec<StateId>)> {
+) -> Result<Nearest> {
     check_neighbours(neighbours)?;
     if columns == 0 || rows.is_empty() || !rows.len().is_multiple_of(columns) {
         return Err(Error::Invalid(format!("{} values do not make rows of {columns} columns", rows.len())));

@@ -55,7 +55,7 @@ fn axis(length: usize, side: usize, stride: usize) -> Vec<Span> {
     let size = side.min(length);
     let room = length - size;
     let gaps = room.div_ceil(stride.max(1));
-    let origin = |i: usize| if gaps == 0 { 0 } else { i * room / gaps };
+    let origin = |i: usize| (i * room).checked_div(gaps).unwrap_or(0);
     let border = |i: usize| match i {
         0 => 0,
         i if i > gaps => length,

@@ -16,7 +16,7 @@ pub struct Pending {
     whole: bool,
 }
 
-type Failed = (Item, Error);
+type Failed = Box<(Item, Error)>;
 
 impl Pending {
     pub fn new(model: &ModelFolder, slices: Vec<Item>) -> Self {
@@ -26,7 +26,7 @@ impl Pending {
     /// Takes one result, and gives what is finished by it.
     pub fn take(&mut self, found: Found, model: &ModelFolder) -> Result<Vec<Finished>, Failed> {
         let item = found.item.clone();
-        let failed = |e| (item, e);
+        let failed = |e| Box::new((item, e));
         let alone = !self.whole && model.config.score != ScoreConfig::Foreground;
         if alone || found.score.is_some() {
             return own_size(found, model, None).map(|s| vec![Finished::Image(s)]).map_err(failed);
@@ -43,7 +43,7 @@ impl Pending {
     pub fn finish(self, model: &ModelFolder) -> Result<Vec<Finished>, Failed> {
         let Some(first) = self.found.first().map(|f| f.item.clone()) else { return Ok(Vec::new()) };
         let items = self.slices.clone();
-        let (slices, score) = volume(self.slices, self.found, model).map_err(|e| (first, e))?;
+        let (slices, score) = volume(self.slices, self.found, model).map_err(|e| Box::new((first, e)))?;
         let whole = Finished::Volume(ScoredVolume { items, score });
         Ok(slices.into_iter().map(Finished::Image).chain([whole]).collect())
     }
