@@ -69,6 +69,7 @@ fn passes(folder: &Path, device: &str) {
 fn shipped_models_pass_on_the_processor() {
     passes(&shipped("texture"), "cpu");
     passes(&shipped("brain-flair"), "cpu");
+    passes(&shipped("brain-pddpm"), "cpu");
 }
 
 #[test]
