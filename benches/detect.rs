@@ -15,7 +15,7 @@ fn run(c: &mut Criterion) -> Result<()> {
             eprintln!("SKIPPED: {} is not here", path.display());
             continue;
         }
-        let folder = ModelFolder::open(&path, |settings| settings, None, |_| Ok(()))?;
+        let folder = ModelFolder::open(&path)?;
         let input = folder.config.image()?;
         let image = random(Shape::new(1, input.height, input.width, input.channels), 1);
         for (name, device) in devices() {

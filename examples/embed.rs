@@ -61,7 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
     let gpu = Arc::new(Gpu::from_parts(device.clone(), queue.clone(), adapter.get_info()));
     let folder = std::env::args_os().nth(1).map_or(weights, PathBuf::from);
-    let model = ModelFolder::open(&folder, |o| o, None, |_| Ok(()))?;
+    let model = ModelFolder::open(&folder)?;
     let detector = pollster::block_on(Embedded::new(gpu, &model))?;
     println!("detector: {} steps, ready after {:.1?}", detector.steps(), start.elapsed());
 

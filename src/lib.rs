@@ -12,7 +12,7 @@
 //! use residua::{Device, Shape, Tensor};
 //!
 //! # fn main() -> residua::Result<()> {
-//! let model = ModelFolder::open("weights/texture".as_ref(), |unet| unet, None, |_| Ok(()))?;
+//! let model = ModelFolder::open("weights/texture")?;
 //! let device = pollster::block_on(Device::select("auto"))?;
 //! let input = model.config.image()?;
 //! let image = Tensor::zeros(Shape::new(1, input.height, input.width, input.channels));
@@ -33,7 +33,7 @@
 //! use residua::detect::{Finished, ModelFolder, Scorer, ScoringOptions};
 //!
 //! # fn main() -> residua::Result<()> {
-//! let model = ModelFolder::open("weights/texture".as_ref(), |unet| unet, None, |config| {
+//! let model = ModelFolder::open_with("weights/texture".as_ref(), |unet| unet, None, |config| {
 //!     // Settings by name, as `--set` takes them on the command line.
 //!     config.system.set("runs", "4")
 //! })?;

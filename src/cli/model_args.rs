@@ -46,7 +46,7 @@ impl ModelArgs {
             None => shipped_model()?,
         };
         let dial = self.quality.map(|q| Ok::<_, Error>((q, Dial::open(&Dial::path(&path))?))).transpose()?;
-        let model = ModelFolder::open(
+        let model = ModelFolder::open_with(
             &path,
             |base| self.network.overrides(base),
             self.size,

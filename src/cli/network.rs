@@ -64,7 +64,7 @@ impl Subject {
                 }
                 (None, _) => Ok(()),
             };
-            return Ok(Subject::Detector(ModelFolder::open(path, |base| flags.overrides(base), None, adjust)?));
+            return Ok(Subject::Detector(ModelFolder::open_with(path, |base| flags.overrides(base), None, adjust)?));
         }
         if !path.exists() {
             return Err(Error::file(path, "there is no such model folder or file"));

@@ -22,6 +22,12 @@ pub struct ModelFolder {
 }
 
 impl ModelFolder {
+    /// Opens a model folder or a safetensors file, which says all that is needed; see [`ModelFolder::open_with`].
+    /// # Errors
+    /// As there.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(path.as_ref(), |unet| unet, None, |_| Ok(()))
+    }
     /// Opens a model folder or a safetensors file. `overrides` changes what is said of a UNet's weights, `adjust` the settings
     /// (command-line flags), before they are checked against the weights; `size` is the side of the input where nothing else
     /// says it. Without a `detector.json` the settings are AnoDDPM's as published, on the input size and channels that the
@@ -29,7 +35,7 @@ impl ModelFolder {
     /// `residua dte fit` wrote, those of diffusion time estimation.
     /// # Errors
     /// Whatever is wrong with the files, by name; [`Error::MissingSetting`] for what they do not say.
-    pub fn open(
+    pub fn open_with(
         path: &Path,
         overrides: impl Fn(Overrides) -> Overrides,
         size: Option<usize>,

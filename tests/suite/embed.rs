@@ -20,7 +20,7 @@ const SIMPLEX: NoiseConfig = NoiseConfig::Simplex { octaves: 2, persistence: 0.8
 fn model(channels: usize, (width, height): Size, noise: NoiseConfig) -> ModelFolder {
     let folder = tempfile::tempdir().unwrap();
     crate::common::small::write(folder.path(), channels);
-    let open = ModelFolder::open(
+    let open = ModelFolder::open_with(
         folder.path(),
         |o| o,
         Some(32),

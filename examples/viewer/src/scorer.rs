@@ -58,7 +58,7 @@ pub struct Scorer {
 impl Scorer {
     /// Opens a model folder and compiles its shaders. This takes a while, so it is called in a thread of its own.
     pub fn open(gpu: Shared, folder: &Path) -> Result<Scorer, String> {
-        let model = ModelFolder::open(folder, |o| o, None, |_| Ok(())).map_err(|e| e.to_string())?;
+        let model = ModelFolder::open(folder).map_err(|e| e.to_string())?;
         let threshold = model.config.threshold.pixel.map_or(0.5, |t| t as f32);
         let detector =
             gpu::drive(&gpu, Embedded::new(gpu.clone(), &model)).map_err(|e| format!("{}: {e}", folder.display()))?;

@@ -40,7 +40,7 @@ impl Stored {
         let seed = text.parse().map_err(|_| Error::file(file.path(), format!("`seed` is `{text}`, not a number")))?;
         let config = DetectorConfig::parse(file.metadata("detector")?.as_bytes())
             .map_err(|e| Error::file(file.path(), format!("`detector` in the metadata: {e}")))?;
-        let model = ModelFolder::open(
+        let model = ModelFolder::open_with(
             path,
             |base| base,
             None,
