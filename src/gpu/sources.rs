@@ -22,7 +22,7 @@ macro_rules! shader_file {
 pub(crate) use shader_file;
 
 /// What several shaders share, by `#include`.
-pub const LIB: [ShaderFile; 8] = [
+pub const LIB: [ShaderFile; 9] = [
     shader_file!("lib/activation.wgsl"),
     shader_file!("lib/bilinear.wgsl"),
     shader_file!("lib/philox.wgsl"),
@@ -30,6 +30,7 @@ pub const LIB: [ShaderFile; 8] = [
     shader_file!("lib/sincos.wgsl"),
     shader_file!("lib/step.wgsl"),
     shader_file!("lib/tail.wgsl"),
+    shader_file!("lib/texel.wgsl"),
     shader_file!("lib/wide.wgsl"),
 ];
 
@@ -38,3 +39,17 @@ pub const BENCH_FMA: ShaderFile = shader_file!("bench_fma.wgsl");
 
 /// A copy: what a device reads and writes at most.
 pub const BENCH_COPY: ShaderFile = shader_file!("bench_copy.wgsl");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shared_file_is_listed() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/lib");
+        let files = std::fs::read_dir(folder).unwrap().map(|f| f.unwrap().file_name().into_string().unwrap());
+        let mut files: Vec<String> = files.map(|name| format!("lib/{name}")).collect();
+        files.sort();
+        assert_eq!(LIB.map(|f| f.name.to_owned()).to_vec(), files);
+    }
+}
