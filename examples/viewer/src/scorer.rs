@@ -44,7 +44,7 @@ pub fn share(render: &eframe::egui_wgpu::RenderState) -> Shared {
 
 /// The 256 colours of the heat map, cold to hot.
 pub fn colours() -> impl Iterator<Item = [u8; 3]> {
-    (0..256u32).map(|i| residua::report::heat(i as f32 / 255.0))
+    (0..256u32).map(|i| residua::data::heat(i as f32 / 255.0))
 }
 
 /// A model on the window's device.

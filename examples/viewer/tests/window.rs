@@ -70,7 +70,7 @@ impl Window {
     }
     /// For each pixel of the heat map whether it has the threshold's colour or a hotter one.
     fn hot(&self) -> Vec<bool> {
-        let colours: Vec<[u8; 3]> = (0..256u32).map(|i| residua::report::heat(i as f32 / 255.0)).collect();
+        let colours: Vec<[u8; 3]> = (0..256u32).map(|i| residua::data::heat(i as f32 / 255.0)).collect();
         let far = |a: &[u8; 3], b: &[u8; 3]| (0..3).map(|c| u32::from(a[c].abs_diff(b[c])).pow(2)).sum::<u32>();
         let nearest = |p: &[u8; 3]| (0..256).min_by_key(|i| far(p, &colours[*i])).unwrap();
         self.part("Heat map").pixels().map(|p| nearest(&p.0) >= MIDDLE).collect()
