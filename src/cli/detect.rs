@@ -4,7 +4,7 @@ use super::scoring::ScoringArgs;
 use super::threshold_args::ThresholdArgs;
 use crate::data::{check_writable, find_inputs};
 use crate::detect::ModelFolder;
-use crate::report::{Results, Verdict, write_report};
+use crate::report::{Results, write_report};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -42,6 +42,11 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let mut model = args.model.open()?;
+    if model.config.threshold.image.is_some() && thresholds_of_others(args) {
+        tracing::warn!(
+            "the model's thresholds were chosen for other settings than the flags give: calibrate, or give --threshold"
+        );
+    }
     let calibration = args.thresholds.apply(&mut model)?;
     let given = if args.inputs.is_empty() { samples(&model.path)? } else { args.inputs.clone() };
     let scorer = args.scoring.scorer(&model)?;
@@ -79,7 +84,12 @@ fn exit_code(args: &Args, results: &Results) -> ExitCode {
     if !results.failures.is_empty() {
         return ExitCode::from(2);
     }
-    ExitCode::from(u8::from(args.gate && results.count(Verdict::Anomalous) > 0))
+    ExitCode::from(u8::from(args.gate && results.is_anomalous()))
+}
+
+/// Whether the model's thresholds count, under settings that are not those they were chosen with.
+fn thresholds_of_others(args: &Args) -> bool {
+    args.model.changes_settings() && args.thresholds.threshold.is_none() && args.thresholds.fpr.is_none()
 }
 
 /// The sample images of a model folder: everything under `samples` but the masks.

@@ -63,6 +63,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         let mut scorer = args.scoring.scorer_on(device.clone(), &model)?;
         let Measured { row, measure, counts } = measure(&mut scorer, &dataset, &args.dataset, &folder, args.seeds)?;
         drop(scorer);
+        if let Some(other) = dial.as_ref().map(|d| d.measure).filter(|&m| m != measure) {
+            let fault = format!("was measured by {other:?}, but now there are {measure:?} to measure: remove it first");
+            return Err(Error::file(&path, fault));
+        }
         let dial = dial.get_or_insert_with(|| {
             let data = DialData { normal: counts.0, anomalous: counts.1, ..data.clone() };
             Dial::new(&model, data, measure)

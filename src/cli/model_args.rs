@@ -39,6 +39,10 @@ pub(crate) fn setting(text: &str) -> Result<(String, String), String> {
 }
 
 impl ModelArgs {
+    /// Whether flags change a setting of the system, for which the model folder's thresholds were then not chosen.
+    pub fn changes_settings(&self) -> bool {
+        !self.set.is_empty() || self.lambda.is_some() || self.runs.is_some() || self.steps.is_some()
+    }
     /// Opens the model with the flags over its settings, and reads every weight once.
     pub fn open(&self) -> Result<ModelFolder> {
         let path = match &self.model {

@@ -1,7 +1,7 @@
 //! `residua rescore`: the results of a run judged again, without running the model.
 use super::detect::outputs::draw;
 use super::threshold_args::ThresholdArgs;
-use crate::data::{Map, Picture, ValueRange, read_map, read_picture, utc_now};
+use crate::data::{Map, Picture, ValueRange, Volume, VolumeMap, read_map, read_picture, utc_now};
 use crate::detect::{Calibration, DetectorConfig, segment};
 use crate::report::{Record, Results, Verdict, write_report};
 use crate::{Error, Result};
@@ -40,7 +40,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     // Everything is judged, and all that will be drawn from is read, before anything is written.
     let mut judged = Vec::new();
     for record in &results.records {
-        let new = limits.judge(record)?;
+        let new = limits.judge(record, results.volumes.iter().any(|v| v.path == record.path))?;
         if limits.pixel.is_some() {
             sources(&args.results, &new)?;
         }
@@ -65,7 +65,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     } else {
         super::print_results(&results);
     }
-    Ok(ExitCode::from(u8::from(args.gate && results.count(Verdict::Anomalous) > 0)))
+    Ok(ExitCode::from(u8::from(args.gate && results.is_anomalous())))
 }
 
 /// What the records are judged by.
@@ -93,10 +93,10 @@ impl Limits {
         Ok(limits)
     }
 
-    /// A record under these limits.
+    /// A record under these limits. A calibration promises nothing for one slice where volumes are judged: `of_volume`.
     /// # Errors
     /// When the calibration is not that of the record's model and settings, or these are no settings.
-    fn judge(&self, old: &Record) -> Result<Record> {
+    fn judge(&self, old: &Record, of_volume: bool) -> Result<Record> {
         let mut record = old.clone();
         if let Some((c, path)) = &self.calibration {
             c.check(path, &record.model.sha256, &record.parameters)?;
@@ -105,12 +105,16 @@ impl Limits {
             record.threshold = self.image;
             record.p_value = self.calibration.as_ref().map(|(c, _)| c.p_value(record.score));
         }
+        let limit = record.threshold;
+        if self.calibration.is_some() && of_volume {
+            (record.threshold, record.p_value) = (None, None);
+        }
         record.verdict = Verdict::of(record.score, record.threshold);
         let settings = record.parameters.as_object_mut();
         let kept = settings.and_then(|s| s.entry("threshold").or_insert_with(|| json!({})).as_object_mut());
         let fault = || Error::file(&record.path, "its result holds no settings");
         let kept = kept.ok_or_else(fault)?;
-        kept.insert("image".into(), json!(record.threshold));
+        kept.insert("image".into(), json!(limit));
         if self.pixel.is_some() {
             kept.insert("pixel".into(), json!(self.pixel));
         }
@@ -128,7 +132,21 @@ fn redraw(results: &Path, records: &[Record], threshold: f64) -> Result<()> {
     for ((record, (map, input)), mask) in records.iter().zip(&read).zip(&masks) {
         draw(&results.join(&record.folder), input, map, Some(threshold), Some(mask))?;
     }
-    Ok(())
+    // Slices of a volume lie in its folder, with its whole map and mask.
+    let folder = results.join(&first.folder).parent().map_or_else(|| results.to_owned(), Path::to_owned);
+    let whole = folder.join("map.nii.gz");
+    if folder == results || !whole.is_file() {
+        return Ok(());
+    }
+    let like = Volume::read_labels(&whole)?;
+    let mut volume = VolumeMap::new(&like);
+    for ((record, map), mask) in records.iter().zip(maps).zip(&masks) {
+        let fault = || Error::file(&whole, format!("{} is not named after a slice", record.name));
+        let (axis, index) = Volume::slice_of_name(&record.name).ok_or_else(fault)?;
+        let data = mask.iter().map(|&m| f32::from(u8::from(m))).collect();
+        volume.put(axis, index, &Map::new(map.width, map.height, data)?)?;
+    }
+    volume.write(&folder.join("mask.nii.gz"))
 }
 
 /// What a record's pictures are drawn from.

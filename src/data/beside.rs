@@ -36,7 +36,7 @@ fn mask_of(path: &Path) -> Option<String> {
 /// The foreground mask beside an image called `name`: NAME_mask with an ending of the image's kind, if there is one.
 /// # Errors
 /// [`Error::File`] when there are two.
-pub(super) fn mask_file(image: &Path, name: &str) -> Result<Option<PathBuf>> {
+pub(crate) fn mask_file(image: &Path, name: &str) -> Result<Option<PathBuf>> {
     let volume = FileKind::of(image) == FileKind::Volume;
     let endings = EXTENSIONS.iter().filter(|e| e.starts_with(".nii") == volume);
     let found: Vec<PathBuf> = endings

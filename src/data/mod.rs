@@ -61,6 +61,7 @@ mod scaling_tests;
 #[cfg(all(test, feature = "tables"))]
 mod table_tests;
 
+pub(crate) use beside::mask_file;
 pub use clock::utc_now;
 pub use colormap::heat;
 pub use decode::{decode_image, decode_npy, read_picture};

@@ -1,11 +1,12 @@
 //! NIfTI volumes, read as slices along an axis.
+use super::affine::overlay;
 use super::beside::mask_file;
 use super::foreground::Foreground;
 use super::scaling::Window;
 use super::volume_read::{HEADER, read_stored};
 use super::{Map, Mask, Picture, Scaling};
 use crate::{Error, Result};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 /// A NIfTI-1 volume of 1 to 4 channels.
@@ -105,6 +106,13 @@ impl Volume {
         Ok(format!("{}_{}{index:0digits$}", self.name, ["i", "j", "k"][axis]))
     }
 
+    /// Axis and index of the slice that [`Volume::slice_name`] calls so.
+    pub fn slice_of_name(name: &str) -> Option<(usize, usize)> {
+        let last = name.rsplit('_').next()?;
+        let axis = ["i", "j", "k"].iter().position(|letter| last.starts_with(letter))?;
+        Some((axis, last[1..].parse().ok()?))
+    }
+
     /// The foreground, one flag for each voxel in the order of a channel's: that of the mask beside the volume
     /// (NAME_mask.nii or .nii.gz), or what lies above the lowest value in any channel. It is found at the first call.
     /// # Errors
@@ -113,7 +121,7 @@ impl Volume {
         if let Some(known) = self.foreground.get() {
             return Ok(known);
         }
-        let found = match masked(&self.source, &self.name, self.dims)? {
+        let found = match masked(self)? {
             Some(found) => found,
             None => Foreground::of_values(&self.source, &self.name, &self.voxels, self.channels)?,
         };
@@ -167,12 +175,17 @@ impl Volume {
 
 /// The foreground by the mask beside a volume, if there is one.
 /// # Errors
-/// [`Error::File`]: a mask that cannot be read, has other dimensions or marks nothing.
-pub(super) fn masked(source: &Path, name: &str, dims: [usize; 3]) -> Result<Option<Foreground>> {
-    let Some(path) = mask_file(source, name)? else { return Ok(None) };
+/// [`Error::File`]: a mask that cannot be read, has other dimensions, lies elsewhere or marks nothing.
+pub(super) fn masked(volume: &Volume) -> Result<Option<Foreground>> {
+    let dims = volume.dims;
+    let Some(path) = mask_file(&volume.source, &volume.name)? else { return Ok(None) };
     let mask = read_stored(&path, 1)?;
     if mask.dims != dims {
         return Err(Error::file(path, format!("the mask has {:?} voxels, but the volume {dims:?}", mask.dims)));
+    }
+    if !overlay(&volume.affine, &mask.affine, dims) {
+        let fault = "the mask does not lie where its volume does: their affines differ; resample it to that";
+        return Err(Error::file(path, fault));
     }
     Foreground::of_file(&path, mask.voxels.iter().map(|&v| v > 0.0).collect()).map(Some)
 }
@@ -217,7 +230,7 @@ pub(super) mod tests {
         (0..24u32).map(|i| if i.is_multiple_of(5) { 0 } else { (37 * i % 101 + 3) as u8 }).collect()
     }
     pub(crate) fn read(bytes: &[u8]) -> Result<Volume> {
-        Volume::from_reader(bytes, bytes.len() as u64, Path::new("d/v.nii.gz"))
+        Volume::from_reader(bytes, bytes.len() as u64, std::path::Path::new("d/v.nii.gz"))
     }
     pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

@@ -89,7 +89,7 @@ impl Volume {
         }
         let mask = match scaling.over() {
             Some(Over::Mask) => {
-                let mask = masked(&self.source, &self.name, self.dims)?;
+                let mask = masked(self)?;
                 self.warnings.push(mask.as_ref().map_or_else(|| without_mask(&self.name), |m| m.notice.clone()));
                 mask
             }

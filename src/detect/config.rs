@@ -98,6 +98,12 @@ impl DetectorConfig {
     pub fn suffixes(&self) -> &[String] {
         self.input.as_ref().map_or(&[], |i| &i.suffixes)
     }
+    /// Whether a result depends on what is foreground in an image, which a mask beside it may say.
+    pub fn reads_foregrounds(&self) -> bool {
+        let scales = |i: &InputConfig| i.scaling.over() == Some(crate::data::Over::Mask);
+        let erodes = self.system.postprocessing(self.input.as_ref()).is_some_and(|p| p.erosion > 0);
+        erodes || self.score == ScoreConfig::Foreground || self.input.as_ref().is_some_and(scales)
+    }
     /// Holds every value to its range.
     /// # Errors
     /// [`Error::Invalid`] naming the field.

@@ -27,9 +27,10 @@ pub struct Evaluated {
 /// What stops the work as a whole: the device, or the folder. Images that give nothing are failures.
 pub fn evaluate(scorer: &mut Scorer, dataset: &Dataset, folder: &Path) -> Result<Evaluated> {
     let mut evaluator = Evaluator::new(folder);
+    let foregrounds = scorer.model.config.reads_foregrounds();
     let (mut failures, mut seconds, mut interrupted) = (Vec::new(), Vec::new(), false);
     for samples in Group::all(dataset) {
-        let group = match Group::open(samples) {
+        let group = match Group::open(samples, foregrounds) {
             Ok(group) => group,
             Err(e) => {
                 failures.push(Failure { path: samples[0].input.path.clone(), error: e.to_string() });
@@ -64,12 +65,12 @@ pub fn evaluate(scorer: &mut Scorer, dataset: &Dataset, folder: &Path) -> Result
 }
 
 /// Goes through the images of a dataset with what is known of each, one volume in memory at a time; `each` gives an image's
-/// score and map. Volumes are cut along `axis`, and read as `spec` says. What cannot be opened, and what `each` refuses, are failures.
+/// score and map. Volumes are cut along `axis`, and read as `spec` says; `foregrounds`: the results depend on masks of foregrounds. What cannot be opened, and what `each` refuses, are failures.
 /// # Errors
 /// As [`Evaluator::add`] and [`Evaluator::finish`].
 pub fn evaluate_results(
     dataset: &Dataset,
-    (axis, spec): (usize, &InputSpec),
+    (axis, spec, foregrounds): (usize, &InputSpec, bool),
     folder: &Path,
     mut each: impl FnMut(&Item) -> Result<(f64, Option<crate::data::Map>)>,
 ) -> Result<Evaluated> {
@@ -77,7 +78,7 @@ pub fn evaluate_results(
     let mut failures = Vec::new();
     for samples in Group::all(dataset) {
         let fail = |e: Error| Failure { path: samples[0].input.path.clone(), error: e.to_string() };
-        let group = match Group::open(samples) {
+        let group = match Group::open(samples, foregrounds) {
             Ok(group) => group,
             Err(e) => {
                 failures.push(fail(e));

@@ -80,7 +80,11 @@ impl Networks {
                 }
                 Role::Estimator => {
                     let (model, path) = (dte::Model::open(path)?, path.join(dte::MODEL_FILE));
-                    let sha256 = Checkpoint::open(&path)?.sha256();
+                    let settings = path.with_file_name(dte::CONFIG_FILE);
+                    let said = std::fs::read(&settings).map_err(|e| Error::io(&settings, e))?;
+                    // Neighbours, scaling and the features' preprocessing stand beside the weights.
+                    let all = [Checkpoint::open(&path)?.sha256().as_bytes(), &said].concat();
+                    let sha256 = crate::hex::hex(&Sha256::digest(all));
                     networks.estimator = Some(RowScorer { model, path, sha256 });
                 }
             }
@@ -110,7 +114,7 @@ impl Networks {
         let graphs = self.graphs.values().map(|n| n.checkpoint.path().to_owned());
         graphs.chain(self.estimator.iter().map(|e| e.path.clone())).collect()
     }
-    /// SHA-256 of the weights, in hexadecimal: the file's where there is one, otherwise that of all files' one after the other.
+    /// SHA-256 of the weights (and of the settings of an estimator of rows), in hexadecimal: the file's where there is one, otherwise that of all files' one after the other.
     pub fn sha256(&self) -> String {
         let graphs = self.graphs.values().map(|n| n.checkpoint.sha256());
         let all: Vec<String> = graphs.chain(self.estimator.iter().map(|e| e.sha256.clone())).collect();

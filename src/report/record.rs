@@ -131,6 +131,11 @@ impl Results {
         self.records.iter().filter(|r| r.verdict == verdict).count()
     }
 
+    /// Whether an image or a volume is anomalous.
+    pub fn is_anomalous(&self) -> bool {
+        self.count(Verdict::Anomalous) > 0 || self.volumes.iter().any(|v| v.verdict == Verdict::Anomalous)
+    }
+
     /// Reads a `results.json`, such as the one that a run resumes.
     /// # Errors
     /// [`Error::Io`] when it cannot be read, [`Error::File`] when it is something else.

@@ -6,6 +6,8 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
+mod volumes;
+
 /// A folder with models and images.
 struct Place(TempDir);
 
@@ -97,61 +99,6 @@ fn pddpm_takes_pictures_and_its_settings_by_name() {
     assert_eq!(code, 0, "{err}");
     let json: Value = serde_json::from_str(&text).unwrap();
     assert!(json["settings"].as_array().unwrap().iter().any(|s| s["name"] == "median" && s["value"] == "5"));
-}
-
-#[test]
-fn pddpm_judges_a_volume_as_a_whole() {
-    let p = Place::new();
-    let dims = [32i16, 32, 5];
-    // A ball on a black background, so that slices have a foreground.
-    let voxel = |i: usize| {
-        let (x, y, z) = ((i % 32) as i32 - 16, (i / 32 % 32) as i32 - 16, (i / 1024) as i32 - 2);
-        if x * x + y * y + 9 * z * z < 196 { (60 + (7 * x * y + 31 * z).rem_euclid(150)) as u8 } else { 0 }
-    };
-    let voxels: Vec<u8> = (0..32 * 32 * 5).map(voxel).collect();
-    nifti(&p.at("in/scan.nii"), dims, 1, &voxels);
-    let model = p.pddpm(1, r#", "erosion": 1, "median": 3"#, "");
-    let (code, said, results) = p.detect(&model, &["--maps"]);
-    assert_eq!(code, 0, "{said}");
-    assert_eq!(results["records"].as_array().unwrap().len(), 5, "one record a slice");
-    let volume = &results["volumes"][0];
-    let score = volume["score"].as_f64().unwrap();
-    assert!(score > 0.0 && volume["name"] == "scan" && said.contains("the whole volume"), "{volume} {said}");
-    for file in ["scan/map.nii.gz", "scan/mask.nii.gz", "scan/scan_k2/mask.png"] {
-        assert!(p.at("out").join(file).is_file(), "{file}");
-    }
-    let html = std::fs::read_to_string(p.at("out/report.html")).unwrap();
-    assert!(html.contains("<h2>Volumes</h2>"));
-    // The map is zero outside the eroded ball, and the volume's score is its mean inside the whole ball.
-    let read = |slice: usize| residua::data::read_map(&p.at(&format!("out/scan/scan_k{slice}/map.npy"))).unwrap();
-    let (mut sum, mut count) = (0.0, 0);
-    for slice in 0..5 {
-        let map = read(slice);
-        for (i, v) in map.data.iter().enumerate() {
-            let (x, y) = (i % 32, 31 - i / 32);
-            if voxels[slice * 1024 + y * 32 + x] > 0 {
-                (sum, count) = (sum + f64::from(*v), count + 1);
-            }
-        }
-    }
-    assert!((sum / f64::from(count) - score).abs() < 1e-6, "{} {score}", sum / f64::from(count));
-    // Everything off: the raw map, which is larger.
-    let off = ["--set", "erosion=0", "--set", "median=1", "--set", "min_component=0"];
-    let (code, said, raw) = p.detect(&model, &off);
-    assert_eq!(code, 0, "{said}");
-    assert!(raw["volumes"][0]["score"].as_f64().unwrap() > score);
-    // A calibration counts volumes, not slices; its thresholds are then the volume's.
-    let (inputs, model_path) = (p.text("in"), model.clone());
-    let (code, out, err) = run(&["calibrate", &inputs, "--model", &model_path, "--device", "cpu", "--json"]);
-    assert_eq!(code, 0, "{err}");
-    let calibration: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!(calibration["scores"].as_array().unwrap().len(), 1);
-    assert_eq!(calibration["fingerprint"].as_str().unwrap().len(), 16);
-    assert_eq!(calibration["settings"]["method"], "pddpm");
-    let (code, said, _) = p.detect(&model, &["--fpr", "0.5"]);
-    assert_eq!(code, 0, "{said}");
-    let (code, said, _) = p.detect(&model, &["--fpr", "0.5", "--set", "median=1"]);
-    assert!(code == 2 && said.contains("was made with other `median`"), "{said}");
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! The run itself: records and files as results come in.
 use super::{Args, outputs};
 use crate::data::{FileKind, Input, Map, VolumeMap};
-use crate::detect::{Calibration, Finished, Item, Scored, ScoredVolume, Scorer, segment};
+use crate::detect::{Calibration, DetectorConfig, Finished, Item, Scored, ScoredVolume, Scorer, segment};
 use crate::report::{ModelId, Record, Results, Verdict, VolumeRecord};
 use crate::{Error, Result};
 use std::collections::HashMap;
+use std::path::Path;
 use std::time::Instant;
 
 /// Finished images are put on disk at least this often.
@@ -107,14 +108,18 @@ impl Writer<'_> {
             self.args.maps,
         )?;
         let Scored { item, picture, map, score, seconds, .. } = scored;
+        // A calibration is of volumes where the system judges volumes: it promises nothing for one slice.
+        let of_volumes =
+            self.calibration.is_some() && item.slice.is_some() && judges_volumes(&self.scorer_model.config);
+        let limit = limits.image.filter(|_| !of_volumes);
         self.results.records.push(Record {
             path: item.path.clone(),
             name: item.name.clone(),
             folder: item.folder.clone(),
             score,
-            threshold: limits.image,
-            p_value: self.calibration.map(|c| c.p_value(score)),
-            verdict: Verdict::of(score, limits.image),
+            threshold: limit,
+            p_value: self.calibration.filter(|_| !of_volumes).map(|c| c.p_value(score)),
+            verdict: Verdict::of(score, limit),
             seconds,
             seed: self.args.scoring.seed,
             device: self.device.clone(),
@@ -149,10 +154,11 @@ impl Writer<'_> {
     fn finish_volume(&mut self) -> Result<()> {
         let slices = std::mem::take(&mut self.waiting);
         let Some((first, slice)) = slices.first().and_then(|(i, _)| Some((i, i.slice.clone()?))) else { return Ok(()) };
-        if slices.len() < slice.volume.slices(slice.axis)? {
-            return Ok(());
-        }
         let folder = self.args.out.join(&first.input.folder);
+        if slices.len() < slice.volume.slices(slice.axis)? {
+            // What an earlier run left would pass for this one's.
+            return ["map.nii.gz", "mask.nii.gz"].iter().try_for_each(|name| remove(&folder.join(name)));
+        }
         let mut whole = VolumeMap::new(&slice.volume);
         for (item, map) in &slices {
             let index = item.slice.as_ref().map_or(0, |s| s.index);
@@ -168,7 +174,7 @@ impl Writer<'_> {
             let data = inside.iter().map(|&m| f32::from(u8::from(m))).collect();
             let index = item.slice.as_ref().map_or(0, |s| s.index);
             mask.put(slice.axis, index, &Map::new(map.width, map.height, data)?)?;
-            if config.system.postprocessing(config.input.as_ref()).is_some() {
+            if judges_volumes(config) {
                 let picture = slice.volume.slice(slice.axis, index)?;
                 outputs::draw(&self.args.out.join(&item.folder), &picture, map, Some(limit), Some(inside))?;
             }
@@ -182,5 +188,18 @@ impl Writer<'_> {
             self.last_write = Instant::now();
         }
         Ok(())
+    }
+}
+
+/// Whether the system takes a volume as a whole.
+fn judges_volumes(config: &DetectorConfig) -> bool {
+    config.system.postprocessing(config.input.as_ref()).is_some()
+}
+
+/// Removes a file, if it is there.
+fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(path, e)),
+        _ => Ok(()),
     }
 }

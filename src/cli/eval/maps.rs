@@ -20,7 +20,8 @@ pub(super) fn evaluate(args: &Args, folder: &Path) -> Result<(Dataset, Done)> {
     let found = Found::new(&results.records);
     let whole = || InputSpec::fixed(1, ValueRange::UNIT);
     let spec = config.as_ref().and_then(|c| c.input.as_ref()).map_or_else(whole, InputConfig::spec);
-    let how = (usize::from(args.scoring.axis), &spec);
+    let foregrounds = config.as_ref().is_some_and(DetectorConfig::reads_foregrounds);
+    let how = (usize::from(args.scoring.axis), &spec, foregrounds);
     let done = evaluate_results(&dataset, how, &args.out, |item| one(item, &found, folder))?;
     let Evaluated { evaluation, failures, interrupted, .. } = done;
     let mut source = serde_json::json!({ "maps": folder });

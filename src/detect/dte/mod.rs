@@ -17,7 +17,7 @@ mod train;
 pub use estimator::{Estimator, EstimatorKind, FitSettings};
 pub use eval::{dataset_name, evaluate_table};
 pub use images::{Extractor, Features};
-pub use model::{MODEL_FILE, Model};
+pub use model::{CONFIG_FILE, MODEL_FILE, Model};
 pub use networks::{BINS, Network, NetworkKind, SCALES, linear_schedule};
 pub use np::{Estimate, NEIGHBOURS, NEIGHBOURS_UNSUPERVISED, STEPS};
 pub use protocol::{MAX_ROWS, Protocol, Setting, Split};

@@ -41,6 +41,8 @@ pub struct Model {
     pub features: Option<Features>,
 }
 
+/// The file with its settings.
+pub const CONFIG_FILE: &str = "config.json";
 /// The file with the estimator's numbers.
 pub const MODEL_FILE: &str = "model.safetensors";
 
@@ -55,7 +57,7 @@ fn prefix(member: usize, count: usize) -> String {
 impl Model {
     /// Whether a folder holds a fitted estimator rather than some other network: its `config.json` names a method.
     pub fn is_in(folder: &Path) -> bool {
-        let text = std::fs::read(folder.join("config.json")).ok();
+        let text = std::fs::read(folder.join(CONFIG_FILE)).ok();
         let value: Option<serde_json::Value> = text.and_then(|t| serde_json::from_slice(&t).ok());
         value.is_some_and(|v| v.get("method").is_some() && v.get("columns").is_some())
     }
@@ -119,14 +121,14 @@ impl Model {
         let features = self.features.clone();
         let config = Config { method: self.method, columns: self.columns, neighbours, members, mean, std, features };
         let text = serde_json::to_vec_pretty(&config).map_err(|e| Error::Invalid(e.to_string()))?;
-        write_bytes(&folder.join("config.json"), &text)
+        write_bytes(&folder.join(CONFIG_FILE), &text)
     }
 
     /// Opens a folder.
     /// # Errors
     /// [`Error::Io`], [`Error::File`] or a tensor's error, naming the file and the fault.
     pub fn open(folder: &Path) -> Result<Self> {
-        let path = folder.join("config.json");
+        let path = folder.join(CONFIG_FILE);
         let text = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
         let config: Config = serde_json::from_slice(&text).map_err(|e| Error::file(&path, e.to_string()))?;
         let Config { method, columns, neighbours, members, mean, std, features } = config;

@@ -1,5 +1,5 @@
 //! What is known about each image of a dataset.
-use crate::data::{FileKind, Input, Mask, Volume};
+use crate::data::{FileKind, Input, Mask, Volume, mask_file};
 use crate::detect::Item;
 use crate::eval::{Dataset, GOOD, Sample, Truth};
 use crate::{Error, Result};
@@ -23,9 +23,21 @@ impl<'a> Group<'a> {
     pub fn all(dataset: &'a Dataset) -> impl Iterator<Item = &'a [Sample]> {
         dataset.samples.chunk_by(|a, b| a.input.kind != FileKind::Volume && b.input.kind != FileKind::Volume)
     }
+    /// `foregrounds`: the results depend on the masks of foregrounds.
     /// # Errors
-    /// As [`Volume::read_labels`].
-    pub fn open(samples: &'a [Sample]) -> Result<Self> {
+    /// As [`Volume::read_labels`]; [`Error::File`] for a mask that is the truth and, by its name, a foreground that the results
+    /// depend on: the answer would be known beforehand.
+    pub fn open(samples: &'a [Sample], foregrounds: bool) -> Result<Self> {
+        for sample in samples.iter().filter(|_| foregrounds) {
+            if let Truth::Mask(truth) = &sample.truth
+                && let Some(mask) = mask_file(&sample.input.path, &sample.input.name)?
+                && mask.canonicalize().ok() == truth.canonicalize().ok()
+            {
+                let fault = "would be the truth and, by its name, the foreground that the detection reads: \
+                             give the truth another name or folder, such as NAME_seg";
+                return Err(Error::file(truth, fault));
+            }
+        }
         let labels = match samples {
             [Sample { truth: Truth::Mask(mask), input, .. }] if input.kind == FileKind::Volume => {
                 Some(Volume::read_labels(mask)?)

@@ -42,10 +42,12 @@ impl Pending {
     /// What is finished when all slices have been taken.
     pub fn finish(self, model: &ModelFolder) -> Result<Vec<Finished>, Failed> {
         let Some(first) = self.found.first().map(|f| f.item.clone()) else { return Ok(Vec::new()) };
+        // Of slices that failed nothing is known, so the volume is not judged.
+        let complete = self.found.len() == self.slices.len();
         let items = self.slices.clone();
         let (slices, score) = volume(self.slices, self.found, model).map_err(|e| Box::new((first, e)))?;
         let whole = Finished::Volume(ScoredVolume { items, score });
-        Ok(slices.into_iter().map(Finished::Image).chain([whole]).collect())
+        Ok(slices.into_iter().map(Finished::Image).chain(complete.then_some(whole)).collect())
     }
 }
 
