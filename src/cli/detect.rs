@@ -48,6 +48,11 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         );
     }
     let calibration = args.thresholds.apply(&mut model)?;
+    if args.gate && model.config.threshold.image.is_none() {
+        return Err(Error::Invalid(
+            "--gate: there is no image threshold to judge by; give --threshold or --fpr".into(),
+        ));
+    }
     let given = if args.inputs.is_empty() { samples(&model.path)? } else { args.inputs.clone() };
     let scorer = args.scoring.scorer(&model)?;
     let inputs = find_inputs(&given, &scorer.spec().suffixes)?;

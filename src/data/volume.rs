@@ -106,6 +106,11 @@ impl Volume {
         Ok(format!("{}_{}{index:0digits$}", self.name, ["i", "j", "k"][axis]))
     }
 
+    /// Whether this volume and another of the same dimensions lie in the same place, to a tenth of a millimetre, by their affines.
+    pub fn lies_on(&self, other: &Volume) -> bool {
+        overlay(&self.affine, &other.affine, self.dims)
+    }
+
     /// Axis and index of the slice that [`Volume::slice_name`] calls so.
     pub fn slice_of_name(name: &str) -> Option<(usize, usize)> {
         let last = name.rsplit('_').next()?;

@@ -85,8 +85,13 @@ fn parse(mut stream: impl Read, available: u64, source: &Path, wanted: usize) ->
     }
     std::io::copy(&mut stream.by_ref().take(skip), &mut std::io::sink())
         .map_err(|e| fault(format!("damaged NIfTI data: {e}")))?;
-    let memory = InMemNiftiVolume::from_reader(stream, &header)
+    let memory = InMemNiftiVolume::from_reader(stream.by_ref(), &header)
         .map_err(|e| fault(format!("truncated or damaged NIfTI data: {e}")))?;
+    // Behind the last byte lies gzip's checksum; what else may follow is not ours.
+    let rest = std::io::copy(&mut stream.take(available), &mut std::io::sink());
+    if let Some(e) = rest.err().filter(|e| e.to_string().contains("checksum")) {
+        return Err(fault(format!("damaged NIfTI data: {e}")));
+    }
     let voxels = voxels(memory, kind, &header).map_err(fault)?;
     let bad = voxels.iter().filter(|v| !v.is_finite()).count();
     if bad > 0 {

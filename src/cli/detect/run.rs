@@ -74,7 +74,8 @@ impl Writer<'_> {
             let same = r.parameters == self.parameters
                 && r.model.sha256 == self.model.sha256
                 && r.seed == self.args.scoring.seed
-                && self.args.out.join(&r.folder).join(last).is_file();
+                && self.args.out.join(&r.folder).join(last).is_file()
+                && (!self.args.maps || self.args.out.join(&r.folder).join("map.npy").is_file());
             if same {
                 kept.insert(r.folder.clone(), r);
             }

@@ -65,6 +65,10 @@ impl<'a> Group<'a> {
             Truth::Mask(path) => path,
         };
         let mask = match (&item.slice, &self.labels) {
+            (Some(slice), Some(labels)) if labels.dims == slice.volume.dims && !labels.lies_on(&slice.volume) => {
+                let fault = "does not lie where its volume does: their affines differ; resample it to that";
+                return Err(Error::file(path, fault));
+            }
             (Some(slice), Some(labels)) if labels.dims == slice.volume.dims => {
                 Mask::of_slice(labels, slice.axis, slice.index)?
             }

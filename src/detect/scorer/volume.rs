@@ -68,12 +68,17 @@ fn volume(items: Vec<Item>, found: Vec<Found>, model: &ModelFolder) -> Result<(V
     if let Some(after) = model.config.system.postprocessing(Some(input)) {
         maps = after.smooth(maps, &foregrounds.voxels)?;
     }
+    let empty = maps.data().iter().all(|&v| v == 0.0);
     let whole = score_in(maps.data(), foregrounds.voxels.data(), model.config.score);
     let mut scored = Vec::new();
     for (mut found, at) in found.into_iter().zip(places.iter().copied()) {
         let range = at * w * h..(at + 1) * w * h;
         found.map = Some(Map::new(w, h, maps.data()[range.clone()].to_vec())?);
         found.picture.warnings.extend(foregrounds.notice.clone());
+        if empty {
+            let text = "its map is empty: erosion, median and residual leave nothing of the foreground to judge";
+            found.picture.warnings.push(text.into());
+        }
         let missing = items.len() - places.len();
         if missing > 0 {
             found.picture.warnings.push(format!("{missing} slices of its volume gave no map and count as normal"));

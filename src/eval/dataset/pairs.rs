@@ -2,6 +2,7 @@
 use super::{Dataset, DatasetLayout, Sample, Selection, Truth, inputs};
 use crate::data::{FileKind, list_files, stem};
 use crate::{Error, Result};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// What a segmentation's name ends in.
@@ -17,6 +18,10 @@ pub(super) fn find(path: &Path, selection: &Selection) -> Result<Option<Dataset>
     if masks.is_empty() {
         return Ok(None);
     }
+    // NAME_mask beside NAME_seg is the foreground, not the truth.
+    let named = |p: &PathBuf| (p.parent().map(Path::to_owned), base(&stem(p)));
+    let others: HashSet<_> = masks.iter().filter(|p| !is_foreground(p)).map(named).collect();
+    let masks: Vec<PathBuf> = masks.into_iter().filter(|p| !is_foreground(p) || !others.contains(&named(p))).collect();
     // Of a set of files, the first channel's stands for all.
     let sequence = selection.suffixes.first().or(selection.sequence.as_ref()).map(String::as_str);
     let (mut paths, mut truths) = (Vec::new(), Vec::new());
@@ -27,6 +32,11 @@ pub(super) fn find(path: &Path, selection: &Selection) -> Result<Option<Dataset>
     let samples = inputs(&paths, selection)?.into_iter().zip(truths);
     let samples = samples.map(|(input, truth)| Sample { input, defect: "anomalous".into(), truth }).collect();
     Ok(Some(Dataset { layout: DatasetLayout::Volumes, split, samples }))
+}
+
+/// Whether a file may be the foreground of what it is named after.
+fn is_foreground(path: &Path) -> bool {
+    stem(path).to_lowercase().ends_with("_mask")
 }
 
 /// A segmentation's name without what makes it one, `None` for other volumes.

@@ -101,4 +101,42 @@ fn the_truth_is_no_foreground() {
     std::fs::rename(p.at("in/scan_mask.nii"), p.at("in/scan_seg.nii")).unwrap();
     let (code, _, err) = run(&args);
     assert_eq!(code, 0, "{err}");
+    // Beside a segmentation, NAME_mask is the foreground.
+    let score = || std::fs::read_to_string(p.at("eval/eval.json")).unwrap();
+    let whole = score();
+    let inside: Vec<u8> = ball().iter().enumerate().map(|(i, &v)| u8::from(v > 0 && i % 32 > 8)).collect();
+    nifti(&p.at("in/scan_mask.nii"), [32, 32, 5], 1, &inside);
+    let (code, _, err) = run(&args);
+    assert_eq!(code, 0, "{err}");
+    assert_ne!(score(), whole);
+    // Elsewhere by its affine: an sform of twice the size.
+    let mut bytes = std::fs::read(p.at("in/scan_seg.nii")).unwrap();
+    bytes[254..256].copy_from_slice(&1i16.to_le_bytes());
+    for row in 0..3 {
+        bytes[280 + 20 * row..284 + 20 * row].copy_from_slice(&2f32.to_le_bytes());
+    }
+    std::fs::write(p.at("in/scan_seg.nii"), bytes).unwrap();
+    refused(&args, "does not lie where its volume does");
+}
+
+#[test]
+fn a_damaged_archive_and_a_gate_without_a_threshold_are_refused() {
+    let p = Place::new();
+    nifti(&p.at("scan.nii"), [32, 32, 5], 1, &ball());
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut packer, &std::fs::read(p.at("scan.nii")).unwrap()).unwrap();
+    let mut packed = packer.finish().unwrap();
+    std::fs::write(p.at("in/scan.nii.gz"), &packed).unwrap();
+    let model = p.pddpm(1, "", "");
+    let (code, said, _) = p.detect(&model, &[]);
+    assert_eq!(code, 0, "{said}");
+    let end = packed.len();
+    packed[end - 7] ^= 0x10;
+    std::fs::write(p.at("in/scan.nii.gz"), &packed).unwrap();
+    let (code, said, _) = p.detect(&model, &[]);
+    assert!(code == 2 && said.contains("scan.nii.gz") && said.contains("checksum"), "{said}");
+    let settings = std::fs::read_to_string(p.at("model/detector.json")).unwrap();
+    std::fs::write(p.at("model/detector.json"), settings.replace(r#", "image": 0.1"#, "")).unwrap();
+    let (code, said, _) = p.detect(&model, &["--gate"]);
+    assert!(code == 2 && said.contains("--gate: there is no image threshold"), "{said}");
 }
