@@ -26,8 +26,8 @@ use std::sync::Arc;
 /// map itself.
 ///
 /// # What it leaves out
-/// What a system does to whole volumes on the host (pDDPM's erosion and median, [`super::Postprocessing`]) is not done: the map is
-/// the one before it, and a threshold that was chosen on maps after it does not hold for this one. The scores are the map's own
+/// What a system does to whole volumes on the host (pDDPM's erosion and median, [`super::System::postprocessing`]) is not done: the
+/// map is the one before it, and a threshold that was chosen on maps after it does not hold for this one. The scores are the map's own
 /// mean, maximum and minimum, whatever the model's `score` says. The seed is taken as it is, where pDDPM's files have one each.
 pub struct Embedded {
     detector: Runner,
