@@ -140,11 +140,10 @@ fn redraw(results: &Path, records: &[Record], threshold: f64) -> Result<()> {
     }
     let like = Volume::read_labels(&whole)?;
     let mut volume = VolumeMap::new(&like);
-    for ((record, map), mask) in records.iter().zip(maps).zip(&masks) {
+    for (record, mask) in records.iter().zip(&masks) {
         let fault = || Error::file(&whole, format!("{} is not named after a slice", record.name));
         let (axis, index) = Volume::slice_of_name(&record.name).ok_or_else(fault)?;
-        let data = mask.iter().map(|&m| f32::from(u8::from(m))).collect();
-        volume.put(axis, index, &Map::new(map.width, map.height, data)?)?;
+        volume.put_mask(axis, index, mask)?;
     }
     volume.write(&folder.join("mask.nii.gz"))
 }

@@ -3,7 +3,7 @@ use super::affine::overlay;
 use super::beside::mask_file;
 use super::foreground::Foreground;
 use super::scaling::Window;
-use super::volume_read::{HEADER, read_stored};
+use super::volume_read::HEADER;
 use super::{Map, Mask, Picture, Scaling};
 use crate::{Error, Result};
 use std::path::PathBuf;
@@ -106,9 +106,19 @@ impl Volume {
         Ok(format!("{}_{}{index:0digits$}", self.name, ["i", "j", "k"][axis]))
     }
 
-    /// Whether this volume and another of the same dimensions lie in the same place, to a tenth of a millimetre, by their affines.
-    pub fn lies_on(&self, other: &Volume) -> bool {
-        overlay(&self.affine, &other.affine, self.dims)
+    /// Refuses a mask that is not of this volume's voxels: of other dimensions, or by its affine a tenth of a millimetre away.
+    /// # Errors
+    /// [`Error::File`], with the mask's file.
+    pub fn check_mask(&self, mask: &Volume) -> Result<()> {
+        if mask.dims != self.dims {
+            let fault = format!("the mask has {:?} voxels, but the volume {:?}", mask.dims, self.dims);
+            return Err(Error::file(&mask.source, fault));
+        }
+        if !overlay(&self.affine, &mask.affine, self.dims) {
+            let fault = "the mask does not lie where its volume does: their affines differ; resample it to that";
+            return Err(Error::file(&mask.source, fault));
+        }
+        Ok(())
     }
 
     /// Axis and index of the slice that [`Volume::slice_name`] calls so.
@@ -182,16 +192,9 @@ impl Volume {
 /// # Errors
 /// [`Error::File`]: a mask that cannot be read, has other dimensions, lies elsewhere or marks nothing.
 pub(super) fn masked(volume: &Volume) -> Result<Option<Foreground>> {
-    let dims = volume.dims;
     let Some(path) = mask_file(&volume.source, &volume.name)? else { return Ok(None) };
-    let mask = read_stored(&path, 1)?;
-    if mask.dims != dims {
-        return Err(Error::file(path, format!("the mask has {:?} voxels, but the volume {dims:?}", mask.dims)));
-    }
-    if !overlay(&volume.affine, &mask.affine, dims) {
-        let fault = "the mask does not lie where its volume does: their affines differ; resample it to that";
-        return Err(Error::file(path, fault));
-    }
+    let mask = Volume::read_labels(&path)?;
+    volume.check_mask(&mask)?;
     Foreground::of_file(&path, mask.voxels.iter().map(|&v| v > 0.0).collect()).map(Some)
 }
 

@@ -24,8 +24,10 @@ impl Volume {
     pub fn read_labels(path: &Path) -> Result<Volume> {
         Err(absent(path))
     }
-    /// Whether two volumes lie in the same place.
-    pub fn lies_on(&self, _: &Volume) -> bool {
+    /// Refuses a mask that is not of this volume's voxels.
+    /// # Errors
+    /// None: there is no volume to ask.
+    pub fn check_mask(&self, _: &Volume) -> Result<()> {
         match self.never {}
     }
     /// How many slices there are along an axis.

@@ -31,6 +31,15 @@ impl<'a> VolumeMap<'a> {
         Ok(())
     }
 
+    /// Puts the mask of such a slice: 1 inside, 0 elsewhere.
+    /// # Errors
+    /// As [`VolumeMap::put`].
+    pub fn put_mask(&mut self, axis: usize, index: usize, inside: &[bool]) -> Result<()> {
+        let (width, height) = self.volume.slice_size(axis)?;
+        let data = inside.iter().map(|&m| f32::from(u8::from(m))).collect();
+        self.put(axis, index, &Map::new(width, height, data)?)
+    }
+
     /// Writes the map as float32 NIfTI-1, whole or not at all, compressed if the name ends in `.gz`. Dimensions,
     /// spacings, units, qform, sform and byte order are the input's, so that the map overlays it in any viewer.
     /// # Errors

@@ -1,6 +1,7 @@
 //! `detector.json`: everything about a detector that its networks' weights do not say.
 use super::System;
 use super::networks::{NetworkFile, Role};
+use super::pddpm::Postprocessing;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -98,11 +99,18 @@ impl DetectorConfig {
     pub fn suffixes(&self) -> &[String] {
         self.input.as_ref().map_or(&[], |i| &i.suffixes)
     }
-    /// Whether a result depends on what is foreground in an image, which a mask beside it may say.
+    /// What is done with the maps of a whole volume; none for a system whose slices stand alone.
+    pub fn postprocessing(&self) -> Option<Postprocessing> {
+        self.system.postprocessing(self.input.as_ref())
+    }
+    /// Whether map or score depend on what is foreground.
+    pub fn judges_foregrounds(&self) -> bool {
+        self.score == ScoreConfig::Foreground || self.postprocessing().is_some_and(|p| p.erosion > 0)
+    }
+    /// Whether anything depends on what is foreground, the scaling of the input included; a mask beside an image may say it.
     pub fn reads_foregrounds(&self) -> bool {
         let scales = |i: &InputConfig| i.scaling.over() == Some(crate::data::Over::Mask);
-        let erodes = self.system.postprocessing(self.input.as_ref()).is_some_and(|p| p.erosion > 0);
-        erodes || self.score == ScoreConfig::Foreground || self.input.as_ref().is_some_and(scales)
+        self.judges_foregrounds() || self.input.as_ref().is_some_and(scales)
     }
     /// Holds every value to its range.
     /// # Errors

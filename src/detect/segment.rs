@@ -10,7 +10,7 @@ use crate::{Error, Result};
 /// [`Error::Invalid`] for maps of several sizes.
 pub fn segment(config: &DetectorConfig, maps: &[&Map], threshold: f64) -> Result<Vec<Vec<bool>>> {
     let above: Vec<Vec<bool>> = maps.iter().map(|m| m.mask(threshold as f32)).collect();
-    let (Some(after), Some(first)) = (config.system.postprocessing(config.input.as_ref()), maps.first()) else {
+    let (Some(after), Some(first)) = (config.postprocessing(), maps.first()) else {
         return Ok(above);
     };
     if maps.iter().any(|m| (m.width, m.height) != (first.width, first.height)) {

@@ -1,7 +1,7 @@
 //! The run itself: records and files as results come in.
 use super::{Args, outputs};
 use crate::data::{FileKind, Input, Map, VolumeMap};
-use crate::detect::{Calibration, DetectorConfig, Finished, Item, Scored, ScoredVolume, Scorer, segment};
+use crate::detect::{Calibration, Finished, Item, Scored, ScoredVolume, Scorer, segment};
 use crate::report::{ModelId, Record, Results, Verdict, VolumeRecord};
 use crate::{Error, Result};
 use std::collections::HashMap;
@@ -111,7 +111,7 @@ impl Writer<'_> {
         let Scored { item, picture, map, score, seconds, .. } = scored;
         // A calibration is of volumes where the system judges volumes: it promises nothing for one slice.
         let of_volumes =
-            self.calibration.is_some() && item.slice.is_some() && judges_volumes(&self.scorer_model.config);
+            self.calibration.is_some() && item.slice.is_some() && self.scorer_model.config.postprocessing().is_some();
         let limit = limits.image.filter(|_| !of_volumes);
         self.results.records.push(Record {
             path: item.path.clone(),
@@ -172,10 +172,9 @@ impl Writer<'_> {
         let masks = segment(config, &maps, limit)?;
         let mut mask = VolumeMap::new(&slice.volume);
         for ((item, map), inside) in slices.iter().zip(&masks) {
-            let data = inside.iter().map(|&m| f32::from(u8::from(m))).collect();
             let index = item.slice.as_ref().map_or(0, |s| s.index);
-            mask.put(slice.axis, index, &Map::new(map.width, map.height, data)?)?;
-            if judges_volumes(config) {
+            mask.put_mask(slice.axis, index, inside)?;
+            if config.postprocessing().is_some() {
                 let picture = slice.volume.slice(slice.axis, index)?;
                 outputs::draw(&self.args.out.join(&item.folder), &picture, map, Some(limit), Some(inside))?;
             }
@@ -190,11 +189,6 @@ impl Writer<'_> {
         }
         Ok(())
     }
-}
-
-/// Whether the system takes a volume as a whole.
-fn judges_volumes(config: &DetectorConfig) -> bool {
-    config.system.postprocessing(config.input.as_ref()).is_some()
 }
 
 /// Removes a file, if it is there.

@@ -9,7 +9,7 @@ use crate::{Error, Result};
 /// [`Error::File`] for an image that fails: a rate is promised for what was asked for, and it may be the one that is hardest.
 pub fn calibrate(scorer: &mut Scorer, inputs: &[Input]) -> Result<Calibration> {
     let data = hash_files(inputs.iter().flat_map(|i| i.files.iter().map(|f| &**f)))?;
-    let by_volume = scorer.model.config.system.postprocessing(scorer.model.config.input.as_ref()).is_some();
+    let by_volume = scorer.model.config.postprocessing().is_some();
     let (mut scores, mut pixels) = (Vec::new(), PixelHistogram::default());
     scorer.run(inputs, |finished| {
         match finished {

@@ -65,16 +65,9 @@ impl<'a> Group<'a> {
             Truth::Mask(path) => path,
         };
         let mask = match (&item.slice, &self.labels) {
-            (Some(slice), Some(labels)) if labels.dims == slice.volume.dims && !labels.lies_on(&slice.volume) => {
-                let fault = "does not lie where its volume does: their affines differ; resample it to that";
-                return Err(Error::file(path, fault));
-            }
-            (Some(slice), Some(labels)) if labels.dims == slice.volume.dims => {
-                Mask::of_slice(labels, slice.axis, slice.index)?
-            }
             (Some(slice), Some(labels)) => {
-                let (has, needs) = (labels.dims, slice.volume.dims);
-                return Err(Error::file(path, format!("the mask has {has:?} voxels, but the volume {needs:?}")));
+                slice.volume.check_mask(labels)?;
+                Mask::of_slice(labels, slice.axis, slice.index)?
             }
             _ => Mask::read(path)?,
         };

@@ -16,9 +16,8 @@ impl Foregrounds {
     /// Reads them where the system or the score depends on them; otherwise everything is foreground.
     pub fn read(model: &ModelFolder, items: &[Item]) -> Result<Self> {
         let input = model.config.image()?;
-        let erodes = model.config.system.postprocessing(Some(input)).is_some_and(|p| p.erosion > 0);
         let dims = [items.len(), input.height, input.width];
-        if !erodes && model.config.score != ScoreConfig::Foreground {
+        if !model.config.judges_foregrounds() {
             return Ok(Foregrounds { voxels: Voxels::new(dims, vec![true; dims.iter().product()])?, notice: None });
         }
         let (mut data, mut notice) = (Vec::with_capacity(dims.iter().product()), None);

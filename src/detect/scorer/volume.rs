@@ -20,7 +20,7 @@ type Failed = Box<(Item, Error)>;
 
 impl Pending {
     pub fn new(model: &ModelFolder, slices: Vec<Item>) -> Self {
-        let whole = model.config.system.postprocessing(model.config.input.as_ref()).is_some();
+        let whole = model.config.postprocessing().is_some();
         Pending { slices, found: Vec::new(), whole }
     }
     /// Takes one result, and gives what is finished by it.
@@ -65,7 +65,7 @@ fn volume(items: Vec<Item>, found: Vec<Found>, model: &ModelFolder) -> Result<(V
     }
     let mut maps = Voxels::new([items.len(), h, w], data)?;
     let foregrounds = Foregrounds::read(model, &items)?;
-    if let Some(after) = model.config.system.postprocessing(Some(input)) {
+    if let Some(after) = model.config.postprocessing() {
         maps = after.smooth(maps, &foregrounds.voxels)?;
     }
     let empty = maps.data().iter().all(|&v| v == 0.0);
