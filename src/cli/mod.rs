@@ -5,6 +5,7 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
 mod bench;
+mod builtin;
 mod calibrate;
 mod compare;
 mod detect;

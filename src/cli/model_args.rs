@@ -3,11 +3,11 @@ use super::NetworkArgs;
 use crate::detect::config::SamplerConfig;
 use crate::detect::{DetectorConfig, Dial, ModelFolder, Quality, System};
 use crate::{Error, Result};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 #[derive(clap::Args)]
 pub(crate) struct ModelArgs {
-    /// Model folder or safetensors file [default: the shipped texture model]
+    /// Model folder or safetensors file [default: the texture model that comes with the program]
     #[arg(long, value_name = "FOLDER")]
     pub model: Option<PathBuf>,
     #[command(flatten)]
@@ -47,7 +47,7 @@ impl ModelArgs {
     pub fn open(&self) -> Result<ModelFolder> {
         let path = match &self.model {
             Some(p) => p.clone(),
-            None => shipped_model()?,
+            None => super::builtin::model()?,
         };
         let dial = self.quality.map(|q| Ok::<_, Error>((q, Dial::open(&Dial::path(&path))?))).transpose()?;
         let model = ModelFolder::open_with(
@@ -82,14 +82,4 @@ impl ModelArgs {
         }
         Ok(())
     }
-}
-
-/// The model that comes with Residua: beside the current folder, beside the program, or where it was built.
-pub(crate) fn shipped_model() -> Result<PathBuf> {
-    let beside = std::env::current_exe().ok().and_then(|p| p.parent().map(Path::to_owned));
-    let places = [Some(PathBuf::from(".")), beside, Some(PathBuf::from(env!("CARGO_MANIFEST_DIR")))];
-    let folders = places.into_iter().flatten().map(|p| p.join("weights/texture"));
-    folders.into_iter().find(|p| p.join("detector.json").is_file()).ok_or_else(|| {
-        Error::Invalid("the shipped model weights/texture is not here; name a model folder with --model".into())
-    })
 }

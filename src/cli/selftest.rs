@@ -1,5 +1,4 @@
 //! `residua selftest`: whether this device computes what the originals compute.
-use super::model_args::shipped_model;
 use super::{DeviceArgs, print_json, selftest_print};
 use crate::Result;
 use crate::verify::selftest::selftest;
@@ -8,7 +7,7 @@ use std::process::ExitCode;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Model folder with selftest.safetensors [default: the shipped texture model]
+    /// Model folder with selftest.safetensors [default: the texture model that comes with the program]
     #[arg(long, value_name = "FOLDER")]
     model: Option<PathBuf>,
     #[command(flatten)]
@@ -22,7 +21,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
-    let path = args.model.clone().map_or_else(shipped_model, Ok)?;
+    let path = args.model.clone().map_or_else(super::builtin::model, Ok)?;
     let report = selftest(&path, &args.device.open()?)?;
     if args.json {
         print_json(&report)?;

@@ -20,4 +20,5 @@ mod shaders;
 mod systems;
 mod tables;
 mod tolerance;
+mod travels;
 mod volume;

@@ -1,0 +1,123 @@
+//! The model inside the program, so that one copied file does its main job anywhere.
+use crate::data::{create_folder, write_bytes};
+use crate::{Error, Result};
+use std::path::{Path, PathBuf};
+
+macro_rules! files {
+    ($($name:literal)*) => {
+        &[$(($name, include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/weights/texture/", $name)))),*]
+    };
+}
+
+/// The texture model with its samples: names under the model folder, and contents.
+const FILES: &[(&str, &[u8])] = files!(
+    "MODEL_CARD.md"
+    "config.json"
+    "detector.json"
+    "diffusion_pytorch_model.safetensors"
+    "quality.json"
+    "samples/defect/foreign.png"
+    "samples/defect/scratch.png"
+    "samples/defect/splash.png"
+    "samples/defect/stain.png"
+    "samples/good/brick-1.png"
+    "samples/good/brick-2.png"
+    "samples/good/brick-3.png"
+    "samples/good/brick-4.png"
+    "samples/masks/foreign.png"
+    "samples/masks/scratch.png"
+    "samples/masks/splash.png"
+    "samples/masks/stain.png"
+    "scheduler_config.json"
+    "selftest.safetensors"
+);
+
+/// Where the model lies that is taken when none is named: `weights/texture` in the current folder or beside the program, otherwise
+/// the one inside the program, which is first written to the user's data folder, or, where there is none, to `weights/texture` in
+/// the current folder.
+/// # Errors
+/// [`Error::Invalid`] naming the folders that could not be written.
+pub(super) fn model() -> Result<PathBuf> {
+    let here = PathBuf::from("weights/texture");
+    let beside = std::env::current_exe().ok().and_then(|p| Some(p.parent()?.join(&here)));
+    if let Some(found) = [Some(here.clone()), beside].into_iter().flatten().find(|p| p.join("detector.json").is_file())
+    {
+        return Ok(found);
+    }
+    let own = data_folder().map(|f| f.join(concat!("residua-", env!("CARGO_PKG_VERSION"))).join("texture"));
+    let mut faults = Vec::new();
+    for folder in own.into_iter().chain([here]) {
+        match unpack(&folder) {
+            Ok(()) => {
+                tracing::info!("the model inside the program is taken, which lies in {}", folder.display());
+                return Ok(folder);
+            }
+            Err(e) => faults.push(e.to_string()),
+        }
+    }
+    Err(Error::Invalid(format!(
+        "no folder can be written for the model inside the program; name one with --model ({})",
+        faults.join("; ")
+    )))
+}
+
+/// Writes what is not there, or is something else; what else lies there, such as a calibration, stays.
+fn unpack(folder: &Path) -> Result<()> {
+    for (name, bytes) in FILES {
+        let path = folder.join(name);
+        if std::fs::read(&path).is_ok_and(|there| there == *bytes) {
+            continue;
+        }
+        if let Some(parent) = path.parent() {
+            create_folder(parent)?;
+        }
+        write_bytes(&path, bytes)?;
+    }
+    Ok(())
+}
+
+/// The folder that the system has for a user's data of programs; none when the environment names none.
+fn data_folder() -> Option<PathBuf> {
+    let folder = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
+    if cfg!(windows) {
+        folder("LOCALAPPDATA")
+    } else if cfg!(target_os = "macos") {
+        Some(folder("HOME")?.join("Library/Application Support"))
+    } else {
+        folder("XDG_DATA_HOME").or_else(|| Some(folder("HOME")?.join(".local/share")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path, prefix: &str, into: &mut Vec<String>) {
+        for entry in std::fs::read_dir(folder).unwrap().map(|e| e.unwrap()) {
+            let name = format!("{prefix}{}", entry.file_name().into_string().unwrap());
+            match entry.path().is_dir() {
+                true => names(&entry.path(), &format!("{name}/"), into),
+                false => into.push(name),
+            }
+        }
+        into.sort();
+    }
+
+    #[test]
+    fn the_model_inside_is_the_whole_shipped_folder_and_is_mended_where_it_was_unpacked() {
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights/texture");
+        let mut there = Vec::new();
+        names(&shipped, "", &mut there);
+        assert_eq!(there, FILES.iter().map(|(name, _)| (*name).to_owned()).collect::<Vec<_>>());
+
+        let folder = tempfile::tempdir().unwrap();
+        unpack(folder.path()).unwrap();
+        std::fs::write(folder.path().join("detector.json"), "{").unwrap();
+        std::fs::write(folder.path().join("calibration.json"), "{}").unwrap();
+        unpack(folder.path()).unwrap();
+        for (name, bytes) in FILES {
+            assert_eq!(std::fs::read(folder.path().join(name)).unwrap(), *bytes, "{name}");
+        }
+        assert!(folder.path().join("calibration.json").is_file());
+    }
+}
