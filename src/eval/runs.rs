@@ -5,6 +5,7 @@ use std::collections::BinaryHeap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Memory of the merge, shared by the runs on disk.
 const MERGE_BYTES: usize = 64 << 20;
@@ -52,9 +53,7 @@ impl Runs {
     pub fn spill(&mut self, group: usize, entries: impl Iterator<Item = (u32, Tally)>) -> Result<()> {
         let bytes = encode(entries);
         if self.file.is_none() {
-            let path = self.folder.join(format!(".scores-{}.part", std::process::id()));
-            let file = File::options().read(true).write(true).create(true).truncate(true).open(&path);
-            self.file = Some((path.clone(), file.map_err(|e| Error::io(path, e))?));
+            self.file = Some(temporary(&self.folder)?);
         }
         if let Some((path, file)) = &mut self.file {
             let done = file.seek(SeekFrom::Start(self.end)).and_then(|_| file.write_all(&bytes));
@@ -99,6 +98,21 @@ impl Runs {
             each(key, &groups);
         }
         Ok(())
+    }
+}
+
+/// A new file in a folder that nobody else has, in this process or in another one.
+fn temporary(folder: &Path) -> Result<(PathBuf, File)> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    loop {
+        let name = format!(".scores-{}-{}.part", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = folder.join(name);
+        match File::options().read(true).write(true).create_new(true).open(&path) {
+            // What a killed process of the same number left, or another machine's process writes.
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(Error::io(path, e)),
+            Ok(file) => return Ok((path, file)),
+        }
     }
 }
 
@@ -237,5 +251,21 @@ mod tests {
         assert_eq!(all[1].1.len(), 2, "two groups share the key 79999");
         let total: u64 = all.iter().flat_map(|(_, g)| g).map(|g| g.1.negatives).sum();
         assert_eq!(total, 80_000 + 6);
+    }
+
+    #[test]
+    fn two_evaluations_in_one_folder_do_not_meet() {
+        let folder = tempfile::tempdir().unwrap();
+        let one = |key: u32| [(key, Tally { negatives: 1, ..Tally::default() })].into_iter();
+        let (mut a, mut b) = (Runs::new(folder.path()), Runs::new(folder.path()));
+        a.spill(0, one(7)).unwrap();
+        b.spill(0, one(9)).unwrap();
+        a.spill(0, one(5)).unwrap();
+        for (runs, want) in [(a, vec![7, 5]), (b, vec![9])] {
+            let mut keys = Vec::new();
+            runs.merge(|key, _| keys.push(key)).unwrap();
+            assert_eq!(keys, want);
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }
