@@ -2,6 +2,7 @@
 use crate::gpu::Timing;
 use crate::graph::{Graph, Launch, Plan, SectionId, Slot, StateId};
 use crate::kernels::{Args, Real, StepRow};
+use crate::{Error, Result};
 use std::time::Instant;
 
 /// A planned graph with its memory. `T` is f32 in use and f64 where tests want the truth.
@@ -14,14 +15,29 @@ pub struct Session<T> {
 impl<T: Real> Session<T> {
     /// Plans the graph and allocates its memory.
     pub fn new(graph: &Graph) -> Self {
+        Self::planned(graph, Plan::new(graph))
+    }
+    /// The same where there may be too little memory.
+    /// # Errors
+    /// [`Error::Device`] with how much would be needed.
+    pub fn try_new(graph: &Graph) -> Result<Self> {
         let plan = Plan::new(graph);
+        let weights: usize = plan.weights().iter().map(|id| graph.weights[id.0].data.len()).sum();
+        let need = (plan.arenas.iter().sum::<usize>() + weights).saturating_mul(std::mem::size_of::<T>());
+        // What the system refuses at once need not be tried piece by piece, where a refusal ends the program.
+        let refused = Vec::<u8>::new().try_reserve_exact(need).is_err();
+        if refused {
+            let fault = format!("there is no memory for the {} MiB that the networks and their values take", need >> 20);
+            return Err(Error::Device { device: "cpu".into(), fault });
+        }
+        Ok(Self::planned(graph, plan))
+    }
+    fn planned(graph: &Graph, plan: Plan) -> Self {
         let arenas = plan.arenas.iter().map(|&n| vec![T::zero(); n]).collect();
         // Weights that another form has replaced take no memory.
         let mut weights = vec![Vec::new(); graph.weights.len()];
-        for id in plan.sections.iter().flatten().flat_map(|launch| &launch.weights) {
-            if weights[id.0].is_empty() {
-                weights[id.0] = graph.weights[id.0].data.iter().map(|&v| T::of(v.into())).collect();
-            }
+        for id in plan.weights() {
+            weights[id.0] = graph.weights[id.0].data.iter().map(|&v| T::of(v.into())).collect();
         }
         Session { plan, arenas, weights }
     }

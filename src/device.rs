@@ -41,6 +41,15 @@ impl Device {
             Device::Gpu(g) => format!("{} ({:?})", g.info.name, g.info.backend),
         }
     }
+    /// Whether the device still works.
+    /// # Errors
+    /// [`Error::Device`] with the fault that a GPU has reported.
+    pub fn check(&self) -> Result<()> {
+        match self {
+            Device::Cpu => Ok(()),
+            Device::Gpu(g) => g.check(),
+        }
+    }
     /// The graph as this device runs it best.
     pub fn optimise(&self, graph: &Graph) -> Graph {
         let fused = fuse(graph, Fusion::Full);
@@ -61,7 +70,7 @@ impl Device {
     pub async fn session_as_is(&self, optimised: &Graph, max_steps: usize) -> Result<Session> {
         let shapes = optimised.states.iter().map(|s| s.shape).collect();
         let inner = match self {
-            Device::Cpu => Inner::Cpu(Box::new(cpu::Session::new(optimised)), Vec::new()),
+            Device::Cpu => Inner::Cpu(Box::new(cpu::Session::try_new(optimised)?), Vec::new()),
             Device::Gpu(g) => Inner::Gpu(gpu::Session::new(g.clone(), optimised, max_steps).await?),
         };
         Ok(Session { inner, shapes })

@@ -110,14 +110,15 @@ impl Limits {
             (record.threshold, record.p_value) = (None, None);
         }
         record.verdict = Verdict::of(record.score, record.threshold);
-        let settings = record.parameters.as_object_mut();
-        let kept = settings.and_then(|s| s.entry("threshold").or_insert_with(|| json!({})).as_object_mut());
+        let mut settings = serde_json::Value::clone(&record.parameters);
+        let kept = settings.as_object_mut().and_then(|s| s.entry("threshold").or_insert_with(|| json!({})).as_object_mut());
         let fault = || Error::file(&record.path, "its result holds no settings");
         let kept = kept.ok_or_else(fault)?;
         kept.insert("image".into(), json!(limit));
         if self.pixel.is_some() {
             kept.insert("pixel".into(), json!(self.pixel));
         }
+        record.parameters = settings.into();
         Ok(record)
     }
 }

@@ -129,28 +129,33 @@ fn dims(header: &NiftiHeader, wanted: usize) -> std::result::Result<([usize; 3],
 
 /// The values with slope and intercept applied.
 fn voxels(memory: InMemNiftiVolume, kind: NiftiType, header: &NiftiHeader) -> std::result::Result<Vec<f32>, String> {
-    /// All elements of the file's own type `T`.
-    fn all<T: DataElement + Copy>(memory: InMemNiftiVolume, value: impl Fn(T) -> f64) -> nifti::Result<Vec<f64>> {
-        Ok(memory.into_nifti_typed_data::<T>()?.into_iter().map(value).collect())
-    }
-    let values = match kind {
-        NiftiType::Uint8 => all(memory, |v: u8| v.into()),
-        NiftiType::Int8 => all(memory, |v: i8| v.into()),
-        NiftiType::Uint16 => all(memory, |v: u16| v.into()),
-        NiftiType::Int16 => all(memory, |v: i16| v.into()),
-        NiftiType::Uint32 => all(memory, |v: u32| v.into()),
-        NiftiType::Int32 => all(memory, |v: i32| v.into()),
-        NiftiType::Uint64 => all(memory, |v: u64| v as f64),
-        NiftiType::Int64 => all(memory, |v: i64| v as f64),
-        NiftiType::Float32 => all(memory, |v: f32| v.into()),
-        NiftiType::Float64 => all(memory, |v: f64| v),
-        other => return Err(format!("voxels of type {other:?} are not supported")),
-    };
-    let values = values.map_err(|e| format!("damaged NIfTI data: {e}"))?;
     // By the standard a slope of zero (or, as nibabel has it, none that is finite) means that values are as stored.
     let scaled = header.scl_slope != 0.0 && header.scl_slope.is_finite() && header.scl_inter.is_finite();
     let (slope, inter) = if scaled { (header.scl_slope, header.scl_inter) } else { (1.0, 0.0) };
-    Ok(values.into_iter().map(|v| (v * f64::from(slope) + f64::from(inter)) as f32).collect())
+    /// All elements of the file's own type `T`.
+    fn all<T: DataElement + Copy>(
+        memory: InMemNiftiVolume,
+        [slope, inter]: [f64; 2],
+        value: impl Fn(T) -> f64,
+    ) -> nifti::Result<Vec<f32>> {
+        let scale = |v: T| (value(v) * slope + inter) as f32;
+        Ok(memory.into_nifti_typed_data::<T>()?.into_iter().map(scale).collect())
+    }
+    let by = [slope, inter].map(f64::from);
+    let values = match kind {
+        NiftiType::Uint8 => all(memory, by, |v: u8| v.into()),
+        NiftiType::Int8 => all(memory, by, |v: i8| v.into()),
+        NiftiType::Uint16 => all(memory, by, |v: u16| v.into()),
+        NiftiType::Int16 => all(memory, by, |v: i16| v.into()),
+        NiftiType::Uint32 => all(memory, by, |v: u32| v.into()),
+        NiftiType::Int32 => all(memory, by, |v: i32| v.into()),
+        NiftiType::Uint64 => all(memory, by, |v: u64| v as f64),
+        NiftiType::Int64 => all(memory, by, |v: i64| v as f64),
+        NiftiType::Float32 => all(memory, by, |v: f32| v.into()),
+        NiftiType::Float64 => all(memory, by, |v: f64| v),
+        other => return Err(format!("voxels of type {other:?} are not supported")),
+    };
+    values.map_err(|e| format!("damaged NIfTI data: {e}"))
 }
 
 #[cfg(test)]

@@ -5,12 +5,13 @@ use super::{ModelFolder, Runner};
 use crate::data::{Failure, Input, InputSpec, Map, Mask, Picture};
 use crate::{Device, Error, Result, Tensor};
 use prepare::{Ready, prepare};
-use std::collections::HashMap;
+use recent::Recent;
 use std::time::Instant;
 use volume::Pending;
 
 mod foreground;
 mod prepare;
+mod recent;
 mod rows;
 mod volume;
 
@@ -85,9 +86,11 @@ pub struct Scorer<'a> {
     pub device: Device,
     /// How.
     pub options: ScoringOptions,
-    /// The images that gave no result.
+    /// The images that gave no result, and the volumes that are not whole without them.
     pub failures: Vec<Failure>,
-    runners: HashMap<usize, Runner>,
+    runners: Recent<Runner>,
+    /// Fewer images at once than the options ask for, where the device has no room for those.
+    room: Option<usize>,
     features: Option<rows::FeatureScorer>,
     hear: Box<dyn FnMut(Progress) -> bool + 'a>,
     progress: Progress,
@@ -102,10 +105,10 @@ impl<'a> Scorer<'a> {
             let fault = "was fitted to a table, so it scores rows and no images: `residua dte score` takes tables";
             return Err(Error::file(&model.path, fault));
         }
-        let (runners, failures) = (HashMap::new(), Vec::new());
+        let (runners, failures) = (Recent::new(), Vec::new());
         let progress = Progress { inputs: 0, of_inputs: 0, steps: 0, of_steps: 0 };
         let hear = Box::new(|_| true);
-        Ok(Scorer { model, device, options, failures, runners, features: None, hear, progress })
+        Ok(Scorer { model, device, options, failures, runners, room: None, features: None, hear, progress })
     }
     /// From now on `hear` is told how far the work is, and answers whether to go on.
     pub fn on_progress(mut self, hear: impl FnMut(Progress) -> bool + 'a) -> Self {
@@ -117,10 +120,12 @@ impl<'a> Scorer<'a> {
         prepare::spec(self.model)
     }
     fn batch(&self) -> usize {
-        self.options.batch.unwrap_or(if matches!(self.device, Device::Cpu) { 4 } else { 8 }).max(1)
+        let asked = self.options.batch.unwrap_or(if matches!(self.device, Device::Cpu) { 4 } else { 8 });
+        self.room.map_or(asked, |room| room.min(asked)).max(1)
     }
     /// Scores all inputs in order, one volume in memory at a time; `sink` gets each result as its batch, or its volume, is
-    /// finished. What cannot be read, or gives no finite score, goes to `failures`, and the rest is done.
+    /// finished. What cannot be read, or gives no finite map and score, goes to `failures`, and the rest is done; so does a volume
+    /// that lacks such a slice, beside that. Where the device has no room for a batch, fewer images are done at once.
     /// # Errors
     /// What `sink` returns; [`Error::Interrupted`]; whatever the device reports.
     pub fn run(&mut self, inputs: &[Input], mut sink: impl FnMut(Finished) -> Result<()>) -> Result<()> {
@@ -137,12 +142,12 @@ impl<'a> Scorer<'a> {
     fn items(&mut self, items: Vec<Item>, sink: &mut impl FnMut(Finished) -> Result<()>) -> Result<()> {
         let whole = items.first().is_some_and(|i| i.slice.is_some());
         let mut pending = Pending::new(self.model, if whole { items.clone() } else { Vec::new() });
-        let batch = self.batch();
+        let (slices, failed) = (items.len(), self.failures.len());
         let seeds: Vec<u64> = items.iter().map(|item| self.seed_of(item)).collect();
         let (mut rest, mut seeds) = (&items[..], &seeds[..]);
         while let Some(&seed) = seeds.first() {
             // Images of one noise go together.
-            let same = seeds.iter().take(batch).take_while(|s| **s == seed).count();
+            let same = seeds.iter().take(self.batch()).take_while(|s| **s == seed).count();
             let chunk;
             (chunk, rest) = rest.split_at(same);
             seeds = &seeds[same..];
@@ -160,13 +165,18 @@ impl<'a> Scorer<'a> {
             }
         }
         self.progress.inputs += usize::from(whole);
+        let failed = self.failures.len() - failed;
         match pending.finish(self.model) {
-            Ok(finished) => finished.into_iter().try_for_each(sink),
-            Err(failed) => {
-                self.fail(&failed.0, failed.1);
-                Ok(())
+            Ok(finished) => {
+                finished.into_iter().try_for_each(sink)?;
+                if let Some(item) = items.first().filter(|_| whole && (1..slices).contains(&failed)) {
+                    let error = incomplete(self.model, failed, slices);
+                    self.failures.push(Failure { path: item.path.clone(), error });
+                }
             }
+            Err(failed) => self.fail(&failed.0, failed.1),
         }
+        Ok(())
     }
     fn fail(&mut self, item: &Item, e: Error) {
         self.failures.push(Failure { path: item.path.clone(), error: e.to_string() });
@@ -199,14 +209,16 @@ impl<'a> Scorer<'a> {
         if !self.model.config.system.takes_image() {
             return self.rows_of(ready, start);
         }
+        let Scorer { model, runners, device, hear, progress, .. } = self;
+        let runner = match runners.get(n, || device.drive(Runner::new(device, model.job(n)?))) {
+            Err(Error::Device { device: name, fault }) if n > 1 && device.check().is_ok() => {
+                tracing::warn!("{n} images at once do not fit, so {} are tried: {name}: {fault}", n / 2);
+                return self.halves_of(ready, seed);
+            }
+            made => made?,
+        };
         let shape = crate::Shape { n, ..ready[0].tensor.shape };
         let images = Tensor::new(shape, ready.iter().flat_map(|r| r.tensor.data.iter().copied()).collect())?;
-        if !self.runners.contains_key(&n) {
-            let made = self.device.drive(Runner::new(&self.device, self.model.job(n)?))?;
-            self.runners.insert(n, made);
-        }
-        let Scorer { runners, device, hear, progress, .. } = self;
-        let Some(runner) = runners.get_mut(&n) else { return Err(Error::Invalid("a batch has no job".into())) };
         progress.of_steps = runner.steps();
         let heard = |done: usize| {
             progress.steps = done;
@@ -217,6 +229,27 @@ impl<'a> Scorer<'a> {
         let found = |(n, ready): (usize, Ready)| Found::of_batch(self.model, ready, &batch, n, seconds);
         ready.into_iter().enumerate().map(found).collect()
     }
+    /// Runs a batch in smaller ones, half as large or smaller still; all that come have that size.
+    fn halves_of(&mut self, mut ready: Vec<Ready>, seed: u64) -> Result<Vec<Found>> {
+        let half = ready.len() / 2;
+        self.room = Some(half);
+        self.runners.clear();
+        let mut found = Vec::with_capacity(ready.len());
+        while !ready.is_empty() {
+            let rest = ready.split_off(self.batch().min(ready.len()));
+            found.extend(self.batch_of(ready, seed)?);
+            ready = rest;
+        }
+        Ok(found)
+    }
+}
+
+/// What a volume lacks of which some slices failed.
+fn incomplete(model: &ModelFolder, failed: usize, slices: usize) -> String {
+    let what = if failed == 1 { "slice gave no result".into() } else { format!("of its {slices} slices gave no result") };
+    let judged = if model.config.postprocessing().is_some() { ", and it is not judged as a whole" } else { "" };
+    let map = if model.config.system.has_map() { "the volume has no map" } else { "the volume is not complete" };
+    format!("{failed} {what}, so {map}{judged}")
 }
 
 /// One image's result at the networks' size.

@@ -1,5 +1,6 @@
 //! Confidence intervals by resampling images.
 use super::sweep::{Measures, Sweep, Tally};
+use crate::Result;
 use rayon::prelude::*;
 
 /// Resamples behind an interval.
@@ -10,15 +11,15 @@ const SEED: u64 = 0x5eed;
 /// The 2.5th and the 97.5th percentile of each of [`Measures::values`]; `None` where a metric has none.
 pub type Intervals = [Option<[f64; 2]>; Measures::NAMES.len()];
 
-/// What an image holds at one score (or in one bin of scores), and how many regions begin in it.
-#[derive(Clone, Copy, Debug)]
+/// Bytes of the resamples that are computed together.
+const TOGETHER: usize = 4 << 20;
+
+/// What an image holds at one score (or in one bin of scores).
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Share {
     /// Higher is more anomalous; an index into the distinct scores.
     pub rank: u32,
-    pub positives: u32,
-    pub negatives: u32,
-    /// See [`Tally::overlap`], as a plain number.
-    pub overlap: f64,
+    pub tally: Tally,
 }
 
 /// One image of the resampling: its shares and its regions.
@@ -27,36 +28,70 @@ pub(super) struct Unit<'a> {
     pub regions: u64,
 }
 
-/// Percentile intervals from [`RESAMPLES`] resamples of the units with replacement, not stratified, chosen by a fixed
-/// seed; a resample without a positive or without a negative counts for nothing. `ranks` is one more than the highest.
-pub(super) fn intervals(units: &[Unit], ranks: usize) -> Intervals {
-    let all: Vec<[Option<f64>; 6]> = (0..RESAMPLES)
-        .into_par_iter()
-        .filter_map(|resample| {
-            let mut draw = Draw(SEED.wrapping_add(resample.wrapping_mul(0xd134_2543_de82_ef95)));
-            let mut tallies = vec![Tally::default(); ranks];
-            let (mut total, mut regions) = (Tally::default(), 0);
-            for _ in 0..units.len() {
-                let unit = &units[draw.below(units.len())];
-                regions += unit.regions;
-                for share in unit.shares {
-                    let overlap = (share.overlap * super::sweep::WHOLE as f64) as u128;
-                    let tally = Tally { positives: share.positives.into(), negatives: share.negatives.into(), overlap };
-                    tallies[share.rank as usize].add(&tally);
-                    total.add(&tally);
-                }
+/// A resample while the images go by.
+struct Resample {
+    /// How often it holds each unit.
+    times: Vec<u32>,
+    tallies: Vec<Tally>,
+    total: Tally,
+    regions: u64,
+}
+
+impl Resample {
+    fn new(number: u64, units: usize, ranks: usize) -> Self {
+        let mut draw = Draw(SEED.wrapping_add(number.wrapping_mul(0xd134_2543_de82_ef95)));
+        let mut times = vec![0; units];
+        (0..units).for_each(|_| times[draw.below(units)] += 1);
+        Resample { times, tallies: vec![Tally::default(); ranks], total: Tally::default(), regions: 0 }
+    }
+    /// Takes the units from number `first` on.
+    fn take(&mut self, first: usize, units: &[Unit]) {
+        for (unit, &times) in units.iter().zip(&self.times[first..]).filter(|(_, times)| **times > 0) {
+            self.regions += unit.regions * u64::from(times);
+            for share in unit.shares {
+                let tally = share.tally.times(times);
+                self.tallies[share.rank as usize].add(&tally);
+                self.total.add(&tally);
             }
-            let mut sweep = Sweep::new(total.positives, total.negatives, regions, false);
-            let occupied = tallies.iter().rev().filter(|t| t.positives + t.negatives > 0);
-            occupied.for_each(|tally| sweep.push(0.0, tally));
-            sweep.finish().map(|m| m.values())
-        })
-        .collect();
-    std::array::from_fn(|metric| {
+        }
+    }
+    fn measures(self) -> Option<[Option<f64>; Measures::NAMES.len()]> {
+        let mut sweep = Sweep::new(self.total.positives, self.total.negatives, self.regions, false);
+        let occupied = self.tallies.iter().rev().filter(|t| t.positives + t.negatives > 0);
+        occupied.for_each(|tally| sweep.push(0.0, tally));
+        sweep.finish().map(|m| m.values())
+    }
+}
+
+/// Percentile intervals from [`RESAMPLES`] resamples of so many units with replacement, not stratified, chosen by a fixed
+/// seed; a resample without a positive or without a negative counts for nothing. `ranks` is one more than the highest.
+/// `walk` goes through all units in their order, in blocks, each time that it is called: once for as many resamples as fit in
+/// a few MB.
+/// # Errors
+/// What `walk` returns.
+pub(super) fn intervals(
+    units: usize,
+    ranks: usize,
+    mut walk: impl FnMut(&mut dyn FnMut(&[Unit])) -> Result<()>,
+) -> Result<Intervals> {
+    let one = units * std::mem::size_of::<u32>() + ranks * std::mem::size_of::<Tally>();
+    let together = (TOGETHER / one.max(1)).clamp(rayon::current_num_threads(), RESAMPLES as usize);
+    let mut all = Vec::with_capacity(RESAMPLES as usize);
+    for first in (0..RESAMPLES).step_by(together) {
+        let numbers = first..(first + together as u64).min(RESAMPLES);
+        let mut some: Vec<Resample> = numbers.into_par_iter().map(|n| Resample::new(n, units, ranks)).collect();
+        let mut gone = 0;
+        walk(&mut |block| {
+            some.par_iter_mut().for_each(|resample| resample.take(gone, block));
+            gone += block.len();
+        })?;
+        all.extend(some.into_par_iter().filter_map(Resample::measures).collect::<Vec<_>>());
+    }
+    Ok(std::array::from_fn(|metric| {
         let mut values: Vec<f64> = all.iter().filter_map(|v| v[metric]).collect();
         values.sort_unstable_by(f64::total_cmp);
         (!values.is_empty()).then(|| [percentile(&values, 0.025), percentile(&values, 0.975)])
-    })
+    }))
 }
 
 /// NumPy's linear percentile of sorted values, at least one.

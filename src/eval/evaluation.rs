@@ -4,8 +4,8 @@ use super::bootstrap::Intervals;
 use super::images::{measure, measure_intervals};
 use super::pixels::{GOOD, HELD, Pixels};
 use super::sweep::Measures;
-use crate::Result;
 use crate::data::{Map, Mask};
+use crate::{Error, Result};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -162,8 +162,11 @@ impl Evaluator {
 
     /// Takes an image, and its map and mask if its pixels are known.
     /// # Errors
-    /// As [`Pixels::add`].
+    /// [`Error::File`] for a score that is not finite: it has no rank. As [`Pixels::add`].
     pub fn add(&mut self, image: ScoredImage, pixels: Option<(&Map, &Mask)>) -> Result<()> {
+        if !image.score.is_finite() {
+            return Err(Error::file(&image.path, format!("has the score {}, which has no rank", image.score)));
+        }
         if let Some((map, mask)) = pixels {
             self.pixels.add(&image.defect, map, mask)?;
         }

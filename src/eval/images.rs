@@ -25,11 +25,19 @@ pub fn measure_intervals(scored: &[(f64, bool)]) -> Intervals {
     for (i, same) in ranked.chunk_by(|a, b| a.0 == b.0).enumerate() {
         // The first group has the highest score and so the highest rank.
         let rank = (groups - 1 - i) as u32;
-        let one = |s: &(f64, bool)| Share { rank, positives: s.1.into(), negatives: (!s.1).into(), overlap: 0.0 };
+        let one = |s: &(f64, bool)| {
+            let tally = Tally { positives: s.1.into(), negatives: (!s.1).into(), overlap: 0 };
+            Share { rank, tally }
+        };
         shares.extend(same.iter().map(one));
     }
     let units: Vec<Unit> = shares.chunks(1).map(|shares| Unit { shares, regions: 0 }).collect();
-    intervals(&units, groups)
+    let walked = intervals(units.len(), groups, |each| {
+        each(&units);
+        Ok(())
+    });
+    // What is in memory cannot fail to be read.
+    walked.unwrap_or_default()
 }
 
 /// By falling score, so that equal scores lie together.

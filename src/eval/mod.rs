@@ -2,9 +2,11 @@
 //!
 //! [`measure`] takes the scores of images, [`Pixels`] a stream of maps and masks; both rank by falling score and let one
 //! [`Sweep`] compute every metric, as scikit-learn defines it, exactly.
+mod bins;
 mod bootstrap;
 mod curve;
 mod dataset;
+mod entries;
 mod evaluation;
 mod images;
 pub(crate) mod pages;
@@ -13,6 +15,7 @@ mod regions;
 pub mod report;
 mod rows;
 mod runs;
+mod scratch;
 mod sweep;
 mod table;
 

@@ -1,5 +1,6 @@
 //! Pixel metrics of a stream of maps: exact, in bounded memory.
-use super::bootstrap::{Intervals, Share, Unit, intervals};
+use super::bins::Bins;
+use super::bootstrap::Intervals;
 use super::regions::regions;
 use super::runs::{Runs, key, score};
 use super::sweep::{Measures, Sweep, Tally, WHOLE};
@@ -12,28 +13,23 @@ use std::path::Path;
 pub const GOOD: &str = "good";
 /// Pixels that are held in memory, at four bytes each and as much again while they are sorted and written. A defective
 /// pixel takes the room of [`DEFECTIVE`].
-pub const HELD: usize = 1 << 24;
+pub const HELD: usize = 1 << 18;
 /// A score with its weight, in scores without.
 pub const DEFECTIVE: usize = 8;
-/// Bins of all images together that the intervals may take: 400 MB.
-const MOST_SHARES: usize = 1 << 24;
 
 /// Takes maps and masks one by one and knows, at the end, the metrics over the pixels of all images and of each defect.
 ///
 /// Scores are f32, so ties are exact and a distinct score is an integer. They are held until there are [`HELD`], then
 /// sorted, counted and written to a temporary file, three to five bytes a distinct score; at the end all runs are merged
 /// from the highest score down, straight into the metrics. Every sum on the way is one of integers, so the result does
-/// not depend on where the runs end. Memory does not depend on the number of images but for the intervals' bins, which
-/// are given up beyond 400 MB.
+/// not depend on where the runs end. The intervals' bins go to a temporary file as well, so that memory does not depend on the
+/// number of images.
 pub struct Pixels {
     held: usize,
     limit: usize,
     groups: Vec<Group>,
     runs: Runs,
-    /// Scratch: one bin for each of the upper halves of keys.
-    bins: Vec<Share>,
-    images: Vec<Image>,
-    shares: usize,
+    bins: Bins,
 }
 
 /// The images of one defect, or those without.
@@ -42,12 +38,6 @@ struct Group {
     negatives: Vec<u32>,
     positives: Vec<(u32, u128)>,
     total: Tally,
-    regions: u64,
-}
-
-/// An image's scores in bins, for the intervals.
-struct Image {
-    shares: Vec<Share>,
     regions: u64,
 }
 
@@ -67,11 +57,10 @@ pub struct PixelMeasures {
 }
 
 impl Pixels {
-    /// Nothing yet. The temporary file, should one be needed, lies in `folder`; `limit` pixels are held in memory, such
+    /// Nothing yet. Temporary files, should they be needed, lie in `folder`; `limit` pixels are held in memory, such
     /// as [`HELD`].
     pub fn new(folder: &Path, limit: usize) -> Self {
-        let bins = vec![Share { rank: 0, positives: 0, negatives: 0, overlap: 0.0 }; 1 << 16];
-        Pixels { held: 0, limit, groups: vec![], runs: Runs::new(folder), bins, images: vec![], shares: 0 }
+        Pixels { held: 0, limit, groups: vec![], runs: Runs::new(folder), bins: Bins::new(folder) }
     }
 
     /// Takes one image. `defect` is the name of what is wrong with it, [`GOOD`] if nothing is.
@@ -98,7 +87,7 @@ impl Pixels {
         group.total.positives += defective;
         group.total.negatives += labels.len() as u64 - defective;
         group.regions += sizes.len() as u64;
-        self.bin(map, &labels, &sizes);
+        self.bins.add(map, &labels, &sizes)?;
         self.held += labels.len() + (DEFECTIVE - 1) * defective as usize;
         if self.held >= self.limit { self.spill() } else { Ok(()) }
     }
@@ -110,33 +99,6 @@ impl Pixels {
             self.groups.len() - 1
         });
         &mut self.groups[at]
-    }
-
-    /// Keeps the image's histogram, unless there are too many.
-    fn bin(&mut self, map: &Map, labels: &[u32], sizes: &[u64]) {
-        if self.shares > MOST_SHARES {
-            return;
-        }
-        for (&value, &label) in map.data.iter().zip(labels) {
-            let bin = &mut self.bins[(key(value) >> 16) as usize];
-            match label {
-                0 => bin.negatives += 1,
-                n => {
-                    bin.positives += 1;
-                    bin.overlap += 1.0 / sizes[n as usize - 1] as f64;
-                }
-            }
-        }
-        let mut shares = Vec::new();
-        for (rank, bin) in (0..).zip(&mut self.bins).filter(|(_, b)| b.negatives + b.positives > 0) {
-            shares.push(Share { rank, ..*bin });
-            *bin = Share { rank: 0, positives: 0, negatives: 0, overlap: 0.0 };
-        }
-        self.shares += shares.len();
-        self.images.push(Image { shares, regions: sizes.len() as u64 });
-        if self.shares > MOST_SHARES {
-            self.images = Vec::new();
-        }
     }
 
     fn spill(&mut self) -> Result<()> {
@@ -192,7 +154,7 @@ impl Pixels {
         let name = |i: usize| self.groups[i].name.clone();
         let mut defects: Vec<_> = defects.into_iter().map(|(i, sweep)| (name(i), sweep.finish())).collect();
         defects.sort_by(|a, b| a.0.cmp(&b.0));
-        let intervals = (self.shares <= MOST_SHARES).then(|| resampled(self.images));
+        let intervals = self.bins.intervals()?;
         Ok(PixelMeasures { all: all.finish(), intervals, defects, total, regions })
     }
 }
@@ -215,15 +177,4 @@ impl Group {
             Some((key, Tally { positives: own as u64, negatives: same as u64, overlap }))
         })
     }
-}
-
-/// The intervals, from bins renumbered without gaps.
-fn resampled(mut images: Vec<Image>) -> Intervals {
-    let mut ranks: Vec<u32> = images.iter().flat_map(|i| &i.shares).map(|s| s.rank).collect();
-    ranks.sort_unstable();
-    ranks.dedup();
-    let shares = images.iter_mut().flat_map(|i| &mut i.shares);
-    shares.for_each(|s| s.rank = ranks.partition_point(|&r| r < s.rank) as u32);
-    let units: Vec<Unit> = images.iter().map(|i| Unit { shares: &i.shares, regions: i.regions }).collect();
-    intervals(&units, ranks.len())
 }

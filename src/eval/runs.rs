@@ -1,15 +1,13 @@
 //! Sorted runs of tallied scores, in memory or in one temporary file, and their merge.
+use super::entries::{ENTRY, decode, encode};
+use super::scratch::Scratch;
 use super::sweep::Tally;
-use crate::{Error, Result};
+use crate::Result;
 use std::collections::BinaryHeap;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// Memory of the merge, shared by the runs on disk.
-const MERGE_BYTES: usize = 64 << 20;
-/// More than any entry takes.
-const ENTRY: usize = 64;
+const MERGE_BYTES: usize = 4 << 20;
 
 /// A finite score as an integer of the same order; both zeros are one.
 pub(super) fn key(score: f32) -> u32 {
@@ -22,11 +20,10 @@ pub(super) fn score(key: u32) -> f32 {
     f32::from_bits(if key >> 31 == 1 { key & !(1 << 31) } else { !key })
 }
 
-/// Runs, each of one group of images, highest key first. The file is removed when this is dropped.
+/// Runs, each of one group of images, highest key first.
 pub(super) struct Runs {
     folder: PathBuf,
-    file: Option<(PathBuf, File)>,
-    end: u64,
+    file: Option<Scratch>,
     runs: Vec<(usize, Place)>,
 }
 
@@ -38,7 +35,7 @@ enum Place {
 impl Runs {
     /// None yet; the file will lie in `folder`.
     pub fn new(folder: &Path) -> Self {
-        Runs { folder: folder.to_owned(), file: None, end: 0, runs: Vec::new() }
+        Runs { folder: folder.to_owned(), file: None, runs: Vec::new() }
     }
 
     /// Adds a run of a group that stays in memory. Keys must fall.
@@ -50,19 +47,12 @@ impl Runs {
     /// # Errors
     /// [`Error::Io`] when the temporary file cannot be written.
     pub fn spill(&mut self, group: usize, entries: impl Iterator<Item = (u32, Tally)>) -> Result<()> {
-        let bytes = encode(entries);
-        if self.file.is_none() {
-            let path = self.folder.join(format!(".scores-{}.part", std::process::id()));
-            let file = File::options().read(true).write(true).create(true).truncate(true).open(&path);
-            self.file = Some((path.clone(), file.map_err(|e| Error::io(path, e))?));
-        }
-        if let Some((path, file)) = &mut self.file {
-            let done = file.seek(SeekFrom::Start(self.end)).and_then(|_| file.write_all(&bytes));
-            done.map_err(|e| Error::io(path, e))?;
-        }
-        let start = self.end;
-        self.end += bytes.len() as u64;
-        self.runs.push((group, Place::Disk { start, end: self.end }));
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => self.file.insert(Scratch::new(&self.folder)?),
+        };
+        let (start, end) = file.append(&encode(entries))?;
+        self.runs.push((group, Place::Disk { start, end }));
         Ok(())
     }
 
@@ -102,16 +92,6 @@ impl Runs {
     }
 }
 
-impl Drop for Runs {
-    fn drop(&mut self) {
-        if let Some((path, file)) = self.file.take() {
-            drop(file);
-            // Nothing more can be done if this fails.
-            let _ = std::fs::remove_file(path);
-        }
-    }
-}
-
 /// Where a merge stands in a run.
 struct Cursor {
     buffer: Vec<u8>,
@@ -133,73 +113,28 @@ impl Cursor {
     }
 
     /// Goes to the next entry and gives its key, `None` at the end.
-    fn advance(&mut self, file: &mut Option<(PathBuf, File)>) -> Result<Option<u32>> {
+    fn advance(&mut self, file: &mut Option<Scratch>) -> Result<Option<u32>> {
         if self.buffer.len() - self.at < ENTRY && self.rest.0 < self.rest.1 {
             self.refill(file)?;
         }
         if self.at == self.buffer.len() {
             return Ok(None);
         }
-        // Differences of keys are below 2^32, and counts are what was put in.
-        self.key -= self.number() as u32;
-        let negatives = self.number();
-        self.tally = Tally { negatives: (negatives >> 1) as u64, ..Tally::default() };
-        if negatives & 1 == 1 {
-            self.tally.positives = self.number() as u64;
-            self.tally.overlap = self.number();
-        }
+        (self.key, self.tally) = decode(&self.buffer, &mut self.at, self.key);
         Ok(Some(self.key))
     }
 
-    fn refill(&mut self, file: &mut Option<(PathBuf, File)>) -> Result<()> {
-        let Some((path, file)) = file else { return Ok(()) };
+    fn refill(&mut self, file: &mut Option<Scratch>) -> Result<()> {
+        let Some(file) = file else { return Ok(()) };
         self.buffer.drain(..self.at);
         self.at = 0;
         let have = self.buffer.len();
         let more = (self.rest.1 - self.rest.0).min(self.room as u64) as usize;
         self.buffer.resize(have + more, 0);
-        let done = file.seek(SeekFrom::Start(self.rest.0)).and_then(|_| file.read_exact(&mut self.buffer[have..]));
-        done.map_err(|e| Error::io(path, e))?;
+        file.read(self.rest.0, &mut self.buffer[have..])?;
         self.rest.0 += more as u64;
         Ok(())
     }
-
-    /// A number in groups of seven bits, the lowest first.
-    fn number(&mut self) -> u128 {
-        let (mut value, mut shift) = (0, 0);
-        while let Some(&byte) = self.buffer.get(self.at) {
-            self.at += 1;
-            value |= u128::from(byte & 0x7f) << shift;
-            shift += 7;
-            if byte < 0x80 {
-                break;
-            }
-        }
-        value
-    }
-}
-
-/// Differences of keys and counts: three to five bytes where scores are dense and without a defect.
-fn encode(entries: impl Iterator<Item = (u32, Tally)>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut put = |mut value: u128| {
-        while value >= 0x80 {
-            bytes.push(value as u8 | 0x80);
-            value >>= 7;
-        }
-        bytes.push(value as u8);
-    };
-    let mut last = u32::MAX;
-    for (key, tally) in entries {
-        put(u128::from(last - key));
-        last = key;
-        put(u128::from(tally.negatives) << 1 | u128::from(tally.positives > 0));
-        if tally.positives > 0 {
-            put(u128::from(tally.positives));
-            put(tally.overlap);
-        }
-    }
-    bytes
 }
 
 #[cfg(test)]
@@ -237,5 +172,21 @@ mod tests {
         assert_eq!(all[1].1.len(), 2, "two groups share the key 79999");
         let total: u64 = all.iter().flat_map(|(_, g)| g).map(|g| g.1.negatives).sum();
         assert_eq!(total, 80_000 + 6);
+    }
+
+    #[test]
+    fn two_evaluations_in_one_folder_do_not_meet() {
+        let folder = tempfile::tempdir().unwrap();
+        let one = |key: u32| [(key, Tally { negatives: 1, ..Tally::default() })].into_iter();
+        let (mut a, mut b) = (Runs::new(folder.path()), Runs::new(folder.path()));
+        a.spill(0, one(7)).unwrap();
+        b.spill(0, one(9)).unwrap();
+        a.spill(0, one(5)).unwrap();
+        for (runs, want) in [(a, vec![7, 5]), (b, vec![9])] {
+            let mut keys = Vec::new();
+            runs.merge(|key, _| keys.push(key)).unwrap();
+            assert_eq!(keys, want);
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

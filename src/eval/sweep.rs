@@ -25,6 +25,11 @@ impl Tally {
         self.negatives += other.negatives;
         self.overlap += other.overlap;
     }
+    /// As much of it so many times.
+    pub(super) fn times(&self, times: u32) -> Tally {
+        let (few, many) = (u64::from(times), u128::from(times));
+        Tally { positives: self.positives * few, negatives: self.negatives * few, overlap: self.overlap * many }
+    }
 }
 
 /// How well scores tell positives from negatives; all from 0 to 1.

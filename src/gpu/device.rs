@@ -117,8 +117,8 @@ impl Gpu {
         let mut gpu = Self::with(device, queue, info, options);
         // This device is ours, so its faults become errors of ours instead of wgpu's default panic.
         let (lost, fault) = (gpu.fault.clone(), gpu.fault.clone());
-        gpu.device.set_device_lost_callback(move |reason, text| note(&lost, format!("lost ({reason:?}): {text}")));
-        gpu.device.on_uncaptured_error(Arc::new(move |e: wgpu::Error| note(&fault, e.to_string())));
+        gpu.device.set_device_lost_callback(move |reason, text| note(&lost, format!("was lost ({reason:?}): {text}")));
+        gpu.device.on_uncaptured_error(Arc::new(move |e: wgpu::Error| note(&fault, words(&e))));
         if options.cache {
             gpu.pipelines.open_cache(&gpu.device, &gpu.info);
         }
@@ -155,6 +155,15 @@ fn note(to: &Mutex<Option<String>>, text: String) {
     to.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(text);
 }
 
+/// An error that nobody waited for.
+fn words(e: &wgpu::Error) -> String {
+    match e {
+        wgpu::Error::OutOfMemory { .. } => format!("has no memory left: {e}"),
+        wgpu::Error::Validation { .. } => format!("refused a command, which is a fault of this program: {e}"),
+        wgpu::Error::Internal { .. } => format!("failed: {e}"),
+    }
+}
+
 /// Runs a future to its end, polling the device while it waits: for programs without an event loop, such as the command
 /// line and tests. This blocks; a host that has its own loop awaits the future instead.
 pub fn drive<T>(gpu: &Gpu, future: impl Future<Output = T>) -> T {
@@ -162,8 +171,10 @@ pub fn drive<T>(gpu: &Gpu, future: impl Future<Output = T>) -> T {
     pollster::block_on(std::future::poll_fn(|cx| {
         let state = future.as_mut().poll(cx);
         if state.is_pending() {
-            // A lost device reports itself through the callbacks that this poll delivers.
-            let _ = gpu.device.poll(wgpu::PollType::wait_indefinitely());
+            // A lost device reports itself through its callback, a host's device here.
+            if let Err(text) = super::wait::wait(&gpu.device) {
+                note(&gpu.fault, format!("was lost: {text}"));
+            }
             cx.waker().wake_by_ref();
         }
         state

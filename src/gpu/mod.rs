@@ -9,6 +9,7 @@ mod texture;
 mod texture_scale;
 #[cfg(test)]
 mod texture_tests;
+mod wait;
 
 pub use device::{Gpu, Options, adapters, drive, is_software, wanted_features, wanted_limits};
 pub use pipeline::specialise;

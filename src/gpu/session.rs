@@ -2,12 +2,15 @@
 use super::pipeline::{Wanted, wanted};
 use super::{Gpu, signal::signal};
 use crate::graph::{Graph, Launch, Plan, SectionId, StateId};
-use crate::kernels::StepRow;
+use crate::kernels::{StepRow, WeightId};
 use crate::{Error, Result};
+use memory::{Place, excess, upload_weights};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use wgpu::BufferUsages as Usage;
 
 mod inspect;
+mod memory;
 
 pub use inspect::Timing;
 
@@ -40,7 +43,7 @@ pub struct Session {
     gpu: Arc<Gpu>,
     plan: Plan,
     arenas: Vec<wgpu::Buffer>,
-    weights: Vec<(wgpu::Buffer, u64, u64)>,
+    weights: BTreeMap<WeightId, Place<wgpu::Buffer>>,
     steps: wgpu::Buffer,
     sections: Vec<Vec<Encoded>>,
 }
@@ -49,7 +52,7 @@ impl Session {
     /// Plans the graph, allocates and uploads, makes pipelines and bind groups. `max_steps` is the number of rows the
     /// step table can hold.
     /// # Errors
-    /// [`Error::Device`] when memory runs out, [`Error::Shader`] when a shader is refused.
+    /// [`Error::Device`] for more than the device allows or has memory for, [`Error::Shader`] when a shader is refused.
     pub async fn new(gpu: Arc<Gpu>, graph: &Graph, max_steps: usize) -> Result<Session> {
         let plan = Plan::new(graph);
         let jobs: Vec<(Wanted, [u32; 3])> = plan
@@ -59,13 +62,16 @@ impl Session {
             .filter_map(|l| l.op.kernel().map(|k| wanted(k, &l.io)))
             .collect::<Result<_>>()?;
         let (texts, grids): (Vec<Wanted>, Vec<[u32; 3]>) = jobs.into_iter().unzip();
+        if let Some(fault) = excess(&plan, &grids, &gpu.device.limits()) {
+            return Err(gpu.error(format!("{fault}: fewer or smaller images at once are needed")));
+        }
         let pipelines = gpu.pipelines(&texts).await?;
 
         let scopes = [wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::OutOfMemory];
         let [validation, memory] = scopes.map(|f| gpu.device.push_error_scope(f));
         let usage = Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST;
         let arenas = plan.arenas.iter().map(|&n| buffer(&gpu, "arena", 4 * n.max(64) as u64, usage)).collect();
-        let weights = upload_weights(&gpu, graph);
+        let weights = upload_weights(&gpu, graph, &plan);
         let steps = buffer(&gpu, "steps", ROW * max_steps.max(1) as u64, Usage::UNIFORM | Usage::COPY_DST);
         let mut session = Session { gpu: gpu.clone(), plan, arenas, weights, steps, sections: Vec::new() };
         let mut made = pipelines.into_iter().zip(grids).zip(texts);
@@ -96,7 +102,7 @@ impl Session {
         };
         let slots = launch.inputs.iter().chain(std::iter::once(&launch.output));
         let slots = slots.map(|s| range(&self.arenas[s.arena], 4 * s.offset as u64, 4 * s.len as u64));
-        let weights = launch.weights.iter().map(|w| &self.weights[w.0]).map(|(b, o, s)| range(b, *o, *s));
+        let weights = launch.weights.iter().filter_map(|w| self.weights.get(w)).map(|(b, o, s)| range(b, *o, *s));
         let first = std::iter::once(range(&self.steps, 0, std::mem::size_of::<StepRow>() as u64));
         let entries: Vec<_> = first
             .chain(slots)
@@ -165,7 +171,7 @@ impl Session {
             flying.push_back((i + 1, done));
             while flying.len() > IN_FLIGHT || i + 1 == schedule.len() && !flying.is_empty() {
                 let Some((count, done)) = flying.pop_front() else { break };
-                done.await;
+                self.gpu.delivered(done).await?;
                 self.gpu.check()?;
                 if !progress(count) {
                     return Err(Error::Interrupted);
@@ -198,31 +204,8 @@ fn buffer(gpu: &Gpu, label: &str, size: u64, usage: Usage) -> wgpu::Buffer {
 async fn map(gpu: &Gpu, staging: &wgpu::Buffer) -> Result<Vec<u8>> {
     let (sender, mapped) = signal();
     staging.map_async(wgpu::MapMode::Read, .., move |r| sender.send(r));
-    mapped.await.map_err(|e| gpu.error(format!("a result could not be read back: {e}")))?;
+    gpu.delivered(mapped).await?.map_err(|e| gpu.error(format!("a result could not be read back: {e}")))?;
     gpu.check()?;
     let view = staging.get_mapped_range(..).map_err(|e| gpu.error(format!("a result could not be read back: {e}")))?;
     Ok(view.to_vec())
-}
-
-/// All weights in a few buffers, each within WebGPU's default binding size; (buffer, offset, size) of each.
-fn upload_weights(gpu: &Gpu, graph: &Graph) -> Vec<(wgpu::Buffer, u64, u64)> {
-    const CHUNK: u64 = 128 << 20;
-    let mut places: Vec<(usize, u64, u64)> = Vec::new();
-    let mut sizes: Vec<u64> = vec![0];
-    for w in &graph.weights {
-        let size = 4 * w.data.len().max(4) as u64;
-        let last = sizes.len() - 1;
-        if sizes[last] > 0 && sizes[last] + size > CHUNK {
-            sizes.push(0);
-        }
-        let chunk = sizes.len() - 1;
-        places.push((chunk, sizes[chunk], size));
-        sizes[chunk] += size.next_multiple_of(256);
-    }
-    let buffers: Vec<_> =
-        sizes.iter().map(|&s| buffer(gpu, "weights", s.max(256), Usage::STORAGE | Usage::COPY_DST)).collect();
-    for (w, &(chunk, offset, _)) in graph.weights.iter().zip(&places) {
-        gpu.queue.write_buffer(&buffers[chunk], offset, bytemuck::cast_slice(&w.data));
-    }
-    places.into_iter().map(|(c, o, s)| (buffers[c].clone(), o, s)).collect()
 }

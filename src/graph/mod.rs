@@ -6,6 +6,8 @@ mod fuse;
 mod gradient;
 mod lower;
 mod plan;
+#[cfg(test)]
+mod state_tests;
 
 pub use build::ConvSpec;
 pub use fuse::{Fusion, fuse};
@@ -102,13 +104,24 @@ impl Graph {
         let State { name, shape } = self.states[state.0].clone();
         self.insert(name, Op::Read(state.0), Vec::new(), shape)
     }
-    /// At the end of the current section, the node's value goes into the state.
+    /// At the end of the current section, the node's value goes into the state. All states of a section are written at once: a
+    /// node that reads a state has the value from before, whichever state it is written to.
     /// # Errors
-    /// When the shapes differ.
+    /// When the shapes differ, the node belongs to another section than the current one, or this section writes the state
+    /// already.
     pub fn write(&mut self, state: StateId, node: NodeId) -> Result<()> {
         let (have, want) = (self.nodes[node.0].shape, self.states[state.0].shape);
+        let refused = |fault: String| Err(Error::graph(&self.states[state.0].name, fault));
         if have != want {
-            return Err(Error::graph(&self.states[state.0].name, format!("holds {want}, but is given {have}")));
+            return refused(format!("holds {want}, but is given {have}"));
+        }
+        let (of, section) = (&self.nodes[node.0], SectionId(self.sections.len().saturating_sub(1)));
+        if of.section != section {
+            return refused(format!("is given `{}`, which belongs to another section", of.name));
+        }
+        let again = self.writes.iter().any(|&(n, s)| s == state && self.nodes[n.0].section == section);
+        if again {
+            return refused(format!("is written a second time by the section `{}`", self.sections[section.0]));
         }
         self.writes.push((node, state));
         Ok(())

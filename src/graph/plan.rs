@@ -2,9 +2,12 @@
 //!
 //! A wgpu buffer cannot be read and written in one dispatch, so activations live in a few arenas ("colours") and no
 //! launch writes into an arena that it reads. Every state has an arena of its own. A kernel that updates its output works on
-//! the state itself, at its place in the order of nodes: what reads the state is to come before it.
-use super::{Graph, NodeId, SectionId};
+//! the state itself, at its place in the order of nodes: what reads the state is to come before it. Other values go into
+//! states at the end of a section, as if all at once.
+use super::{Graph, NodeId, SectionId, StateId};
+use crate::Shape;
 use crate::kernels::{Io, Op, WeightId, pointwise::Map};
+use std::collections::BTreeSet;
 
 /// A place in memory, in f32 elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,8 +96,12 @@ impl Plan {
         Plan { sections, arenas: state_sizes.chain(sizes).collect(), state_lens, states }
     }
     /// Elements of a state, its alignment not counted.
-    pub fn states_len(&self, state: super::StateId) -> usize {
+    pub fn states_len(&self, state: StateId) -> usize {
         self.state_lens[state.0]
+    }
+    /// The weights that launches read; those that another form has replaced are not among them.
+    pub fn weights(&self) -> BTreeSet<WeightId> {
+        self.sections.iter().flatten().flat_map(|launch| launch.weights.iter().copied()).collect()
     }
     /// Bytes of all arenas.
     pub fn bytes(&self) -> u64 {
@@ -116,6 +123,15 @@ fn plan_section(graph: &Graph, section: SectionId, states: usize, sizes: &mut Ve
     let mut slots: Vec<Option<Slot>> = vec![None; graph.nodes.len()];
     let mut colours: Vec<Colour> = Vec::new();
     let mut launches = Vec::new();
+    let mut kept: Vec<(NodeId, Slot)> = Vec::new();
+    for &n in overwritten(graph, &writes).iter() {
+        // What this state held goes into another one while this one is overwritten, so it is put aside first.
+        let (node, len) = (&graph.nodes[n.0], graph.nodes[n.0].shape.padded_len());
+        let Op::Read(state) = node.op else { continue };
+        let aside = allocate(&mut colours, states, &[], len, n.0);
+        launches.push(copy(&node.name, node.shape, Slot { arena: state, offset: 0, len }, aside));
+        kept.push((n, aside));
+    }
     for &i in &order {
         let node = &graph.nodes[i];
         let len = node.shape.padded_len();
@@ -143,15 +159,12 @@ fn plan_section(graph: &Graph, section: SectionId, states: usize, sizes: &mut Ve
         }
     }
     for (node, state) in writes {
-        let Some(from) = slots[node.0] else { continue };
+        let aside = kept.iter().find(|k| k.0 == *node).map(|k| k.1);
+        let Some(from) = aside.or(slots[node.0]) else { continue };
         let output = Slot { arena: state.0, offset: 0, len: from.len };
-        if from == output {
-            continue;
+        if from != output {
+            launches.push(copy(&graph.states[state.0].name, graph.nodes[node.0].shape, from, output));
         }
-        let shape = graph.nodes[node.0].shape;
-        let name = graph.states[state.0].name.clone();
-        let io = Io { inputs: vec![shape], output: shape };
-        launches.push(Launch { name, op: Op::Map(Map::COPY), io, inputs: vec![from], output, weights: Vec::new() });
     }
     for (c, colour) in colours.iter().enumerate() {
         if c == sizes.len() {
@@ -160,6 +173,21 @@ fn plan_section(graph: &Graph, section: SectionId, states: usize, sizes: &mut Ve
         sizes[c] = sizes[c].max(colour.peak.next_multiple_of(ALIGN));
     }
     launches
+}
+
+/// The nodes that read one state and are written into another, where the section writes the state that they read as well.
+fn overwritten(graph: &Graph, writes: &[&(NodeId, StateId)]) -> BTreeSet<NodeId> {
+    let written = |state: usize| writes.iter().any(|w| w.1.0 == state);
+    let reads = writes.iter().filter(|w| match graph.nodes[w.0.0].op {
+        Op::Read(state) => state != w.1.0 && written(state),
+        _ => false,
+    });
+    reads.map(|w| w.0).collect()
+}
+
+fn copy(name: &str, shape: Shape, from: Slot, output: Slot) -> Launch {
+    let io = Io { inputs: vec![shape], output: shape };
+    Launch { name: name.to_owned(), op: Op::Map(Map::COPY), io, inputs: vec![from], output, weights: Vec::new() }
 }
 
 /// The colour that grows least among those the launch does not read; a new one when none fits.
@@ -196,7 +224,6 @@ pub(super) fn reachable(graph: &Graph, from: impl Iterator<Item = NodeId>) -> Ve
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Shape;
     use crate::kernels::pointwise::Add;
     use proptest::prelude::*;
 

@@ -2,6 +2,7 @@
 mod curves;
 mod histogram;
 mod html;
+mod parameters;
 mod pictures;
 mod record;
 #[cfg(feature = "tables")]
@@ -13,6 +14,7 @@ pub use curves::{curve_plot, standalone};
 pub use histogram::score_histogram;
 pub(crate) use html::page;
 pub use html::{render, write_report};
+pub use parameters::Parameters;
 pub use pictures::{Raster, heatmap, mask_picture, overlay, picture};
 pub use record::{ModelId, Record, Results, Verdict, VolumeRecord};
 pub use tiles::{FILES, Tiles};

@@ -1,4 +1,5 @@
 //! What `results.json` holds: one record an image.
+use super::Parameters;
 use crate::data::{Failure, utc_now};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -71,7 +72,7 @@ pub struct Record {
     /// The model.
     pub model: ModelId,
     /// The detector's hyper-parameters.
-    pub parameters: serde_json::Value,
+    pub parameters: Parameters,
     /// What the user should know about the input.
     #[serde(default)]
     pub warnings: Vec<String>,
@@ -162,7 +163,7 @@ pub(super) mod tests {
             seed: 7,
             device: "CPU".into(),
             model: ModelId { name: "textures".into(), sha256: "ab".repeat(32) },
-            parameters: serde_json::json!({"lambda": 250, "noise": "simplex"}),
+            parameters: serde_json::json!({"lambda": 250, "noise": "simplex"}).into(),
             warnings: vec![],
         }
     }

@@ -2,7 +2,7 @@
 use super::{Args, outputs};
 use crate::data::{FileKind, Input, Map, VolumeMap};
 use crate::detect::{Calibration, Finished, Item, Scored, ScoredVolume, Scorer, segment};
-use crate::report::{ModelId, Record, Results, Verdict, VolumeRecord};
+use crate::report::{ModelId, Parameters, Record, Results, Verdict, VolumeRecord};
 use crate::{Error, Result};
 use std::collections::HashMap;
 use std::path::Path;
@@ -20,7 +20,7 @@ pub(super) fn detect(
     inputs: Vec<Input>,
 ) -> Result<(Results, Result<()>)> {
     let config = &scorer.model.config;
-    let parameters = serde_json::to_value(config).map_err(|e| Error::Invalid(e.to_string()))?;
+    let parameters = serde_json::to_value(config).map_err(|e| Error::Invalid(e.to_string()))?.into();
     let model = ModelId { name: config.name.clone(), sha256: scorer.model.sha256.clone() };
     let (device, results) = (scorer.device.name(), Results::begin());
     let (calibration, last_write) = (calibration.as_ref(), Instant::now());
@@ -54,7 +54,7 @@ struct Writer<'j> {
     model: ModelId,
     calibration: Option<&'j Calibration>,
     device: String,
-    parameters: serde_json::Value,
+    parameters: Parameters,
     results: Results,
     last_write: Instant,
     /// Slices whose volume is not complete.

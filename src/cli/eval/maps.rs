@@ -30,7 +30,7 @@ pub(super) fn evaluate(args: &Args, folder: &Path) -> Result<(Dataset, Done)> {
         source["sha256"] = r.model.sha256.clone().into();
         source["device"] = r.device.clone().into();
         source["seed"] = r.seed.into();
-        source["parameters"] = r.parameters.clone();
+        source["parameters"] = serde_json::Value::clone(&r.parameters);
     }
     Ok((dataset, Done { evaluation, source, failures, interrupted }))
 }

@@ -27,6 +27,12 @@ impl Pending {
     pub fn take(&mut self, found: Found, model: &ModelFolder) -> Result<Vec<Finished>, Failed> {
         let item = found.item.clone();
         let failed = |e| Box::new((item, e));
+        if let Some(map) = &found.map
+            && !map.data.iter().all(|v| v.is_finite())
+        {
+            let error = not_finite(&found.item, "map");
+            return Err(failed(error));
+        }
         let alone = !self.whole && model.config.score != ScoreConfig::Foreground;
         if alone || found.score.is_some() {
             return own_size(found, model, None).map(|s| vec![Finished::Image(s)]).map_err(failed);
@@ -102,7 +108,13 @@ fn own_size(found: Found, model: &ModelFolder, foreground: Option<&[bool]>) -> R
         _ => return Err(Error::Invalid("this system gives neither a score nor a map".into())),
     };
     if !score.is_finite() {
-        return Err(Error::file(&item.path, "the network gives no finite result"));
+        return Err(not_finite(&item, "score"));
     }
     Ok(Scored { item, picture, map: large, reconstruction, score, seconds })
+}
+
+/// NaN or infinity in what came out of an image.
+fn not_finite(item: &Item, what: &str) -> Error {
+    let of = if item.slice.is_some() { format!("slice {}: ", item.name) } else { String::new() };
+    Error::file(&item.path, format!("{of}the network gives no finite {what}"))
 }
