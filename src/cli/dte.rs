@@ -1,13 +1,15 @@
 //! `residua dte`: anomalous rows of tables, and images as such rows, by diffusion time estimation.
 use super::DeviceArgs;
-use crate::Result;
+use crate::{Error, Result};
 use crate::data::write_bytes;
 use crate::detect::dte::{Estimate, EstimatorKind, FitSettings, Model, RandomState, Recipe};
 use clap::{Subcommand, ValueEnum};
+pub(super) use columns::{ColumnArgs, in_table};
 use input::InputArgs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+mod columns;
 mod embed;
 mod images;
 mod input;
@@ -153,6 +155,11 @@ fn fit(args: &Fit) -> Result<bool> {
         Some(y) => (0..y.len()).filter(|&i| !y[i]).collect(),
         None => (0..table.rows()).collect(),
     };
+    if normal.is_empty() {
+        let fault = "every row is labelled anomalous, and a model is fitted to normal rows; if the labels mean the opposite, say so \
+                     with --normal VALUE";
+        return Err(input.name_fault(Error::Invalid(fault.into())));
+    }
     let rows = if normal.len() > args.max_rows {
         let draws = RandomState::new(args.seed).choice_without_replacement(normal.len(), args.max_rows);
         draws.into_iter().map(|i| normal[i]).collect()
@@ -166,8 +173,8 @@ fn fit(args: &Fit) -> Result<bool> {
         loss = Some(now);
         true
     });
-    let mut model = device.drive(fitted)?;
-    model.features = input.features.clone();
+    let mut model = device.drive(fitted).map_err(|e| input.name_fault(e))?;
+    (model.features, model.table) = (input.features.clone(), input.columns.clone());
     model.write(&args.out)?;
     if let Some(network) = args.input.network() {
         // With it the folder scores images by itself.
@@ -184,7 +191,8 @@ fn fit(args: &Fit) -> Result<bool> {
 fn score(args: &Score) -> Result<bool> {
     let (model, device) = (Model::open(&args.model)?, args.device.open()?);
     let input = args.input.read(&device, Some((&args.model, &model)))?;
-    let scores = device.drive(model.score(&device, &input.table, args.estimate.get()))?;
+    let scored = device.drive(model.score(&device, &input.table, args.estimate.get()));
+    let scores = scored.map_err(|e| input.name_fault(e))?;
     let text = input.csv(Some(("score", &scores.iter().map(|s| format!("{s:e}")).collect::<Vec<_>>())))?;
     match &args.out {
         Some(path) => write_bytes(path, &text)?,

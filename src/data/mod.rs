@@ -17,6 +17,7 @@ mod mask;
 mod mask_read;
 mod names;
 mod npy;
+mod npy_numbers;
 #[cfg(feature = "tables")]
 mod parquet_footer;
 mod picture;
@@ -29,15 +30,26 @@ mod spec;
 mod still;
 mod table;
 #[cfg(feature = "tables")]
+mod table_assemble;
+mod table_columns;
+#[cfg(feature = "tables")]
 mod table_csv;
+#[cfg(feature = "tables")]
+mod table_dialect;
+#[cfg(feature = "tables")]
+mod table_index;
 #[cfg(feature = "tables")]
 mod table_label;
 #[cfg(feature = "tables")]
 mod table_npz;
 #[cfg(feature = "tables")]
+mod table_number;
+#[cfg(feature = "tables")]
 mod table_parquet;
 #[cfg(feature = "tables")]
 mod table_read;
+#[cfg(feature = "tables")]
+mod table_roles;
 mod tiff;
 #[cfg(feature = "volumes")]
 mod volume;
@@ -83,7 +95,13 @@ pub use spec::InputSpec;
 pub use still::{read_foreground, read_still};
 pub use table::{MAX_VALUES, Table};
 #[cfg(feature = "tables")]
+pub use table_assemble::TableFile;
+pub use table_columns::TableColumns;
+pub(crate) use table_columns::other_width;
+#[cfg(feature = "tables")]
 pub use table_read::{decode_table, read_table};
+#[cfg(feature = "tables")]
+pub use table_roles::{ColumnRoles, LabelChoice, LabelMeaning};
 pub use volume::Volume;
 #[cfg(feature = "volumes")]
 pub use volume_map::VolumeMap;

@@ -1,16 +1,17 @@
 //! NumPy's `.npy`: pictures in, maps out.
 use super::limits::{check_size, read_bytes};
+use super::npy_numbers::{NumberType, RECORDS, numbers};
 use super::raw::{Raw, Values};
 use super::{Map, Picture, write_atomic};
 use crate::{Error, Result};
-use npyz::{DType, NpyFile, Order, TypeChar, WriterBuilder};
+use npyz::{NpyFile, Order, WriterBuilder};
 use std::path::Path;
 
 /// Decodes a picture for a model of so many channels from the bytes of a `.npy` file; `source` names it in errors.
 ///
 /// Shapes for models of 1 or 3 channels: (H,W); (H,W,1) or (H,W,3); (1,H,W) or (3,H,W) when the last axis is neither 1
 /// nor 3. For models of 2 or 4: (H,W,C) or (C,H,W), which must not be one as well as the other. Booleans count as 0 and
-/// 1, u8 is divided by 255, u16 by 65535; wider and signed integers, f32 and f64 stay as they are.
+/// 1, u8 is divided by 255, u16 by 65535; wider and signed integers, f16, f32 and f64 stay as they are.
 /// # Errors
 /// [`Error::File`]: a damaged header, another shape or type, no or more than [`MAX_PIXELS`](super::MAX_PIXELS) pixels,
 /// missing values.
@@ -39,8 +40,7 @@ pub(super) fn decode(bytes: &[u8], source: &Path, channels: usize) -> Result<Raw
     Ok(Raw { picture: Picture::new(source, width, height, channels, data)?, alpha: None, values: kind })
 }
 
-/// Reads an anomaly map as [`write_npy`] writes it, or any array of shape (H,W) of f32 or f64: values of any size, as
-/// they are.
+/// Reads an anomaly map as [`write_npy`] writes it, or any array of shape (H,W) of floats: values of any size, as they are.
 /// # Errors
 /// [`Error::Io`] when it cannot be read; [`Error::File`]: a damaged header, another shape or type, no or more than
 /// [`super::MAX_PIXELS`] pixels, missing values, NaN or infinite values.
@@ -53,11 +53,10 @@ pub fn read_map(path: &Path) -> Result<Map> {
         return Err(fault(format!("shape {:?} is not a map's, (H,W) in C order", file.shape())));
     };
     check_size(path, width, height)?;
-    let incomplete = |e: std::io::Error| fault(format!("its values cannot be read: {e}"));
-    let data: Vec<f32> = match file.dtype().descr().trim_matches('\'') {
-        "<f8" => file.into_vec::<f64>().map_err(incomplete)?.into_iter().map(|v| v as f32).collect(),
-        _ => file.into_vec().map_err(incomplete)?,
-    };
+    let (data, kind) = numbers(file, |v, _| v as f32).map_err(fault)?;
+    if !matches!(kind, NumberType::Float(_)) {
+        return Err(fault("its values cannot be read: a map holds floats".into()));
+    }
     match data.iter().filter(|v| !v.is_finite()).count() {
         0 => Map::new(width as usize, height as usize, data),
         bad => Err(fault(format!("{bad} of {} values are NaN or infinite", data.len()))),
@@ -77,6 +76,9 @@ pub(super) fn check_header(bytes: &[u8]) -> Result<(), &'static str> {
         _ => (12, field(8)? | field(9)? << 8 | field(10)? << 16 | field(11)? << 24),
     };
     let text = bytes.get(start..).and_then(|rest| rest.get(..len)).ok_or("the .npy header is truncated")?;
+    if text.starts_with(b"{'descr': [") {
+        return Err(RECORDS);
+    }
     if len > 4096 || text.iter().filter(|c| b"([{".contains(c)).count() > 4 {
         return Err(DAMAGED);
     }
@@ -122,32 +124,17 @@ fn layout(shape: &[u64], source: &Path, model: usize) -> Result<ArrayLayout> {
 
 /// The values in file order, and what they are.
 fn values(file: NpyFile<&[u8]>, source: &Path) -> Result<(Vec<f32>, Values)> {
-    /// All values as `T`, each made an f32.
-    fn all<T: npyz::Deserialize>(file: NpyFile<&[u8]>, f: impl Fn(T) -> f32) -> std::io::Result<Vec<f32>> {
-        Ok(file.into_vec::<T>()?.into_iter().map(f).collect())
-    }
-    let DType::Plain(kind) = file.dtype() else {
-        return Err(Error::file(source, "structured arrays are not supported"));
+    let scale = |kind| match kind {
+        NumberType::Unsigned(1) => 255.0,
+        NumberType::Unsigned(2) => 65535.0,
+        _ => 1.0,
     };
-    use Values::{Floats, Unit, Wide};
-    let (values, what) = match (kind.type_char(), kind.size_field()) {
-        (TypeChar::Bool, _) => (all(file, |v: bool| f32::from(u8::from(v))), Unit),
-        (TypeChar::Uint, 1) => (all(file, |v: u8| f32::from(v) / 255.0), Unit),
-        (TypeChar::Uint, 2) => (all(file, |v: u16| f32::from(v) / 65535.0), Unit),
-        (TypeChar::Uint, 4) => (all(file, |v: u32| v as f32), Wide),
-        (TypeChar::Uint, 8) => (all(file, |v: u64| v as f32), Wide),
-        (TypeChar::Int, 1) => (all(file, |v: i8| v.into()), Wide),
-        (TypeChar::Int, 2) => (all(file, |v: i16| v.into()), Wide),
-        (TypeChar::Int, 4) => (all(file, |v: i32| v as f32), Wide),
-        (TypeChar::Int, 8) => (all(file, |v: i64| v as f32), Wide),
-        (TypeChar::Float, 4) => (all(file, |v: f32| v), Floats),
-        (TypeChar::Float, 8) => (all(file, |v: f64| v as f32), Floats),
-        _ => {
-            let text = format!("values of type {} are not supported", DType::Plain(kind).descr());
-            return Err(Error::file(source, text));
-        }
+    let (values, kind) = numbers(file, |v, kind| v as f32 / scale(kind)).map_err(|fault| Error::file(source, fault))?;
+    let what = match kind {
+        NumberType::Bool | NumberType::Unsigned(1 | 2) => Values::Unit,
+        NumberType::Unsigned(_) | NumberType::Signed(_) => Values::Wide,
+        NumberType::Float(_) => Values::Floats,
     };
-    let values = values.map_err(|e| Error::file(source, format!("its values cannot be read: {e}")))?;
     Ok((values, what))
 }
 

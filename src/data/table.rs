@@ -1,5 +1,7 @@
 //! Tables: rows of numeric features, with a label for each row where the file has one.
+use super::table_columns::{other_columns, other_width};
 use crate::{Error, Result};
+use std::borrow::Cow;
 use std::path::Path;
 
 /// The most values that a table may hold; more is refused from the header where there is one.
@@ -16,6 +18,8 @@ pub struct Table {
     pub labels: Option<Vec<bool>>,
     /// The columns' names, where the file has them.
     pub names: Option<Vec<String>>,
+    /// The line of each row in a text file, counted from 1.
+    pub lines: Option<Vec<u32>>,
 }
 
 impl Table {
@@ -29,24 +33,35 @@ impl Table {
         labels: Option<Vec<bool>>,
         names: Option<Vec<String>>,
     ) -> Result<Self> {
+        Table { columns, values, labels, names, lines: None }.checked(source)
+    }
+    /// The table itself, if it can be one.
+    /// # Errors
+    /// As [`Table::new`].
+    pub(super) fn checked(self, source: &Path) -> Result<Self> {
         let fault = |text: String| Err(Error::file(source, text));
-        if columns == 0 || values.is_empty() || !values.len().is_multiple_of(columns) {
+        let Table { columns, values, labels, names, lines } = &self;
+        if *columns == 0 || values.is_empty() || !values.len().is_multiple_of(*columns) {
             return fault(format!("{} values do not make rows of {columns} columns", values.len()));
         }
         if values.len() as u64 > MAX_VALUES {
             return fault(format!("has {} values, more than the {MAX_VALUES} that are accepted", values.len()));
         }
         let rows = values.len() / columns;
-        if let Some(at) = values.iter().position(|v| v.is_infinite()) {
-            return fault(format!("row {}, column {} is infinite", at / columns, at % columns));
-        }
         if let Some(n) = labels.as_ref().map(Vec::len).filter(|&n| n != rows) {
             return fault(format!("has {n} labels for {rows} rows"));
         }
-        if let Some(n) = names.as_ref().map(Vec::len).filter(|&n| n != columns) {
+        if let Some(n) = names.as_ref().map(Vec::len).filter(|n| n != columns) {
             return fault(format!("has {n} names for {columns} columns"));
         }
-        Ok(Table { columns, values, labels, names })
+        if let Some(n) = lines.as_ref().map(Vec::len).filter(|&n| n != rows) {
+            return fault(format!("has {n} lines for {rows} rows"));
+        }
+        if let Some(at) = values.iter().position(|v| v.is_infinite()) {
+            let place = self.place(at / columns, at % columns);
+            return fault(format!("{place}: the value is infinite, or too large for any number"));
+        }
+        Ok(self)
     }
     /// Number of rows.
     pub fn rows(&self) -> usize {
@@ -61,6 +76,46 @@ impl Table {
         let mut values = Vec::with_capacity(indices.len() * self.columns);
         indices.iter().for_each(|&i| values.extend_from_slice(self.row(i)));
         let labels = self.labels.as_ref().map(|y| indices.iter().map(|&i| y[i]).collect());
-        Table { columns: self.columns, values, labels, names: self.names.clone() }
+        let lines = self.lines.as_ref().map(|l| indices.iter().map(|&i| l[i]).collect());
+        Table { columns: self.columns, values, labels, names: self.names.clone(), lines }
     }
+    /// Where a user finds a row: its line in a text file, else its number, each counted from 1.
+    pub fn row_place(&self, row: usize) -> String {
+        self.lines.as_ref().map_or_else(|| format!("row {}", row + 1), |lines| format!("line {}", lines[row]))
+    }
+    /// A column by its name, else by its number, counted from 1.
+    pub fn column_place(&self, column: usize) -> String {
+        column_place(self.names.as_deref(), column)
+    }
+    /// Where a user finds a value.
+    pub fn place(&self, row: usize, column: usize) -> String {
+        format!("{}, {}", self.row_place(row), self.column_place(column))
+    }
+    /// The table with its columns in the order of these names; a table whose columns have no names stays as it is.
+    /// # Errors
+    /// [`Error::Invalid`] naming the columns that are missing and those that are too many, in tables without names their
+    /// number.
+    pub fn arranged(&self, wanted: &[String]) -> Result<Cow<'_, Table>> {
+        let Some(names) = &self.names else {
+            return match self.columns == wanted.len() {
+                true => Ok(Cow::Borrowed(self)),
+                false => Err(Error::Invalid(other_width(self.columns, wanted.len()))),
+            };
+        };
+        if names == wanted {
+            return Ok(Cow::Borrowed(self));
+        }
+        if let Some(fault) = other_columns(names, wanted) {
+            return Err(Error::Invalid(fault));
+        }
+        let at = |name: &String| names.iter().position(|n| n == name);
+        let order: Vec<usize> = wanted.iter().filter_map(at).collect();
+        let values = self.values.chunks_exact(self.columns).flat_map(|row| order.iter().map(|&c| row[c])).collect();
+        Ok(Cow::Owned(Table { values, names: Some(wanted.to_vec()), ..self.clone() }))
+    }
+}
+
+/// A column by its name, else by its number, counted from 1.
+pub(super) fn column_place(names: Option<&[String]>, column: usize) -> String {
+    names.map_or_else(|| format!("column {}", column + 1), |names| format!("column `{}`", names[column]))
 }

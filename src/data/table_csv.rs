@@ -1,38 +1,190 @@
-//! Tables from CSV files with a header.
-use super::table::{MAX_VALUES, Table};
-use super::table_label::{flag, label_column};
+//! Tables from text files: CSV, and the same with semicolons, tabs or |.
+use super::table::MAX_VALUES;
+use super::table_assemble::{Cells, Column, Found, TableFile};
+use super::table_dialect::{Dialect, are_counted, are_values};
+use super::table_index::unnamed;
+use super::table_number::with_point;
+use super::table_roles::{ColumnRoles, Role};
 use crate::{Error, Result};
+use csv::StringRecord;
 use std::path::Path;
 
-/// Every column but the label's is a feature and must be numeric; empty fields, `NA` and `nan` are missing values.
-/// `label` names the label column; without it, `y` and `label` are tried.
-pub(super) fn decode_csv(bytes: &[u8], source: &Path, label: Option<&str>) -> Result<Table> {
-    let unreadable = |e: csv::Error| Error::file(source, format!("is not a CSV table: {e}"));
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
-    let mut names: Vec<String> = reader.headers().map_err(unreadable)?.iter().map(str::to_owned).collect();
-    if names.iter().all(|n| n.parse::<f64>().is_ok()) {
-        return Err(Error::file(source, "the first line holds numbers; a header with the columns' names is needed"));
-    }
-    let label = label_column(&names, label, source)?;
-    let (mut values, mut labels) = (Vec::new(), Vec::new());
-    for (row, record) in reader.records().enumerate() {
-        for (column, text) in record.map_err(unreadable)?.iter().enumerate() {
-            let value = number(text).ok_or_else(|| {
-                Error::file(source, format!("row {row}, column `{}`: `{text}` is not a number", names[column]))
-            })?;
-            if Some(column) == label { labels.push(flag(value, source)?) } else { values.push(value) }
-        }
-        if values.len() as u64 > MAX_VALUES {
-            return Err(Error::file(source, format!("has more than the {MAX_VALUES} values that are accepted")));
-        }
-    }
-    label.map(|l| names.remove(l));
-    Table::new(source, names.len(), values, label.map(|_| labels), Some(names))
+/// Every column is a feature and must be numeric, but the label's, those to leave out, and what looks like an index.
+/// Without a header columns have no names. Rows at the end whose fields are all empty are left out.
+pub(super) fn decode_csv(bytes: &[u8], source: &Path, roles: &ColumnRoles) -> Result<TableFile> {
+    read(bytes, source, roles).map_err(|fault| Error::file(source, fault))?.assemble(roles)
 }
 
-fn number(text: &str) -> Option<f64> {
-    match text {
-        "" | "NA" => Some(f64::NAN),
-        _ => text.parse().ok(),
+fn read<'a>(bytes: &[u8], source: &'a Path, roles: &ColumnRoles) -> Result<Found<'a>, String> {
+    let mut records = Records::new(bytes)?;
+    let first = records.next()?.ok_or("holds nothing but empty lines")?;
+    let fields: Vec<String> = first.iter().map(str::to_owned).collect();
+    let mut notes = Vec::new();
+    if records.dialect.separator != b',' {
+        notes.push(format!("columns are separated by {}", records.dialect.separator_name()));
+    }
+    let headless = are_values(&fields);
+    let (names, kinds) = if headless {
+        if let Some(flag) = roles.needs_names() {
+            return Err(format!("the first line holds numbers and no names of columns, such as {flag} needs"));
+        }
+        notes.push("the first line holds numbers, so it is read as a row: columns have no names and go by their position".into());
+        (None, vec![Role::Feature; fields.len()])
+    } else {
+        if are_counted(&fields) {
+            notes.push("the first line counts the columns from 0, as pandas does, and is read as their names".into());
+        }
+        let name = |(i, f): (usize, &String)| if f.is_empty() { unnamed(i) } else { f.clone() };
+        let names: Vec<String> = fields.iter().enumerate().map(name).collect();
+        let (kinds, more) = roles.of(&names)?;
+        notes.extend(more);
+        (Some(names), kinds)
+    };
+    let mut columns: Vec<Column> = kinds.into_iter().map(|role| Column { role, cells: Cells::new(role) }).collect();
+    let mut lines = Vec::new();
+    let mut marks = DecimalMarks::default();
+    let mut next = headless.then_some(first);
+    let mut empty: Option<u32> = None;
+    loop {
+        let record = match next.take() {
+            Some(record) => record,
+            None => match records.next()? {
+                Some(record) => record,
+                None => break,
+            },
+        };
+        if record.iter().all(str::is_empty) {
+            empty.get_or_insert(records.line);
+            continue;
+        }
+        if let Some(line) = empty {
+            return Err(format!("line {line} is empty, with more lines behind it"));
+        }
+        lines.push(records.line);
+        for (column, text) in columns.iter_mut().zip(&record) {
+            let numeric = matches!(column.role, Role::Feature | Role::Index);
+            match marks.point(text).filter(|_| numeric && records.dialect.separator != b',') {
+                Some(number) => {
+                    marks.comma.get_or_insert_with(|| (records.line, text.to_owned(), number.clone()));
+                    column.cells.push(&number);
+                }
+                None => {
+                    if numeric && marks.point.is_none() && text.contains('.') && text.parse::<f64>().is_ok() {
+                        marks.point = Some((records.line, text.to_owned()));
+                    }
+                    column.cells.push(text);
+                }
+            }
+        }
+        if lines.len() as u64 * columns.len() as u64 > MAX_VALUES {
+            return Err(format!("has more than the {MAX_VALUES} values that are accepted"));
+        }
+    }
+    if let Some(line) = empty {
+        notes.push(format!("the lines from {line} on have empty fields only and are left out"));
+    }
+    notes.extend(marks.note()?);
+    Ok(Found { source, rows: lines.len(), names, columns, labels: None, lines: Some(lines), notes })
+}
+
+/// Which decimal marks a file uses, each with the first place.
+#[derive(Default)]
+struct DecimalMarks {
+    comma: Option<(u32, String, String)>,
+    point: Option<(u32, String)>,
+}
+
+impl DecimalMarks {
+    /// A number with a decimal comma, written with a point.
+    fn point(&self, text: &str) -> Option<String> {
+        with_point(text).filter(|t| t.parse::<f64>().is_ok())
+    }
+    fn note(self) -> Result<Option<String>, String> {
+        match (self.comma, self.point) {
+            (Some((a, comma, _)), Some((b, point))) => {
+                Err(format!("line {a} has `{comma}` and line {b} has `{point}`: a table has one decimal mark"))
+            }
+            (Some((line, comma, number)), None) => {
+                Ok(Some(format!("commas are read as decimal marks: line {line} has `{comma}`, which is {number}")))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+/// A file's records with the numbers of their lines.
+struct Records<'a> {
+    bytes: &'a [u8],
+    reader: csv::Reader<&'a [u8]>,
+    dialect: Dialect,
+    record: usize,
+    /// Up to where lines are counted.
+    counted: usize,
+    /// The line on which the last record begins, from 1.
+    line: u32,
+    width: Option<usize>,
+}
+
+impl<'a> Records<'a> {
+    fn new(all: &'a [u8]) -> Result<Self, String> {
+        let dialect = Dialect::of(all)?;
+        let bytes = &all[dialect.start..];
+        let reader = csv::ReaderBuilder::new()
+            .delimiter(dialect.separator)
+            .has_headers(false)
+            .flexible(true)
+            .trim(csv::Trim::All)
+            .from_reader(bytes);
+        Ok(Records { bytes, reader, line: dialect.line, dialect, record: 0, counted: 0, width: None })
+    }
+    fn next(&mut self) -> Result<Option<StringRecord>, String> {
+        let mut record = StringRecord::new();
+        let read = self.reader.read_record(&mut record);
+        let at = match &read {
+            Ok(_) => record.position().map(csv::Position::byte),
+            Err(e) => e.position().map(csv::Position::byte),
+        };
+        let more = matches!(read, Ok(true));
+        self.advance(at.map_or(self.counted, |b| b as usize));
+        match read {
+            Err(e) if matches!(e.kind(), csv::ErrorKind::Utf8 { .. }) => {
+                Err(format!("line {}: is not UTF-8 text; save the table as UTF-8", self.line))
+            }
+            Err(e) => Err(format!("is not a CSV table: {e}")),
+            Ok(_) if !more => Ok(None),
+            Ok(_) => {
+                self.record += 1;
+                let width = *self.width.get_or_insert(record.len());
+                match record.len() == width {
+                    true => Ok(Some(record)),
+                    false => Err(self.uneven(record.len(), width)),
+                }
+            }
+        }
+    }
+    /// Counts lines up to a record, which begins behind any empty lines at that place.
+    fn advance(&mut self, to: usize) {
+        let blank = |b: &u8| b"\r\n".contains(b);
+        let to = to.min(self.bytes.len());
+        let to = to + self.bytes[to..].iter().take_while(|b| blank(b)).count();
+        if to > self.counted {
+            let passed = &self.bytes[self.counted..to];
+            let feeds = passed.iter().filter(|&&b| b == b'\n').count();
+            let returns = passed.iter().filter(|&&b| b == b'\r').count();
+            self.line += if feeds == 0 { returns } else { feeds } as u32;
+            self.counted = to;
+        }
+    }
+    fn uneven(&self, found: usize, width: usize) -> String {
+        let fields = |n: usize| if n == 1 { "1 field".to_owned() } else { format!("{n} fields") };
+        let (line, by) = (self.line, self.dialect.separator_name());
+        let mut fault = format!("line {line} has {}, the first line {}, separated by {by}", fields(found), fields(width));
+        if found == width + 1 && self.record == 2 {
+            fault += "; if the first field of each row is its name, the header needs a name for it too";
+        }
+        if self.dialect.separator == b',' && width == 1 {
+            fault += "; numbers with a decimal comma are read where columns are separated by semicolons or tabs";
+        }
+        fault
     }
 }

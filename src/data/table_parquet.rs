@@ -1,13 +1,17 @@
 //! Tables from Parquet files, as pandas, Polars, DuckDB and Spark write them.
 use super::parquet_footer::check_flat;
-use super::table::{MAX_VALUES, Table};
-use super::table_label::{flag, label_column};
+use super::table::MAX_VALUES;
+use super::table_assemble::{Cells, Column, Found, TableFile};
+use super::table_columns::listed;
+use super::table_label::Words;
+use super::table_roles::{ColumnRoles, Role};
 use crate::{Error, Result};
 use bytes::Bytes;
 use parquet::basic::{ConvertedType, LogicalType, Type};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
-use parquet::data_type::DataType;
+use parquet::data_type::{ByteArray, DataType};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::schema::types::ColumnDescriptor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,12 +20,12 @@ use std::path::Path;
 /// Rows that are decoded at once.
 const BATCH: usize = 1 << 13;
 
-/// Every column but the label's is a feature and must hold numbers or booleans; null is a missing value. `label` names
-/// the label column; without it, `y` and `label` are tried. The index that pandas writes is left out.
-pub(super) fn decode_parquet(bytes: &[u8], source: &Path, label: Option<&str>) -> Result<Table> {
+/// Every column is a feature and must hold numbers or booleans, but the label's, those to leave out, and what looks like an
+/// index; null is a missing value. The index that pandas writes is left out.
+pub(super) fn decode_parquet(bytes: &[u8], source: &Path, roles: &ColumnRoles) -> Result<TableFile> {
     check_flat(bytes).map_err(|fault| Error::file(source, fault))?;
     // The reader behind it is known to panic on some damaged files.
-    catch_unwind(AssertUnwindSafe(|| decode(bytes, source, label)))
+    catch_unwind(AssertUnwindSafe(|| decode(bytes, source, roles)))
         .unwrap_or_else(|_| Err(Error::file(source, "the Parquet file is damaged: its reader gave up on it")))
 }
 
@@ -33,24 +37,44 @@ enum ColumnKind {
     /// An integer divided by this power of ten.
     Decimal(i32),
     Half,
+    /// Bytes, which labels may be.
+    Text,
 }
 
-fn decode(bytes: &[u8], source: &Path, label: Option<&str>) -> Result<Table> {
+fn decode(bytes: &[u8], source: &Path, roles: &ColumnRoles) -> Result<TableFile> {
     let fault = |text: String| Error::file(source, text);
     let damaged = |e: ParquetError| Error::file(source, format!("is not a readable Parquet file: {e}"));
     let file = SerializedFileReader::new(Bytes::copy_from_slice(bytes)).map_err(damaged)?;
-    let schema = file.metadata().file_metadata().schema_descr();
-    let index = |name: &str| name.starts_with("__index_level_") && name.ends_with("__");
-    let columns: Vec<usize> = (0..schema.num_columns()).filter(|&c| !index(schema.column(c).name())).collect();
-    let mut names: Vec<String> = columns.iter().map(|&c| schema.column(c).name().to_owned()).collect();
-    let label = label_column(&names, label, source)?;
-    let kinds = columns.iter().map(|&c| kind(&schema.column(c)).map_err(fault)).collect::<Result<Vec<ColumnKind>>>()?;
+    let about = file.metadata().file_metadata();
+    let schema = about.schema_descr();
+    let index = pandas_index(about.key_value_metadata().map_or(&[][..], |v| v));
+    let is_index = |name: &str| {
+        let usual = name.starts_with("__index_level_") && name.ends_with("__");
+        let known = roles.fitted.as_ref().is_some_and(|f| f.features.iter().any(|n| n == name));
+        usual || (index.iter().any(|n| n == name) && !known && !roles.keep.iter().any(|k| k == name))
+    };
+    let places: Vec<usize> = (0..schema.num_columns()).filter(|&c| !is_index(schema.column(c).name())).collect();
+    let names: Vec<String> = places.iter().map(|&c| schema.column(c).name().to_owned()).collect();
+    let (kinds, mut notes) = roles.of(&names).map_err(fault)?;
+    let tell = |n: &&String| is_index(n) && !n.starts_with("__index_level_");
+    let told: Vec<String> = index.iter().filter(tell).cloned().collect();
+    if !told.is_empty() {
+        notes.push(format!("{} is the index of the data frame and is left out (--keep NAME takes it as a feature)", listed(&told)));
+    }
     let groups = file.metadata().row_groups();
     let total = groups.iter().try_fold(0u64, |n, g| n.checked_add(u64::try_from(g.num_rows()).ok()?));
-    let rows = total.filter(|r| r.checked_mul(columns.len() as u64).is_some_and(|n| n <= MAX_VALUES));
+    let rows = total.filter(|r| r.checked_mul(places.len() as u64).is_some_and(|n| n <= MAX_VALUES));
     let rows = rows.ok_or_else(|| fault(format!("has more than the {MAX_VALUES} values that are accepted")))? as usize;
 
-    let mut found: Vec<Vec<f64>> = vec![Vec::new(); columns.len()];
+    let start = |(&c, &role): (&usize, &Role)| match (role, kind(&schema.column(c))) {
+        (Role::LeftOut, _) => Ok((Cells::Skipped, None)),
+        (Role::Label, Ok(kind)) => Ok((Cells::Words(Words::default()), Some(kind))),
+        (Role::Label, Err(what)) => Err(fault(format!("column `{}` holds {what}, not labels", schema.column(c).name()))),
+        (_, Ok(ColumnKind::Text)) => Ok((Cells::Unreadable("text"), None)),
+        (_, Ok(kind)) => Ok((Cells::Numbers(Vec::new()), Some(kind))),
+        (_, Err(what)) => Ok((Cells::Unreadable(what), None)),
+    };
+    let mut found = places.iter().zip(&kinds).map(start).collect::<Result<Vec<_>>>()?;
     let mut until = 0;
     for (g, meta) in groups.iter().enumerate() {
         if meta.num_columns() != schema.num_columns() {
@@ -58,24 +82,44 @@ fn decode(bytes: &[u8], source: &Path, label: Option<&str>) -> Result<Table> {
         }
         until += meta.num_rows() as usize;
         let group = file.get_row_group(g).map_err(damaged)?;
-        for (i, &c) in columns.iter().enumerate() {
+        for (i, (cells, kind)) in found.iter_mut().enumerate() {
+            let Some(kind) = *kind else { continue };
             let name = &names[i];
             let bad = |e: ParquetError| fault(format!("column `{name}`, row group {g}: {e}"));
-            let reader = group.get_column_reader(c).map_err(bad)?;
-            let most = schema.column(c).max_def_level();
-            numbers(reader, kinds[i], most, until, &mut found[i]).map_err(bad)?;
+            let reader = group.get_column_reader(places[i]).map_err(bad)?;
+            let most = schema.column(places[i]).max_def_level();
+            match (cells, reader) {
+                (Cells::Words(out), ColumnReader::ByteArrayColumnReader(r)) if matches!(kind, ColumnKind::Text) => {
+                    let text = |v: &ByteArray| Some(String::from_utf8_lossy(v.data()).into_owned());
+                    let wanted = until - out.len();
+                    append(r, most, wanted, text, |word| out.push(word.as_deref())).map_err(bad)?;
+                }
+                (Cells::Words(out), reader) => {
+                    let wanted = until - out.len();
+                    numbers(reader, kind, most, wanted, |v| out.push_number(v)).map_err(bad)?;
+                }
+                (Cells::Numbers(out), reader) => {
+                    let wanted = until - out.len();
+                    numbers(reader, kind, most, wanted, |v| out.push(v)).map_err(bad)?;
+                }
+                _ => (),
+            }
         }
     }
-    let labels = label.map(|l| {
-        names.remove(l);
-        found.remove(l).into_iter().map(|v| flag(v, source)).collect::<Result<Vec<bool>>>()
-    });
-    let values = (0..rows).flat_map(|row| found.iter().map(move |column| column[row])).collect();
-    Table::new(source, names.len(), values, labels.transpose()?, Some(names))
+    let columns = kinds.into_iter().zip(found).map(|(role, (cells, _))| Column { role, cells }).collect();
+    Found { source, rows, names: Some(names), columns, labels: None, lines: None, notes }.assemble(roles)
+}
+
+/// The columns that pandas says are the index of the data frame.
+fn pandas_index(metadata: &[KeyValue]) -> Vec<String> {
+    let said = metadata.iter().find(|m| m.key == "pandas").and_then(|m| m.value.as_deref());
+    let said: Option<serde_json::Value> = said.and_then(|text| serde_json::from_str(text).ok());
+    let columns = said.as_ref().and_then(|v| v["index_columns"].as_array());
+    columns.into_iter().flatten().filter_map(|c| c.as_str().map(str::to_owned)).collect()
 }
 
 /// How a column is to be read, or why it cannot be.
-fn kind(column: &ColumnDescriptor) -> Result<ColumnKind, String> {
+fn kind(column: &ColumnDescriptor) -> Result<ColumnKind, &'static str> {
     use ConvertedType as C;
     let converted = column.converted_type();
     let kind = match (column.logical_type_ref(), converted) {
@@ -93,20 +137,21 @@ fn kind(column: &ColumnDescriptor) -> Result<ColumnKind, String> {
         _ if column.max_rep_level() > 0 => "lists",
         (Type::BYTE_ARRAY, Some(ColumnKind::Decimal(_))) => return Ok(ColumnKind::Decimal(column.type_scale())),
         (Type::FIXED_LEN_BYTE_ARRAY, Some(k @ (ColumnKind::Decimal(_) | ColumnKind::Half))) => return Ok(k),
-        (Type::BYTE_ARRAY | Type::FIXED_LEN_BYTE_ARRAY, _) => "text or bytes",
+        (Type::BYTE_ARRAY, _) => return Ok(ColumnKind::Text),
+        (Type::FIXED_LEN_BYTE_ARRAY, _) => "bytes",
         (Type::INT96, _) | (_, None) => "dates or times",
         (_, Some(kind)) => return Ok(kind),
     };
-    Err(format!("column `{}` holds {holds}, not numbers", column.name()))
+    Err(holds)
 }
 
-/// Appends a column's values of one row group until there are `until`.
+/// Gives the next `wanted` values of a column, NaN where one is missing.
 fn numbers(
     reader: ColumnReader,
     kind: ColumnKind,
     most: i16,
-    until: usize,
-    out: &mut Vec<f64>,
+    wanted: usize,
+    mut give: impl FnMut(f64),
 ) -> Result<(), ParquetError> {
     let scale = if let ColumnKind::Decimal(scale) = kind { 10f64.powi(scale) } else { 1.0 };
     let unsigned = matches!(kind, ColumnKind::Unsigned);
@@ -114,44 +159,46 @@ fn numbers(
         ColumnKind::Half => Some(half::f16::from_le_bytes(bytes.try_into().ok()?).into()),
         _ => integer(bytes).map(|v| v as f64 / scale),
     };
+    let give = |v: Option<f64>| give(v.unwrap_or(f64::NAN));
     match reader {
-        ColumnReader::BoolColumnReader(r) => append(r, most, until, out, |&v| Some(f64::from(u8::from(v)))),
-        ColumnReader::Int32ColumnReader(r) if unsigned => append(r, most, until, out, |&v| Some((v as u32).into())),
-        ColumnReader::Int32ColumnReader(r) => append(r, most, until, out, |&v| Some(f64::from(v) / scale)),
-        ColumnReader::Int64ColumnReader(r) if unsigned => append(r, most, until, out, |&v| Some(v as u64 as f64)),
-        ColumnReader::Int64ColumnReader(r) => append(r, most, until, out, |&v| Some(v as f64 / scale)),
-        ColumnReader::FloatColumnReader(r) => append(r, most, until, out, |&v| Some(v.into())),
-        ColumnReader::DoubleColumnReader(r) => append(r, most, until, out, |&v| Some(v)),
-        ColumnReader::ByteArrayColumnReader(r) => append(r, most, until, out, |v| wide(v.data())),
-        ColumnReader::FixedLenByteArrayColumnReader(r) => append(r, most, until, out, |v| wide(v.data())),
+        ColumnReader::BoolColumnReader(r) => append(r, most, wanted, |&v| Some(f64::from(u8::from(v))), give),
+        ColumnReader::Int32ColumnReader(r) if unsigned => append(r, most, wanted, |&v| Some((v as u32).into()), give),
+        ColumnReader::Int32ColumnReader(r) => append(r, most, wanted, |&v| Some(f64::from(v) / scale), give),
+        ColumnReader::Int64ColumnReader(r) if unsigned => append(r, most, wanted, |&v| Some(v as u64 as f64), give),
+        ColumnReader::Int64ColumnReader(r) => append(r, most, wanted, |&v| Some(v as f64 / scale), give),
+        ColumnReader::FloatColumnReader(r) => append(r, most, wanted, |&v| Some(v.into()), give),
+        ColumnReader::DoubleColumnReader(r) => append(r, most, wanted, |&v| Some(v), give),
+        ColumnReader::ByteArrayColumnReader(r) => append(r, most, wanted, |v| wide(v.data()), give),
+        ColumnReader::FixedLenByteArrayColumnReader(r) => append(r, most, wanted, |v| wide(v.data()), give),
         ColumnReader::Int96ColumnReader(_) => Err(ParquetError::General("holds dates or times".into())),
     }
 }
 
-/// A value where a row's definition level is `most`, NaN for other rows.
-fn append<T: DataType>(
+/// Gives what is read of the next `wanted` rows: a value where a row's definition level is `most`, none in other rows.
+fn append<T: DataType, V>(
     mut reader: ColumnReaderImpl<T>,
     most: i16,
-    until: usize,
-    out: &mut Vec<f64>,
-    number: impl Fn(&T::T) -> Option<f64>,
+    wanted: usize,
+    read: impl Fn(&T::T) -> Option<V>,
+    mut give: impl FnMut(Option<V>),
 ) -> Result<(), ParquetError> {
     let general = |text: &str| ParquetError::General(text.into());
     let (mut levels, mut values) = (Vec::new(), Vec::new());
-    while out.len() < until {
+    let mut done = 0;
+    while done < wanted {
         levels.clear();
         values.clear();
-        let wanted = BATCH.min(until - out.len());
-        let (rows, ..) = reader.read_records(wanted, Some(&mut levels), None, &mut values)?;
+        let (rows, ..) = reader.read_records(BATCH.min(wanted - done), Some(&mut levels), None, &mut values)?;
         if rows == 0 {
             return Err(general("there are fewer values than rows"));
         }
-        let mut values = values.iter().map(|v| number(v).ok_or_else(|| general("a decimal has over 128 bits")));
+        let mut values = values.iter().map(|v| read(v).ok_or_else(|| general("a decimal has over 128 bits")));
         for row in 0..rows {
             let there = most == 0 || levels.get(row) == Some(&most);
             let missing = || Err(general("there are fewer values than rows"));
-            out.push(if there { values.next().unwrap_or_else(missing)? } else { f64::NAN });
+            give(if there { Some(values.next().unwrap_or_else(missing)?) } else { None });
         }
+        done += rows;
     }
     Ok(())
 }

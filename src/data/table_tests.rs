@@ -36,7 +36,8 @@ fn archives_arrays_and_csv_give_the_same_table() {
     assert_eq!(read(&npz(&[("features", x)]), None).unwrap(), Table { labels: None, ..table.clone() });
     let csv = read(b"a, y ,b\n1,0,2\n3,1,4\n5,0,6\n", None).unwrap();
     assert_eq!(csv.names, Some(vec!["a".into(), "b".into()]));
-    assert_eq!(Table { names: None, ..csv }, table);
+    assert_eq!(csv.lines, Some(vec![2, 3, 4]));
+    assert_eq!(Table { names: None, lines: None, ..csv }, table);
     let missing = read(b"a,b,c\n1,,nan\nNA,5,6\n", None).unwrap();
     assert_eq!(missing.values.iter().map(|v| v.is_nan()).collect::<Vec<_>>(), [false, true, true, true, false, false]);
     assert_eq!(table.select(&[2, 0, 2]).values, [5.0, 6.0, 1.0, 2.0, 5.0, 6.0]);
@@ -51,11 +52,11 @@ fn faults_are_named() {
     assert!(message(&npz(&[("a", x()), ("b", x())]), None).contains("no array `X`"));
     assert!(message(&npz(&[("X", x())]), Some("z")).contains("no array `z`"));
     assert!(message(&npy(&[1, 2, 2], C, vec![1u8; 4]), None).contains("[1, 2, 2]"));
-    assert!(message(&npy(&[1, 2], C, vec![1.0, f64::INFINITY]), None).contains("row 0, column 1 is infinite"));
-    assert!(message(b"a,b\n1,x\n", None).contains("row 0, column `b`: `x`"));
-    assert!(message(b"1,2\n3,4\n", None).contains("header"));
-    assert!(message(b"a,b\n", None).contains("0 values"));
-    assert!(message(b"a,b\n1\n", None).contains("not a CSV table"));
+    assert!(message(&npy(&[1, 2], C, vec![1.0, f64::INFINITY]), None).contains("row 1, column 2: the value is infinite"));
+    assert!(message(b"a,b\n1,x\n", None).contains("line 2, column `b`: `x` is not a number"));
+    assert!(message(b"1,2\n3,4\n", Some("y")).contains("the first line holds numbers and no names of columns, such as --label"));
+    assert!(message(b"a,b\n", None).contains("has no row"));
+    assert!(message(b"a,b\n1\n", None).contains("line 2 has 1 field, the first line 2 fields, separated by commas"));
     assert!(message(b"a,b\n1,2\n", Some("c")).contains("no column `c`"));
     assert!(message(b"PAR1xxxx", None).contains("cut off"));
     assert!(message(b"", None).contains("empty"));

@@ -40,10 +40,13 @@ pub struct TableEvaluation {
 impl TableEvaluation {
     /// From each seed's scores and labels of the test rows.
     /// # Errors
-    /// [`Error::Invalid`] without a seed, or when rows are of one kind only.
+    /// [`Error::Invalid`] without a seed, when a score is NaN, or when rows are of one kind only.
     pub fn new(name: &str, table: &Table, seeds: &[(Vec<f64>, Vec<bool>)]) -> Result<Self> {
         let (mut results, mut curve) = (Vec::new(), None);
         for (scores, labels) in seeds {
+            if scores.iter().any(|s| s.is_nan()) {
+                return Err(Error::Invalid("a row's score is no number, so that rows cannot be ranked".into()));
+            }
             let Some((m, f1)) = measures(scores, labels).zip(f1_at_anomalies(scores, labels)) else {
                 return Err(Error::Invalid("the test rows are all normal or all anomalous".into()));
             };

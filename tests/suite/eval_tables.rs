@@ -92,7 +92,7 @@ fn a_method_is_fitted_on_each_and_a_bad_table_costs_only_itself() {
     std::fs::write(b.at("tables/published.csv"), "set,DTE-NP\nLeft,81.5(0.3)\nother,3\n").unwrap();
     let published = b.at("tables/published.csv");
     let (code, out, err) = b.eval("tables", &["--published", &published, "--seeds", "3"]);
-    assert!(code == 2 && err.contains("broken.csv: row 0, column `b`"), "{out}{err}");
+    assert!(code == 2 && err.contains("broken.csv: line 2, column `b`"), "{out}{err}");
     assert!(err.contains("unlabelled.csv: the table has no labels"), "{err}");
     let report = json(&b.0.path().join("out/eval.json"));
     let [sets, failures] = ["sets", "failures"].map(|k| report[k].as_array().unwrap());

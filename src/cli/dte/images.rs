@@ -109,7 +109,7 @@ pub(super) fn embed(
         return Err(Error::Invalid(format!("no image could be used: {first}")));
     }
     let table = Table::new(network, extractor.network.features(), values, labels(&paths), None)?;
-    Ok(Rows { table, paths: Some(paths), features: Some(features), failures })
+    Ok(Rows { table, source: None, columns: None, paths: Some(paths), features: Some(features), failures })
 }
 
 fn prepare(input: &Input, preprocessing: &Preprocessing) -> Result<Tensor> {

@@ -1,20 +1,19 @@
 //! What `fit` and `score` are given: a table, or images.
+use super::columns::ColumnArgs;
 use super::images::{ImageArgs, embed};
 use super::rows::Rows;
-use crate::data::read_table;
 use crate::detect::dte::{FEATURES_FILE, Model};
 use crate::{Device, Error, Result};
 use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 pub(super) struct InputArgs {
-    /// The table: .npz with X and perhaps y, .npy, CSV with a header, or Parquet. With --features: images, and folders of
-    /// them; where a folder is called good, normal or the like, its images are normal and those of other folders anomalous
+    /// The table: CSV (with semicolons or tabs as well), Parquet, .npz with X and perhaps y, or .npy. Columns go by their
+    /// names where they have them. With --features: images, and folders of them; where a folder is called good, normal or the like, its images are normal and those of other folders anomalous
     #[arg(value_name = "INPUT", required = true)]
     inputs: Vec<PathBuf>,
-    /// The table's label column or array (0 normal, 1 anomalous), instead of y or label
-    #[arg(long, value_name = "NAME", conflicts_with = "features")]
-    label: Option<String>,
+    #[command(flatten)]
+    columns: ColumnArgs,
     #[command(flatten)]
     images: ImageArgs,
 }
@@ -30,6 +29,9 @@ impl InputArgs {
         let recorded = model.and_then(|(_, m)| m.features.as_ref());
         let own = model.filter(|_| recorded.is_some()).map(|(folder, _)| folder.join(FEATURES_FILE));
         if let Some(network) = self.images.features.clone().or(own.filter(|p| p.is_file())) {
+            if let Some(flag) = self.columns.first_given() {
+                return Err(Error::Invalid(format!("{flag} is for tables; these are images, whose folders tell labels")));
+            }
             return embed(device, &self.inputs, &network, &self.images, recorded);
         }
         let [path] = &self.inputs[..] else {
@@ -42,7 +44,8 @@ impl InputArgs {
         if pictures {
             return Err(Error::file(path, "is no table; for images, give a ResNet's safetensors file as --features"));
         }
-        let table = read_table(path, self.label.as_deref())?;
-        Ok(Rows { table, paths: None, features: None, failures: Vec::new() })
+        let file = self.columns.read(path, model.map(|m| m.1))?;
+        let columns = file.columns();
+        Ok(Rows { table: file.table, source: Some(path.clone()), columns, paths: None, features: None, failures: Vec::new() })
     }
 }

@@ -1,5 +1,6 @@
 //! Rows and where they come from: those of a table, or the features of images.
-use crate::data::{Failure, Table};
+use super::columns::in_table;
+use crate::data::{Failure, Table, TableColumns};
 use crate::detect::dte::Features;
 use crate::{Error, Result};
 use std::path::PathBuf;
@@ -7,6 +8,10 @@ use std::path::PathBuf;
 /// A table and where it comes from.
 pub(super) struct Rows {
     pub table: Table,
+    /// The table's file, where rows are those of a table.
+    pub source: Option<PathBuf>,
+    /// The table's columns by name, where they have names.
+    pub columns: Option<TableColumns>,
     /// The image of each row, where rows are images.
     pub paths: Option<Vec<PathBuf>>,
     /// How images became rows.
@@ -33,6 +38,14 @@ impl Rows {
             out.write_record(line(row)).map_err(|e| failed(&e))?;
         }
         out.into_inner().map_err(|e| failed(&e))
+    }
+
+    /// Names the table in an error that does not.
+    pub fn name_fault(&self, e: Error) -> Error {
+        match &self.source {
+            Some(path) => in_table(path)(e),
+            None => e,
+        }
     }
 
     /// Lists the images that gave no row on the standard error; true when there are any.

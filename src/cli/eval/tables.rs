@@ -1,8 +1,8 @@
 //! Labelled tables, scored by a fitted model or by a method that is fitted on each.
 use super::Args;
-use crate::cli::dte::{EstimateArgs, TrainingArgs};
+use crate::cli::dte::{ColumnArgs, EstimateArgs, TrainingArgs, in_table};
 use crate::cli::scoring::interruption;
-use crate::data::{Failure, Table, check_writable, read_table};
+use crate::data::{Failure, check_writable};
 use crate::detect::dte::{
     FitSettings, Model, NEIGHBOURS, NEIGHBOURS_UNSUPERVISED, Protocol, Setting, dataset_name, evaluate_table,
     read_published,
@@ -43,9 +43,8 @@ pub(super) struct TableArgs {
     /// Seeds for each larger table [default: 1]
     #[arg(long, value_name = "N", conflicts_with = "model")]
     large_seeds: Option<u32>,
-    /// The label column or array, instead of y or label
-    #[arg(long, value_name = "NAME")]
-    label: Option<String>,
+    #[command(flatten)]
+    columns: ColumnArgs,
     /// CSV of published AUROCs in percent to print beside: names first, a column for the method (DTE-NP)
     #[arg(long, value_name = "CSV")]
     published: Option<PathBuf>,
@@ -72,10 +71,9 @@ impl TableArgs {
             (self.neighbours.is_some(), "--neighbours"),
             (self.seeds.is_some(), "--seeds"),
             (self.large_seeds.is_some(), "--large-seeds"),
-            (self.label.is_some(), "--label"),
             (self.published.is_some(), "--published"),
         ];
-        given.into_iter().find(|g| g.0).map(|g| g.1)
+        given.into_iter().find(|g| g.0).map(|g| g.1).or(self.columns.first_given())
     }
 
     fn how(&self) -> (Protocol, Setting, usize) {
@@ -228,7 +226,11 @@ fn one(
     go_on: impl Fn() -> bool + Sync,
 ) -> Result<TableEvaluation> {
     let t = &args.tables;
-    let table: Table = read_table(path, t.label.as_deref())?;
+    let fitted = match way {
+        Way::Fitted(model) => Some(model),
+        Way::Fit(..) => None,
+    };
+    let table = t.columns.read(path, fitted)?.table;
     let done = match way {
         Way::Fit(protocol, setting, settings) => {
             let small = table.rows() <= SMALL;
@@ -242,10 +244,7 @@ fn one(
             TableEvaluation::new(name, &table, &[(scores, labels)])
         })(),
     };
-    done.map_err(|e| match e {
-        Error::Invalid(fault) => Error::file(path, fault),
-        other => other,
-    })
+    done.map_err(in_table(path))
 }
 
 /// A row as it comes: on the standard error where the standard output is for JSON.

@@ -38,6 +38,15 @@ impl EstimatorKind {
             EstimatorKind::Ddpm => "DDPM",
         }
     }
+    /// How many standard deviations from the training mean a value may lie. DTE-NP: squared distances stay finite in f32. The
+    /// networks: beyond 2²⁴, f32 cannot tell a value from one that lies a standard deviation away, so that what a network
+    /// makes of it says nothing.
+    pub fn furthest(self) -> f64 {
+        match self {
+            EstimatorKind::Np => 1e15,
+            EstimatorKind::C | EstimatorKind::Ig | EstimatorKind::Ddpm => 16_777_216.0,
+        }
+    }
     /// The network that is trained; none for DTE-NP.
     pub(super) fn network(self) -> Option<NetworkKind> {
         match self {
@@ -181,9 +190,9 @@ impl Estimator {
         }
     }
 
-    /// Scores of rows of `columns` values, in batches; `estimate` is DTE-NP's choice.
+    /// Scores of rows of `columns` values, in batches, all finite; `estimate` is DTE-NP's choice.
     /// # Errors
-    /// [`Error::Invalid`] for rows of another width; whatever the device reports.
+    /// [`Error::Invalid`] for rows of another width, and naming the rows that get no finite score; whatever the device reports.
     pub async fn score(
         &self,
         device: &Device,
@@ -200,6 +209,7 @@ impl Estimator {
             let batch = runner.run(&self.rows(chunk, columns, count)?, 0, |_| true).await?;
             scores.extend(self.scores(&batch, chunk.len() / columns, columns, estimate)?);
         }
+        check_finite(&scores)?;
         Ok(scores)
     }
 
@@ -241,9 +251,26 @@ impl Estimator {
     }
 }
 
+/// A score that is no number must not be ranked.
+fn check_finite(scores: &[f64]) -> Result<()> {
+    let bad: Vec<usize> = (0..scores.len()).filter(|&i| !scores[i].is_finite()).collect();
+    let Some(&first) = bad.first() else { return Ok(()) };
+    let (first, count, all) = (first + 1, bad.len(), scores.len());
+    Err(Error::Invalid(format!("{count} of {all} scored rows get no finite score, row {first} the first of them")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn scores_that_are_no_numbers_are_refused() {
+        assert!(check_finite(&[0.0, -1.0, f64::MAX]).is_ok());
+        for bad in [f64::NAN, f64::INFINITY] {
+            let fault = check_finite(&[0.0, bad, 1.0, bad]).unwrap_err().to_string();
+            assert_eq!(fault, "2 of 4 scored rows get no finite score, row 2 the first of them");
+        }
+    }
 
     #[test]
     fn an_ensembles_score_is_the_mean_of_its_networks() {

@@ -14,13 +14,13 @@ use std::path::Path;
 pub fn evaluate_table(
     device: &Device,
     (name, table): (&str, &Table),
-    (protocol, setting): (Protocol, Setting),
+    how: (Protocol, Setting),
     settings: &FitSettings,
     seeds: u32,
     go_on: impl Fn() -> bool + Sync,
 ) -> Result<TableEvaluation> {
     let one = |seed: u32| {
-        let s = Split::new(table, protocol, setting, seed)?;
+        let s = Split::new(table, how, settings.method, seed)?;
         let scores = device.drive(async {
             let settings = FitSettings { recipe: Recipe { seed, ..settings.recipe }, ..*settings };
             let fitted = Estimator::fit(device, &settings, (s.train, s.columns), |_, _| go_on()).await?;

@@ -2,11 +2,12 @@
 use super::networks::Network;
 use super::np::check_neighbours;
 use super::{Estimate, Estimator, EstimatorKind, Features, FitSettings, Scaler};
-use crate::data::{Table, create_folder, write_bytes};
+use crate::data::{Table, TableColumns, create_folder, other_width, write_bytes};
 use crate::model::Checkpoint;
 use crate::{Device, Error, Result};
 use safetensors::{Dtype, tensor::TensorView};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::path::Path;
 
 /// `config.json`.
@@ -24,6 +25,9 @@ struct Config {
     std: Vec<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     features: Option<Features>,
+    /// The table's columns by name, where they have names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    table: Option<TableColumns>,
 }
 
 /// A fitted estimator with its standardisation.
@@ -39,6 +43,8 @@ pub struct Model {
     pub estimator: Estimator,
     /// How images became rows, where they were images.
     pub features: Option<Features>,
+    /// The columns of the table that it was fitted to, where they have names.
+    pub table: Option<TableColumns>,
 }
 
 /// The file with its settings.
@@ -70,27 +76,49 @@ impl Model {
     }
     /// Fits to all rows of a table; `progress` as for [`Estimator::fit`].
     /// # Errors
-    /// As [`Estimator::fit`].
+    /// [`Error::Invalid`] naming a column without any value, or a value that stands for none; as [`Scaler::fit`] and
+    /// [`Estimator::fit`].
     pub async fn fit(
         device: &Device,
         settings: &FitSettings,
         table: &Table,
         progress: impl FnMut(usize, f64) -> bool + Send,
     ) -> Result<Self> {
-        let (scaler, columns) = (Scaler::fit(table), table.columns);
-        let estimator = Estimator::fit(device, settings, (scaler.apply(table), columns), progress).await?;
-        Ok(Model { method: settings.method, columns, scaler, estimator, features: None })
+        check_values(table)?;
+        let (scaler, columns, method) = (Scaler::fit(table)?, table.columns, settings.method);
+        let rows = scaler.apply(table, method.furthest())?;
+        let estimator = Estimator::fit(device, settings, (rows, columns), progress).await?;
+        let names = table.names.clone().map(|features| TableColumns { features, ..TableColumns::default() });
+        Ok(Model { method, columns, scaler, estimator, features: None, table: names })
     }
 
-    /// Scores a table's rows on a device; higher is more anomalous.
+    /// Scores a table's rows on a device; higher is more anomalous. Columns go by their names where the model and the table have
+    /// them, else by their position.
     /// # Errors
-    /// [`Error::Invalid`] when the table has other columns; whatever the device reports.
+    /// [`Error::Invalid`] when the table has other columns, and naming row and column of a value too far from the training
+    /// rows to be computed with; whatever the device reports.
     pub async fn score(&self, device: &Device, table: &Table, estimate: Estimate) -> Result<Vec<f64>> {
-        if table.columns != self.columns {
-            let (found, want) = (table.columns, self.columns);
-            return Err(Error::Invalid(format!("the table has {found} columns, the model was fitted to {want}")));
+        let table = match &self.table {
+            Some(known) => table.arranged(&known.features)?,
+            None if table.columns == self.columns => Cow::Borrowed(table),
+            None => return Err(Error::Invalid(other_width(table.columns, self.columns))),
+        };
+        let rows = self.scaler.apply(&table, self.method.furthest())?;
+        self.doubt(&table, &rows);
+        self.estimator.score(device, (&rows, self.columns), estimate).await
+    }
+
+    /// Says so where a network is asked about rows far from everything that it has seen.
+    fn doubt(&self, table: &Table, rows: &[f32]) {
+        const FAR: f32 = 2000.0;
+        let far = || rows.iter().enumerate().filter(|(_, z)| z.abs() > FAR).map(|(i, _)| i);
+        if let (Some(first), true) = (far().next(), self.method != EstimatorKind::Np) {
+            let (count, place) = (far().count(), table.place(first / self.columns, first % self.columns));
+            tracing::warn!(
+                "{count} values lie more than {FAR} standard deviations from the training mean, the first at {place}: a network \
+                 knows nothing of such rows, and their scores may be low; np is sound there"
+            );
         }
-        self.estimator.score(device, (&self.scaler.apply(table), self.columns), estimate).await
     }
 
     /// Writes the folder.
@@ -118,8 +146,9 @@ impl Model {
         }
         write_bytes(&path, &safetensors::serialize(views, None).map_err(failed)?)?;
         let Scaler { mean, std } = self.scaler.clone();
-        let features = self.features.clone();
-        let config = Config { method: self.method, columns: self.columns, neighbours, members, mean, std, features };
+        let (features, table) = (self.features.clone(), self.table.clone());
+        let (method, columns) = (self.method, self.columns);
+        let config = Config { method, columns, neighbours, members, mean, std, features, table };
         let text = serde_json::to_vec_pretty(&config).map_err(|e| Error::Invalid(e.to_string()))?;
         write_bytes(&folder.join(CONFIG_FILE), &text)
     }
@@ -131,7 +160,7 @@ impl Model {
         let path = folder.join(CONFIG_FILE);
         let text = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
         let config: Config = serde_json::from_slice(&text).map_err(|e| Error::file(&path, e.to_string()))?;
-        let Config { method, columns, neighbours, members, mean, std, features } = config;
+        let Config { method, columns, neighbours, members, mean, std, features, table } = config;
         let finite = mean.iter().all(|m| m.is_finite()) && std.iter().all(|s| s.is_finite() && *s > 0.0);
         if columns == 0 || mean.len() != columns || std.len() != columns || !finite {
             let fault = format!("`mean` and `std` must hold {columns} numbers each, those of `std` positive");
@@ -139,6 +168,9 @@ impl Model {
         }
         if let Some(features) = &features {
             features.preprocessing.check().map_err(|e| Error::file(&path, e.to_string()))?;
+        }
+        if let Some(n) = table.as_ref().map(|t| t.features.len()).filter(|&n| n != columns) {
+            return Err(Error::file(&path, format!("`table` names {n} features, but there are {columns} columns")));
         }
         let checkpoint = Checkpoint::open(folder.join(MODEL_FILE))?;
         let estimator = match method.network() {
@@ -161,7 +193,26 @@ impl Model {
                 Estimator::NonParametric { rows, neighbours }
             }
         };
-        Ok(Model { method, columns, scaler: Scaler { mean, std }, estimator, features })
+        Ok(Model { method, columns, scaler: Scaler { mean, std }, estimator, features, table })
+    }
+}
+
+/// Refuses training rows that would make a model of something else.
+fn check_values(table: &Table) -> Result<()> {
+    for c in 0..table.columns {
+        if table.values.iter().skip(c).step_by(table.columns).all(|v| v.is_nan()) {
+            return Err(Error::Invalid(format!("{} has no value in any training row", table.column_place(c))));
+        }
+    }
+    // What no f32 holds, and the extremes that programs write for no data.
+    let extreme = |v: &f64| v.abs() > 0.999_999 * f64::from(f32::MAX);
+    match table.values.iter().position(extreme) {
+        Some(at) => Err(Error::Invalid(format!(
+            "{}: {:?} is more than single precision holds; if it stands for a missing value, leave the field empty",
+            table.place(at / table.columns, at % table.columns),
+            table.values[at]
+        ))),
+        None => Ok(()),
     }
 }
 

@@ -1,5 +1,5 @@
 //! What is trained on and what is scored, of a labelled table.
-use super::{RandomState, Scaler, scaler};
+use super::{EstimatorKind, RandomState, Scaler, scaler};
 use crate::data::Table;
 use crate::{Error, Result};
 
@@ -45,10 +45,16 @@ pub const MAX_ROWS: usize = 50_000;
 const BOOTSTRAP: usize = 1000;
 
 impl Split {
-    /// Splits a labelled table. `seed` decides every draw.
+    /// Splits a labelled table for an estimator. `seed` decides every draw.
     /// # Errors
-    /// [`Error::Invalid`] when the table has no labels, or nothing is left to train on or to score.
-    pub fn new(table: &Table, protocol: Protocol, setting: Setting, seed: u32) -> Result<Split> {
+    /// [`Error::Invalid`] when the table has no labels, or nothing is left to train on or to score; as [`Scaler::fit`] and
+    /// [`Scaler::apply`].
+    pub fn new(
+        table: &Table,
+        (protocol, setting): (Protocol, Setting),
+        method: EstimatorKind,
+        seed: u32,
+    ) -> Result<Split> {
         let invalid = |text: &str| Error::Invalid(text.into());
         let labels = table.labels.as_deref().ok_or_else(|| invalid("the table has no labels to evaluate with"))?;
         let mut random = RandomState::new(seed);
@@ -80,12 +86,13 @@ impl Split {
         let train = table.select(&train[..train.len().min(MAX_ROWS)]);
         let mut test = table.select(&test);
         let whole = protocol == Protocol::Paper && setting == Setting::Unsupervised;
-        let scaler = Scaler::fit(if whole { &test } else { &train });
+        let scaler = Scaler::fit(if whole { &test } else { &train })?;
         if protocol == Protocol::Paper {
             scaler::fill(&mut test);
         }
         let (columns, labels) = (table.columns, test.labels.take().unwrap_or_default());
-        Ok(Split { columns, train: scaler.apply(&train), test: scaler.apply(&test), labels })
+        let apply = |rows| scaler.apply(rows, method.furthest());
+        Ok(Split { columns, train: apply(&train)?, test: apply(&test)?, labels })
     }
 }
 
@@ -111,7 +118,8 @@ mod tests {
     #[test]
     fn sizes() {
         use {Protocol::*, Setting::*};
-        let split = |n, p, s| rows(&Split::new(&table(n), p, s, 1).unwrap());
+        let of = |t: &Table, how, seed| Split::new(t, how, EstimatorKind::Np, seed);
+        let split = |n, p, s| rows(&of(&table(n), (p, s), 1).unwrap());
         assert_eq!(split(1000, Paper, Semi), (450, 550, 100));
         assert_eq!(split(1000, Paper, Unsupervised), (1000, 1000, 100));
         assert_eq!(split(1000, Sane, Semi), (450, 550, 100));
@@ -122,15 +130,16 @@ mod tests {
         assert_eq!((train + test, split(120_000, Sane, Semi).0), (50_000, 50_000));
         assert_eq!([half(2), half(3), half(5), half(7)], [1, 2, 2, 4]);
         let unlabelled = Table { labels: None, ..table(9) };
-        assert!(Split::new(&unlabelled, Sane, Semi, 0).unwrap_err().to_string().contains("labels"));
-        assert!(Split::new(&table(1), Sane, Semi, 0).is_err());
+        assert!(of(&unlabelled, (Sane, Semi), 0).unwrap_err().to_string().contains("labels"));
+        assert!(of(&table(1), (Sane, Semi), 0).is_err());
     }
 
     #[test]
     fn the_sane_protocol_shares_no_row_and_the_paper_keeps_the_order() {
-        let s = Split::new(&table(400), Protocol::Sane, Setting::Semi, 7).unwrap();
+        let split = |n, p| Split::new(&table(n), (p, Setting::Semi), EstimatorKind::Np, 7).unwrap();
+        let s = split(400, Protocol::Sane);
         assert!(s.train.iter().all(|v| !s.test.contains(v)));
-        let s = Split::new(&table(2000), Protocol::Paper, Setting::Semi, 7).unwrap();
+        let s = split(2000, Protocol::Paper);
         assert!(s.train.is_sorted());
         let mean = s.train.iter().sum::<f32>() / s.train.len() as f32;
         assert!(mean.abs() < 1e-5, "{mean}");
