@@ -114,7 +114,7 @@ impl<'a> Scorer<'a> {
     }
     /// How files become the images that the model takes.
     pub fn spec(&self) -> InputSpec {
-        prepare::spec(self.model)
+        self.model.spec()
     }
     fn batch(&self) -> usize {
         self.options.batch.unwrap_or(if matches!(self.device, Device::Cpu) { 4 } else { 8 }).max(1)
@@ -216,6 +216,13 @@ impl<'a> Scorer<'a> {
         let seconds = start.elapsed().as_secs_f64() / n as f64;
         let found = |(n, ready): (usize, Ready)| Found::of_batch(self.model, ready, &batch, n, seconds);
         ready.into_iter().enumerate().map(found).collect()
+    }
+}
+
+impl ModelFolder {
+    /// How files become the images that the model takes.
+    pub fn spec(&self) -> InputSpec {
+        prepare::spec(self)
     }
 }
 
