@@ -87,7 +87,11 @@ fn data(text: &str, path: &str) -> String {
         }
     }
     if let Some((found, _)) = text.strip_prefix("invalid length ").and_then(|rest| rest.split_once(", expected ")) {
-        return format!("{subject} has {found} entries, but {} is needed", wanted());
+        // serde takes a list for an object of as many fields.
+        return match wanted().as_str() {
+            "an object" => format!("{subject} is a list, but an object is needed"),
+            other => format!("{subject} has {found} entries, but {other} is needed"),
+        };
     }
     if path.is_empty() { text.to_owned() } else { format!("{subject}: {text}") }
 }
