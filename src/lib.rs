@@ -81,6 +81,7 @@ pub mod eval;
 pub mod gpu;
 pub mod graph;
 mod hex;
+mod json;
 pub mod kernels;
 pub mod model;
 pub mod report;

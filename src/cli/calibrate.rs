@@ -1,10 +1,14 @@
 //! `residua calibrate`: from normal images to a threshold with a stated false-positive rate.
+use super::given::Given;
 use super::model_args::ModelArgs;
+use super::places::check_file;
 use super::scoring::ScoringArgs;
 use crate::Result;
-use crate::data::find_inputs;
-use crate::detect::{Calibration, calibrate};
-use std::path::PathBuf;
+use crate::data::{FileKind, Input, find_inputs};
+use crate::detect::{Calibrated, Calibration, ScoreOf, calibrate};
+use crate::eval::is_abnormal;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(clap::Args)]
@@ -24,13 +28,22 @@ pub(super) struct Args {
 /// The rates that the table shows.
 const RATES: [f64; 6] = [0.2, 0.1, 0.05, 0.02, 0.01, 0.001];
 
-pub(super) fn run(args: &Args) -> Result<ExitCode> {
-    let model = args.model.open()?;
-    let mut scorer = args.scoring.scorer(&model)?;
-    let inputs = find_inputs(&args.inputs, &scorer.spec().suffixes)?;
-    let calibration = calibrate(&mut scorer, &inputs)?;
-    drop(scorer);
+pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
+    let model = args.model.open(given)?;
+    let inputs = find_inputs(&args.inputs, &model.spec().suffixes)?;
+    args.scoring.check(given, &model, inputs.iter().any(|i| i.kind == FileKind::Volume))?;
     let path = Calibration::path(&model.path);
+    check_file(&path)?;
+    for (folder, count) in abnormal_folders(&args.inputs, &inputs) {
+        tracing::warn!("{}: its name says that its {count} images are not normal ones", folder.display());
+    }
+    let mut scorer = args.scoring.scorer(&model)?;
+    let Calibrated { calibration, equal } = calibrate(&mut scorer, &inputs)?;
+    drop(scorer);
+    if let Some((file, first)) = equal.first() {
+        let (file, first, n, all) = (file.display(), first.display(), equal.len(), inputs.len());
+        tracing::warn!("{n} of {all} inputs show the same as another one, such as {file} and {first}: they count once");
+    }
     calibration.write(&path)?;
     if args.json {
         crate::cli::print_json(&calibration)?;
@@ -41,11 +54,30 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Folders with images of which a name at or below the arguments says that they are anomalous, or masks, and how many images.
+fn abnormal_folders(arguments: &[PathBuf], inputs: &[Input]) -> BTreeMap<PathBuf, usize> {
+    let mut found = BTreeMap::new();
+    for path in inputs.iter().flat_map(|i| i.files.first()) {
+        let argument = arguments.iter().find(|a| path.starts_with(a)).map_or(Path::new(""), |a| a);
+        // The argument's own name counts, as `calibrate parts/defect` shows; those of the folders that it lies in do not.
+        let above = argument.components().count().saturating_sub(1);
+        let below = path.parent().into_iter().flat_map(Path::components).skip(above);
+        if below.map(|c| c.as_os_str().to_string_lossy().into_owned()).any(|name| is_abnormal(&name)) {
+            *found.entry(path.parent().unwrap_or(Path::new("")).to_owned()).or_default() += 1;
+        }
+    }
+    found
+}
+
 fn table(c: &Calibration) {
     let n = c.images();
+    let of = match c.of {
+        None | Some(ScoreOf::Pictures) => "normal images".to_owned(),
+        Some(of) => format!("normal images ({} along axis {})", of.as_str(), c.axis.unwrap_or(2)),
+    };
     match c.pixels {
-        0 => println!("{n} normal images; the model gives no maps, so pixels have no threshold"),
-        pixels => println!("{n} normal images, {pixels} pixels"),
+        0 => println!("{n} {of}; the model gives no maps, so pixels have no threshold"),
+        pixels => println!("{n} {of}, {pixels} pixels"),
     }
     println!("{:>8}  {:>12}  {:>22}  {:>14}", "rate", "threshold", "within, 19 times of 20", "pixel threshold");
     for rate in RATES {

@@ -1,10 +1,11 @@
 //! `residua detect`: images in; scores, maps, pictures and a report out.
+use super::given::Given;
 use super::model_args::ModelArgs;
 use super::scoring::ScoringArgs;
-use super::threshold_args::ThresholdArgs;
-use crate::data::{check_writable, find_inputs};
+use super::threshold_args::{Judged, ThresholdArgs};
+use crate::data::{FileKind, check_writable, find_inputs};
 use crate::detect::ModelFolder;
-use crate::report::{Results, write_report};
+use crate::report::write_report;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -40,25 +41,17 @@ pub(super) struct Args {
     resume: bool,
 }
 
-pub(super) fn run(args: &Args) -> Result<ExitCode> {
-    let mut model = args.model.open()?;
-    if model.config.threshold.image.is_some() && thresholds_of_others(args) {
-        tracing::warn!(
-            "the model's thresholds were chosen for other settings than the flags give: calibrate, or give --threshold"
-        );
-    }
-    let calibration = args.thresholds.apply(&mut model)?;
-    if args.gate && model.config.threshold.image.is_none() {
-        return Err(Error::Invalid(
-            "--gate: there is no image threshold to judge by; give --threshold or --fpr".into(),
-        ));
-    }
-    let given = if args.inputs.is_empty() { samples(&model.path)? } else { args.inputs.clone() };
-    let scorer = args.scoring.scorer(&model)?;
-    let inputs = find_inputs(&given, &scorer.spec().suffixes)?;
+pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
+    let (mut model, chosen) = args.model.open_with_thresholds(given)?;
     if args.maps && !model.config.system.has_map() {
         return Err(Error::Invalid(format!("--maps: {} gives a score and no map", model.config.system.title())));
     }
+    let paths = if args.inputs.is_empty() { samples(&model.path)? } else { args.inputs.clone() };
+    let inputs = find_inputs(&paths, &model.spec().suffixes)?;
+    args.scoring.check(given, &model, inputs.iter().any(|i| i.kind == FileKind::Volume))?;
+    let judged = Judged { inputs: &inputs, scoring: &args.scoring, gate: args.gate };
+    let calibration = args.thresholds.apply(&mut model, &chosen, &judged)?;
+    let scorer = args.scoring.scorer(&model)?;
     check_writable(&args.out)?;
     let (results, done) = run::detect(args, scorer, calibration, inputs)?;
     results.write(&args.out)?;
@@ -73,28 +66,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         }
         println!("pictures and report in {}", args.out.join("report.html").display());
     }
-    Ok(exit_code(args, &results))
-}
-
-fn exit_code(args: &Args, results: &Results) -> ExitCode {
-    for f in &results.failures {
-        // The error names the file itself where it can.
-        let path = f.path.display().to_string();
-        if f.error.starts_with(&path) {
-            eprintln!("error: {}", f.error)
-        } else {
-            eprintln!("error: {path}: {}", f.error)
-        }
-    }
-    if !results.failures.is_empty() {
-        return ExitCode::from(2);
-    }
-    ExitCode::from(u8::from(args.gate && results.is_anomalous()))
-}
-
-/// Whether the model's thresholds count, under settings that are not those they were chosen with.
-fn thresholds_of_others(args: &Args) -> bool {
-    args.model.changes_settings() && args.thresholds.threshold.is_none() && args.thresholds.fpr.is_none()
+    Ok(super::exit_code(args.gate, &results))
 }
 
 /// The sample images of a model folder: everything under `samples` but the masks.

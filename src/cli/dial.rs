@@ -1,17 +1,20 @@
 //! `residua dial`: what a model reaches at several settings, measured, for `--quality`.
 use super::eval::SelectionArgs;
+use super::given::Given;
 use super::model_args::{ModelArgs, setting};
+use super::places::check_file;
 use super::scoring::{ScoringArgs, interruption};
-use crate::data::hash_files;
-use crate::detect::{
-    DetectorConfig, Dial, DialData, DialRow, Measure, Measured, ModelFolder, Quality, System, measure,
-};
+use crate::data::copy_file;
+use crate::detect::{Dial, DialData, DialRow, Measure, Measured, ModelFolder, Quality, measure};
 use crate::eval::Dataset;
 use crate::{Error, Result};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
+use tries::settings;
+
+mod tries;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -44,18 +47,25 @@ pub(super) struct Args {
     json: bool,
 }
 
-pub(super) fn run(args: &Args) -> Result<ExitCode> {
-    let mut model = args.model.open()?;
+pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
+    given.refuse(&["--quality"], |flag| format!("{flag}: it is what `residua dial` measures; leave it out"))?;
+    let mut model = args.model.open(given)?;
+    let configs = settings(args, &model)?;
     let dataset = args.selection.find(&args.dataset, model.config.suffixes())?;
+    args.scoring.check(given, &model, dataset.has_volumes())?;
     let path = Dial::path(&model.path);
-    let data = data(args, &dataset)?;
-    let mut dial = if path.is_file() { Some(earlier(&path, &model, &data)?) } else { None };
+    check_file(&path)?;
+    let foregrounds = model.config.reads_foregrounds();
+    let data = DialData::new(name(args, &dataset), &dataset, foregrounds, usize::from(args.scoring.axis))?;
+    let (mut dial, mut aside) = if path.is_file() { earlier(&path, &model, &data)? } else { (None, None) };
+    eprintln!("{}: {}", args.dataset.display(), dataset.taken_for());
     let device = args.scoring.device.open()?;
     let stop = interruption();
-    for config in settings(args, &model)? {
+    for config in configs {
         let setting = DialRow::of(&config);
         let known = dial.iter().flat_map(|d: &Dial| &d.rows).find(|r| r.same_setting(&setting));
-        if known.is_some_and(|r| r.seeds >= args.seeds && r.device == device.name()) {
+        let enough = |r: &DialRow| r.seeds >= args.seeds && r.first_seed == args.scoring.seed;
+        if known.is_some_and(|r| enough(r) && r.device == device.name()) {
             continue;
         }
         model.config = config;
@@ -73,7 +83,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         });
         eprintln!("{}", line(&row, "", &names(std::slice::from_ref(&row))));
         dial.put(row);
-        // What is measured is never lost.
+        // What is measured is never lost, and what was measured before is not, either.
+        if let Some(to) = aside.take() {
+            copy_file(&path, &to)?;
+        }
         dial.write(&path)?;
         if stop.load(Ordering::SeqCst) {
             return Err(Error::Interrupted);
@@ -89,97 +102,31 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A table that is there already is added to, when it is about the same.
-fn earlier(path: &Path, model: &ModelFolder, data: &DialData) -> Result<Dial> {
+/// A table that is there already is added to, when it is about the same. Of the same images with other labels, it is kept under the
+/// name that comes second, and all is measured anew.
+fn earlier(path: &Path, model: &ModelFolder, data: &DialData) -> Result<(Option<Dial>, Option<PathBuf>)> {
     let found = Dial::open(path)?;
     found.check(path, model)?;
     if found.data.sha256 != data.sha256 {
         return Err(Error::file(path, "was measured on other images: remove it to measure on these"));
     }
-    Ok(found)
+    if (&found.data.truth_sha256, found.data.axis) == (&data.truth_sha256, data.axis) {
+        return Ok((Some(found), None));
+    }
+    let why = match (&found.data.truth_sha256, found.data.axis == data.axis) {
+        (None, _) => "does not say with which labels and masks it was measured",
+        (Some(_), true) => "was measured with other labels, masks or further channels of the same images",
+        (Some(_), false) => "was measured along another axis",
+    };
+    let aside = path.with_file_name(format!("quality-{}.json", found.created.replace(':', "-")));
+    tracing::warn!("{} {why}: it is kept as {}, and all is measured anew", path.display(), aside.display());
+    Ok((None, Some(aside)))
 }
 
-/// What is measured on; how many there are of each kind is known later.
-fn data(args: &Args, dataset: &Dataset) -> Result<DialData> {
+/// What to call the data.
+fn name(args: &Args, dataset: &Dataset) -> String {
     let name = args.dataset.file_stem().map_or("dataset".into(), |n| n.to_string_lossy().into_owned());
-    let name = dataset.split.as_ref().map_or(name.clone(), |split| format!("{name}, {split}"));
-    let sha256 = hash_files(dataset.samples.iter().map(|s| &*s.input.path))?;
-    Ok(DialData { name, sha256, normal: 0, anomalous: 0 })
-}
-
-/// The names and values to try: what was asked for, and for what was not, what is usual for the system.
-fn tries(args: &Args, model: &ModelFolder) -> Result<Vec<(String, Vec<String>)>> {
-    let mut tries: Vec<(String, Vec<String>)> = Vec::new();
-    let texts = |values: &[usize]| values.iter().map(usize::to_string).collect::<Vec<_>>();
-    // DDPM takes every step: 0 stands for it.
-    let samplers = |steps: &[usize]| {
-        let name = |&s: &usize| if s == 0 { "ddpm".to_owned() } else { s.to_string() };
-        steps.iter().map(name).collect::<Vec<_>>()
-    };
-    let mut add = |name: &str, values: Vec<String>| {
-        if !values.is_empty() && !tries.iter().any(|t| t.0 == name) {
-            tries.push((name.to_owned(), values));
-        }
-    };
-    let dialled = model.config.system.dialled();
-    for (name, values) in &args.r#try {
-        if !dialled.contains(&name.as_str()) {
-            let fault = format!("--try {name}: {} is measured by {}", model.config.system.title(), dialled.join(", "));
-            return Err(Error::Invalid(fault));
-        }
-        add(name, values.split(',').map(|v| v.trim().to_owned()).collect());
-    }
-    for (flag, name, values) in [
-        ("--try-lambdas", "lambda", texts(&args.try_lambdas)),
-        ("--try-steps", "sampler.steps", samplers(&args.try_steps)),
-        ("--try-runs", "runs", texts(&args.try_runs)),
-    ] {
-        if !values.is_empty() && !dialled.contains(&name) {
-            return Err(Error::Invalid(format!("{flag}: {} has no such setting", model.config.system.title())));
-        }
-        add(name, values);
-    }
-    match &model.config.system {
-        System::AnoDdpm(_) => {
-            add("sampler.steps", samplers(&[2, 3, 5, 10]));
-            add("runs", texts(&[1, 2, 4, 8, 12]));
-        }
-        System::Pddpm(s) => add("stride", texts(&[s.patch, (s.patch / 2).max(1)])),
-        System::Dte(_) => {}
-    }
-    Ok(tries)
-}
-
-/// All combinations that are possible, the cheapest first.
-fn settings(args: &Args, model: &ModelFolder) -> Result<Vec<DetectorConfig>> {
-    let mut all = vec![model.config.clone()];
-    for (name, values) in tries(args, model)? {
-        let mut more = Vec::new();
-        for config in &all {
-            for value in &values {
-                let mut next = config.clone();
-                let name = if value == "ddpm" { "sampler" } else { &name };
-                next.system.set(name, value)?;
-                more.push(next);
-            }
-        }
-        all = more;
-    }
-    // More steps than the level has are no combination; any other fault is the user's.
-    let steps = |c: &DetectorConfig| match &c.system {
-        System::AnoDdpm(s) => s.passes() / s.runs.max(1) <= s.lambda,
-        _ => true,
-    };
-    all.retain(steps);
-    for config in &all {
-        let setting = DialRow::of(config).settings;
-        config.check().map_err(|e| {
-            let words: Vec<String> = setting.iter().map(|(name, value)| format!("{name} = {value}")).collect();
-            Error::Invalid(format!("{} cannot be tried: {e}", words.join(", ")))
-        })?;
-    }
-    all.sort_by_key(|c| c.system.passes(c.input.as_ref()));
-    Ok(all)
+    dataset.split.as_ref().map_or(name.clone(), |split| format!("{name}, {split}"))
 }
 
 /// The table in Markdown.

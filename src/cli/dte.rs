@@ -1,7 +1,8 @@
 //! `residua dte`: anomalous rows of tables, and images as such rows, by diffusion time estimation.
 use super::DeviceArgs;
+use super::given::Given;
+use crate::data::{check_writable, write_bytes};
 use crate::{Error, Result};
-use crate::data::write_bytes;
 use crate::detect::dte::{Estimate, EstimatorKind, FitSettings, Model, RandomState, Recipe};
 use clap::{Subcommand, ValueEnum};
 pub(super) use columns::{ColumnArgs, in_table};
@@ -85,6 +86,20 @@ enum MethodName {
 }
 
 impl TrainingArgs {
+    /// Refuses what says nothing about the method.
+    /// # Errors
+    /// [`crate::Error::Invalid`] with the flag.
+    pub fn check(&self, given: &Given) -> Result<()> {
+        match self.method {
+            MethodName::Np => {
+                let training = ["--epochs", "--max-steps", "--rate", "--members", "--batch"];
+                given.refuse(&training, |flag| format!("{flag} is about training, and np, the method, is not trained"))
+            }
+            MethodName::C | MethodName::Ig | MethodName::Ddpm => given.refuse(&["--neighbours", "--mode"], |flag| {
+                format!("{flag} is about the method np, and another one is chosen")
+            }),
+        }
+    }
     /// `batch` is the rows of a step of training.
     pub fn settings(&self, neighbours: usize, batch: Option<usize>, estimate: Estimate, seed: u32) -> FitSettings {
         let method = match self.method {
@@ -137,9 +152,9 @@ impl EstimateArgs {
     }
 }
 
-pub(super) fn run(args: &Args) -> Result<ExitCode> {
+pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
     let failed = match &args.command {
-        Command::Fit(a) => fit(a),
+        Command::Fit(a) => fit(a, given),
         Command::Score(a) => score(a),
         Command::Embed(a) => embed::run(a),
     }?;
@@ -147,7 +162,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
 }
 
 /// True when an image could not be read; the rest is done.
-fn fit(args: &Fit) -> Result<bool> {
+fn fit(args: &Fit, given: &Given) -> Result<bool> {
+    args.training.check(given)?;
+    check_writable(&args.out)?;
     let device = args.device.open()?;
     let input = args.input.read(&device, None)?;
     let table = &input.table;
@@ -189,6 +206,7 @@ fn fit(args: &Fit) -> Result<bool> {
 
 /// True when an image could not be read; the rest is done.
 fn score(args: &Score) -> Result<bool> {
+    args.out.as_deref().map_or(Ok(()), super::places::check_file)?;
     let (model, device) = (Model::open(&args.model)?, args.device.open()?);
     let input = args.input.read(&device, Some((&args.model, &model)))?;
     let scored = device.drive(model.score(&device, &input.table, args.estimate.get()));

@@ -1,5 +1,6 @@
 //! `residua eval`: a labelled dataset and a model in (or maps that a run left), metrics and a report out.
-use super::model_args::ModelArgs;
+use super::given::Given;
+use super::model_args::{MODEL_FLAGS, ModelArgs};
 use super::scoring::ScoringArgs;
 use crate::data::{Failure, check_writable};
 use crate::detect::{Evaluated, evaluate};
@@ -57,17 +58,23 @@ impl SelectionArgs {
     }
 }
 
-pub(super) fn run(args: &Args) -> Result<ExitCode> {
+pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
+    let shown = args.dataset.display();
     if let Some(paths) = tables::find(args)? {
+        let images = ["--axis", "--split", "--sequence", "--seed"];
+        for flags in [&images[..], &MODEL_FLAGS] {
+            given.refuse(flags, |flag| {
+                format!("{shown} is taken for a table or a folder of them; {flag} is for images")
+            })?;
+        }
+        args.tables.check(given)?;
         return tables::run(args, &paths);
     }
-    if let Some(flag) = args.tables.first_given() {
-        let fault = format!("{} is no table and no folder of tables, which {flag} is for", args.dataset.display());
-        return Err(Error::Invalid(fault));
-    }
+    let fault = |flag: &str| format!("{shown} is no table and no folder of tables, which {flag} is for");
+    given.refuse(&tables::FLAGS, fault)?;
     let (dataset, done) = match &args.maps {
-        Some(folder) => maps::evaluate(args, folder)?,
-        None => score(args)?,
+        Some(folder) => maps::evaluate(args, folder, given)?,
+        None => score(args, given)?,
     };
     if done.evaluation.images.is_empty() && done.interrupted {
         return Err(Error::Interrupted);
@@ -78,8 +85,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     }
     let scored = done.evaluation.images.len();
     let numbers = ImageNumbers::new(&dataset, done.evaluation);
-    let summary = (!args.json).then(|| summary(args, &numbers.evaluation, done.failures.len()));
+    let taken_for = dataset.taken_for();
+    let summary = (!args.json).then(|| summary(args, &taken_for, &numbers.evaluation, done.failures.len()));
     let mut report = EvaluationReport::new(&args.dataset, done.source, Numbers::Images(numbers));
+    report.taken_for = taken_for;
     report.failures = done.failures;
     report.write(&args.out)?;
     match summary {
@@ -104,9 +113,10 @@ struct Done {
 }
 
 /// Runs the model over the dataset.
-fn score(args: &Args) -> Result<(Dataset, Done)> {
-    let model = args.model.open()?;
+fn score(args: &Args, given: &Given) -> Result<(Dataset, Done)> {
+    let model = args.model.open(given)?;
     let dataset = args.selection.find(&args.dataset, model.config.suffixes())?;
+    args.scoring.check(given, &model, dataset.has_volumes())?;
     check_writable(&args.out)?;
     let mut scorer = args.scoring.scorer(&model)?;
     let Evaluated { evaluation, failures, interrupted, .. } = evaluate(&mut scorer, &dataset, &args.out)?;
@@ -123,9 +133,9 @@ fn score(args: &Args) -> Result<(Dataset, Done)> {
     Ok((dataset, Done { evaluation, source, failures, interrupted }))
 }
 
-fn summary(args: &Args, evaluation: &Evaluation, failed: usize) -> String {
+fn summary(args: &Args, taken_for: &str, evaluation: &Evaluation, failed: usize) -> String {
     let Evaluation { image, pixel, images, .. } = evaluation;
-    let mut out = String::new();
+    let mut out = format!("{}: {taken_for}\n", args.dataset.display());
     for (what, level) in [("image", image), ("pixel", pixel)] {
         if let Some(reason) = &level.reason {
             out += &format!("{what}  none: {reason}\n");

@@ -155,7 +155,7 @@ impl Setting {
         let one = |s: &crate::detect::Setting| Setting {
             name: s.name,
             value: system.value(s),
-            range: s.range.to_string(),
+            range: system.range(s).to_string(),
             about: s.about,
         };
         system.settings().iter().map(one).collect()

@@ -1,7 +1,8 @@
 //! The command line: one file a command, each with its arguments and what it does.
 use crate::report::{Results, Verdict};
 use crate::{Device, Error, Result};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use given::Given;
 use std::process::ExitCode;
 
 mod bench;
@@ -13,11 +14,14 @@ mod devices;
 mod dial;
 mod dte;
 mod eval;
+mod given;
 mod inspect;
 mod layers;
 mod model_args;
 mod network;
+mod places;
 mod rescore;
+mod results;
 mod scoring;
 mod selftest;
 mod selftest_print;
@@ -42,6 +46,14 @@ pub(crate) struct NetworkArgs {
 }
 
 impl NetworkArgs {
+    /// Whether the flags say something else than `base` does.
+    pub(crate) fn contradicts(&self, base: &crate::model::Overrides) -> bool {
+        let other = self.overrides(*base);
+        let differs = |said: bool, same: bool| said && !same;
+        differs(base.heads.is_some(), base.heads == other.heads)
+            || differs(base.head_channels.is_some(), base.head_channels == other.head_channels)
+            || differs(base.attention_order.is_some(), base.attention_order == other.attention_order)
+    }
     /// The flags over `base` (what detector.json says).
     pub(crate) fn overrides(&self, base: crate::model::Overrides) -> crate::model::Overrides {
         crate::model::Overrides {
@@ -89,6 +101,22 @@ fn print_results(results: &Results) {
     println!("{} images, {anomalous} anomalous, {} failed", results.records.len(), results.failures.len());
 }
 
+/// Names on the standard error what gave no result; then 2, or with a gate 1 when anything is anomalous.
+fn exit_code(gate: bool, results: &Results) -> ExitCode {
+    for f in &results.failures {
+        // The error names the file itself where it can.
+        let path = f.path.display().to_string();
+        match f.error.starts_with(&path) {
+            true => eprintln!("error: {}", f.error),
+            false => eprintln!("error: {path}: {}", f.error),
+        }
+    }
+    match results.failures.is_empty() {
+        true => ExitCode::from(u8::from(gate && results.is_anomalous())),
+        false => ExitCode::from(2),
+    }
+}
+
 #[derive(Parser)]
 #[command(version, about = "Finds what does not belong in an image, by diffusion models that know only the normal")]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -133,7 +161,9 @@ enum Command {
 
 /// Runs the command line of this process: 0 when all went well, 1 when `--gate`, `compare` or `selftest` found something, 2 on errors.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = Cli::command().get_matches();
+    let given = Given::of(&matches);
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
     let level = match cli.verbose {
         0 => tracing::Level::WARN,
         1 => tracing::Level::INFO,
@@ -147,12 +177,12 @@ pub fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .try_init();
     let done = match cli.command {
-        None => detect::run(&cli.detect),
-        Some(Command::Detect(a)) => detect::run(&a),
-        Some(Command::Eval(a)) => eval::run(&a),
-        Some(Command::Dte(a)) => dte::run(&a),
-        Some(Command::Calibrate(a)) => calibrate::run(&a),
-        Some(Command::Dial(a)) => dial::run(&a),
+        None => detect::run(&cli.detect, &given),
+        Some(Command::Detect(a)) => detect::run(&a, &given),
+        Some(Command::Eval(a)) => eval::run(&a, &given),
+        Some(Command::Dte(a)) => dte::run(&a, &given),
+        Some(Command::Calibrate(a)) => calibrate::run(&a, &given),
+        Some(Command::Dial(a)) => dial::run(&a, &given),
         Some(Command::Rescore(a)) => rescore::run(&a),
         Some(Command::Inspect(a)) => inspect::run(&a),
         Some(Command::Devices(a)) => devices::run(&a),

@@ -1,5 +1,6 @@
 //! Which model, and what of its settings the user wants otherwise: for every command that runs a detector.
 use super::NetworkArgs;
+use super::given::Given;
 use crate::detect::config::SamplerConfig;
 use crate::detect::{DetectorConfig, Dial, ModelFolder, Quality, System};
 use crate::{Error, Result};
@@ -38,40 +39,98 @@ pub(crate) fn setting(text: &str) -> Result<(String, String), String> {
     Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
+/// Flags that say which model runs and how: where nothing is run, or no model of images, they say nothing.
+pub(crate) const MODEL_FLAGS: [&str; 10] = [
+    "--quality",
+    "--set",
+    "--lambda",
+    "--steps",
+    "--runs",
+    "--size",
+    "--heads",
+    "--head-channels",
+    "--attention-order",
+    "--strict",
+];
+
+/// What the model folder's thresholds were chosen for, held against the flags.
+pub(crate) struct Chosen {
+    /// The settings that flags make others than the thresholds' own, by name.
+    pub changed: Option<String>,
+    /// The axis of volumes that they were chosen along.
+    pub axis: usize,
+}
+
 impl ModelArgs {
-    /// Whether flags change a setting of the system, for which the model folder's thresholds were then not chosen.
-    pub fn changes_settings(&self) -> bool {
-        !self.set.is_empty() || self.lambda.is_some() || self.runs.is_some() || self.steps.is_some()
-    }
     /// Opens the model with the flags over its settings, and reads every weight once.
-    pub fn open(&self) -> Result<ModelFolder> {
+    pub fn open(&self, given: &Given) -> Result<ModelFolder> {
+        Ok(self.open_with_thresholds(given)?.0)
+    }
+    /// The same, and what the thresholds that the model holds were chosen for: its folder's own settings, or those of the row that
+    /// `--quality` means.
+    pub fn open_with_thresholds(&self, given: &Given) -> Result<(ModelFolder, Chosen)> {
         let path = match &self.model {
             Some(p) => p.clone(),
             None => super::builtin::model()?,
         };
         let dial = self.quality.map(|q| Ok::<_, Error>((q, Dial::open(&Dial::path(&path))?))).transpose()?;
+        let axis = dial.as_ref().and_then(|(_, d)| d.data.axis).unwrap_or(2);
+        let (mut changed, network) = (None, std::cell::Cell::new(false));
         let model = ModelFolder::open_with(
             &path,
-            |base| self.network.overrides(base),
+            |base| {
+                network.set(self.network.contradicts(&base));
+                self.network.overrides(base)
+            },
             self.size,
             |config| {
                 if let Some(row) = dial.as_ref().and_then(|(q, d)| d.choose(*q)) {
                     row.apply(config)?;
                 }
-                self.apply(config)
+                let chosen_for = config.clone();
+                self.apply(config)?;
+                changed = config.changed(&chosen_for);
+                Ok(())
             },
         )?;
+        if network.get() {
+            changed = Some(changed.map_or("`unet`".to_owned(), |others| others + ", `unet`"));
+        }
+        if !model.config.system.takes_image() {
+            let system = model.config.system.title();
+            let unet = ["--heads", "--head-channels", "--attention-order", "--size"];
+            given.refuse(&unet, |flag| format!("{flag} is about a UNet and its input; {system} has none"))?;
+        }
+        if model.settings.is_file() {
+            let settings = model.settings.display();
+            given.refuse(&["--size"], |flag| format!("{flag}: {settings} says the size of the input"))?;
+        }
         if let Some((_, d)) = &dial {
             d.check(&Dial::path(&path), &model)?;
         }
         model.settle(self.network.strict)?;
-        Ok(model)
+        Ok((model, Chosen { changed, axis }))
     }
-    /// Settings and shorthands over a detector's. A shorthand that the system has no such setting for is refused.
-    fn apply(&self, config: &mut DetectorConfig) -> Result<()> {
+    /// The names of the settings that flags give, each once.
+    /// # Errors
+    /// [`Error::Invalid`] for a setting that is given twice, as a whole and in part included.
+    pub fn named(&self) -> Result<Vec<(String, String)>> {
         let short = [("lambda", self.lambda), ("runs", self.runs), ("sampler.steps", self.steps)];
         let given = short.iter().filter_map(|(name, value)| Some(((*name).to_owned(), value.as_ref()?.to_string())));
         let all: Vec<(String, String)> = given.chain(self.set.iter().cloned()).collect();
+        for (i, (name, _)) in all.iter().enumerate() {
+            let whole = |a: &str, b: &str| a == b || b.strip_prefix(a).is_some_and(|rest| rest.starts_with('.'));
+            if let Some((other, _)) = all[..i].iter().find(|(other, _)| whole(other, name) || whole(name, other)) {
+                return Err(Error::Invalid(format!(
+                    "`{other}` and `{name}` are given: one value of a setting is needed"
+                )));
+            }
+        }
+        Ok(all)
+    }
+    /// Settings and shorthands over a detector's. A shorthand that the system has no such setting for is refused.
+    fn apply(&self, config: &mut DetectorConfig) -> Result<()> {
+        let all = self.named()?;
         all.iter().try_for_each(|(name, value)| config.system.set(name, value))?;
         // A lower lambda leaves no room for as many steps, unless they were asked for.
         let asked = all.iter().any(|(name, _)| name.starts_with("sampler"));

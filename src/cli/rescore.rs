@@ -1,16 +1,18 @@
 //! `residua rescore`: the results of a run judged again, without running the model.
 use super::detect::outputs::draw;
-use super::threshold_args::ThresholdArgs;
-use crate::data::{Map, Picture, ValueRange, Volume, VolumeMap, read_map, read_picture, utc_now};
-use crate::detect::{Calibration, DetectorConfig, segment};
+use super::results::{map_of, read_map_of, scope_of};
+use super::threshold_args::{ThresholdArgs, check_scope};
+use crate::data::{Map, Picture, ValueRange, Volume, VolumeMap, check_writable, read_picture, utc_now};
+use crate::detect::{Calibration, DetectorConfig, Scope, segment};
 use crate::report::{Record, Results, Verdict, write_report};
 use crate::{Error, Result};
 use serde_json::json;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(clap::Args)]
-#[command(mut_arg("fpr", |fpr| fpr.requires("model")))]
+#[command(mut_arg("fpr", |fpr| fpr.requires("model")), mut_arg("model", |model| model.requires("fpr")))]
 pub(super) struct Args {
     /// What a run wrote; new pixel thresholds need one with --maps
     #[arg(default_value = "residua-out", value_name = "DIR")]
@@ -30,13 +32,18 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     args.thresholds.require()?;
-    let mut results = Results::read(&args.results.join("results.json"))?;
+    let file = args.results.join("results.json");
+    let mut results = Results::read(&file)?;
+    if results.records.is_empty() && results.failures.is_empty() {
+        return Err(Error::file(file, "holds no result to judge"));
+    }
+    check_writable(&args.results)?;
     let maps = results.records.iter().all(|r| map_of(&args.results, r).is_file());
     if args.thresholds.pixel_threshold.is_some() && !maps {
         let fault = "masks cannot be made again without the maps: run `residua detect --maps`";
         return Err(Error::file(&args.results, fault));
     }
-    let limits = Limits::new(args, maps)?;
+    let limits = Limits::new(args, maps, &results)?;
     // Everything is judged, and all that will be drawn from is read, before anything is written.
     let mut judged = Vec::new();
     for record in &results.records {
@@ -45,6 +52,14 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
             sources(&args.results, &new)?;
         }
         judged.push(new);
+    }
+    if let Some(r) = judged.iter().find(|r| {
+        let volume = || results.volumes.iter().find(|v| v.path == r.path);
+        r.threshold.is_none() && volume().is_none_or(|v| v.threshold.or(limits.image).is_none())
+    }) && args.gate
+    {
+        let fault = "--gate: there is no image threshold to judge it by; give --threshold or --fpr";
+        return Err(Error::file(&r.path, fault));
     }
     if let Some(threshold) = limits.pixel {
         // The slices of a volume belong together: what is too small is so in the whole.
@@ -65,7 +80,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     } else {
         super::print_results(&results);
     }
-    Ok(ExitCode::from(u8::from(args.gate && results.is_anomalous())))
+    Ok(super::exit_code(args.gate, &results))
 }
 
 /// What the records are judged by.
@@ -78,13 +93,22 @@ struct Limits {
 
 impl Limits {
     /// The calibration is read here, once; pixels are judged again where there are `maps`.
-    fn new(args: &Args, maps: bool) -> Result<Self> {
+    fn new(args: &Args, maps: bool, results: &Results) -> Result<Self> {
         let given = &args.thresholds;
         let mut limits = Limits { image: given.threshold, pixel: given.pixel_threshold, calibration: None };
         if let (Some(rate), Some(model)) = (given.fpr, &args.model) {
             let path = Calibration::path(model);
             let c = Calibration::open(&path)?;
             limits.image = Some(c.threshold(rate)?);
+            // Of each kind once, so that what is assumed is said once.
+            let scopes: HashSet<Scope> = results.records.iter().map(|r| scope_of(results, r)).collect();
+            for scope in scopes {
+                let of_kind = |r: &&Record| scope_of(results, r) == scope;
+                let Some(r) = results.records.iter().find(of_kind) else { continue };
+                let config =
+                    DetectorConfig::recorded(&r.parameters).map_err(|e| Error::file(&r.path, e.to_string()))?;
+                check_scope(&c, &path, &config, scope)?;
+            }
             if maps && limits.pixel.is_none() && c.pixels > 0 {
                 limits.pixel = Some(c.pixel_threshold(rate)?.into());
             }
@@ -155,16 +179,11 @@ fn sources(results: &Path, record: &Record) -> Result<(Map, Picture)> {
     let input = if own.is_file() { &own } else { &record.path };
     // The signed range also takes files in 0..1.
     let picture = read_picture(input, ValueRange::SIGNED)?;
-    let path = map_of(results, record);
-    let map = read_map(&path)?;
+    let (path, map) = (map_of(results, record), read_map_of(results, record)?);
     let (has, needs) = ((map.width, map.height), (picture.width, picture.height));
     if has != needs {
         let fault = format!("the map has {}x{} pixels, but {} {}x{}", has.0, has.1, input.display(), needs.0, needs.1);
         return Err(Error::file(path, fault));
     }
     Ok((map, picture))
-}
-
-fn map_of(results: &Path, record: &Record) -> PathBuf {
-    results.join(&record.folder).join("map.npy")
 }

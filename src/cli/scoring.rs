@@ -1,5 +1,6 @@
 //! What every command that scores images lets the user say, and how it shows how far the work is.
 use super::DeviceArgs;
+use super::given::Given;
 use crate::detect::{ModelFolder, Progress, Scorer, ScoringOptions};
 use crate::{Device, Result};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -25,6 +26,19 @@ pub(crate) struct ScoringArgs {
 impl ScoringArgs {
     fn options(&self) -> ScoringOptions {
         ScoringOptions { seed: self.seed, batch: self.batch.map(usize::from), axis: usize::from(self.axis) }
+    }
+    /// Refuses what changes nothing for this model and these images.
+    /// # Errors
+    /// [`Error::Invalid`] for an axis without volumes, and for a seed where there is no noise.
+    pub fn check(&self, given: &Given, model: &ModelFolder, volumes: bool) -> Result<()> {
+        if !volumes {
+            given.refuse(&["--axis"], |flag| format!("{flag}: there is no volume among the images"))?;
+        }
+        if !model.config.system.takes_image() {
+            let system = model.config.system.title();
+            given.refuse(&["--seed"], |flag| format!("{flag}: {system} draws no noise when it scores"))?;
+        }
+        Ok(())
     }
     /// A scorer on the device that was chosen, with progress bars; Ctrl-C ends the work after what is under way.
     pub fn scorer<'a>(&self, model: &'a ModelFolder) -> Result<Scorer<'a>> {

@@ -35,6 +35,7 @@ struct Text {
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let subject = Subject::open(&args.model, &args.network, args.size)?;
+    check_writable(&args.out)?;
     let work = subject.work(args.network.strict)?;
     let plan = Plan::new(&lower(&fuse(&work.graph, Fusion::Full), true));
     let mut texts: BTreeMap<String, Text> = BTreeMap::new();
@@ -45,7 +46,6 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         let name = format!("{}-{}.wgsl", shader.label, short_hash(&wgsl));
         texts.entry(name).or_insert(Text { wgsl, file: shader.file.name, launches: 0 }).launches += 1;
     }
-    check_writable(&args.out)?;
     for (name, text) in &texts {
         write_bytes(&args.out.join(name), text.wgsl.as_bytes())?;
         println!("{:4} launches  {name}", text.launches);

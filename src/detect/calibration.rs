@@ -8,7 +8,7 @@
 use super::ModelFolder;
 use super::identity::{beside, chosen, difference, fingerprint, of_recorded};
 use crate::data::{utc_now, write_atomic};
-use crate::{Error, Result};
+use crate::{Error, Result, json};
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -16,9 +16,11 @@ use std::path::{Path, PathBuf};
 mod beta;
 mod normal;
 mod pixels;
+mod scope;
 
-pub use normal::calibrate;
+pub use normal::{Calibrated, calibrate};
 pub use pixels::PixelHistogram;
+pub use scope::{Scope, ScoreOf};
 
 /// What is kept in the model folder as `calibration.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,6 +39,15 @@ pub struct Calibration {
     pub fingerprint: String,
     /// The settings that differ from the system as published, so that a difference can be named.
     pub settings: serde_json::Value,
+    /// What a score is of; files of before this field do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<ScoreOf>,
+    /// The axis along which volumes were cut; none for pictures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub axis: Option<usize>,
+    /// The seed of the noise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
     /// Scores of the normal images, the highest first.
     pub scores: Vec<f64>,
     /// How many pixels of maps there were.
@@ -46,7 +57,7 @@ pub struct Calibration {
 }
 
 impl Calibration {
-    /// From the results of normal images. `scores` in any order.
+    /// From the results of distinct normal images. `scores` in any order.
     /// # Errors
     /// [`Error::Invalid`] when there is no image, or a score that is not finite.
     pub fn new(
@@ -54,6 +65,7 @@ impl Calibration {
         mut scores: Vec<f64>,
         pixels: &PixelHistogram,
         data_sha256: String,
+        scope: Scope,
     ) -> Result<Self> {
         if scores.is_empty() || scores.iter().any(|s| !s.is_finite()) {
             return Err(Error::Invalid("a calibration needs images, and a finite score of each".into()));
@@ -67,6 +79,9 @@ impl Calibration {
             model_sha256: model.sha256.clone(),
             fingerprint: fingerprint(&settings),
             settings,
+            of: Some(scope.of),
+            axis: (scope.of != ScoreOf::Pictures).then_some(scope.axis),
+            seed: Some(scope.seed),
             scores,
             pixels: pixels.count(),
             pixel_quantiles: pixels.quantiles(),
@@ -94,8 +109,14 @@ impl Calibration {
             return Err(Error::file(path, fault));
         }
         let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+        Self::parse(&bytes, path)
+    }
+    /// Reads the text of a calibration; `path` names it in errors.
+    /// # Errors
+    /// [`Error::File`] when it is none, with the field.
+    pub fn parse(text: &[u8], path: &Path) -> Result<Self> {
         let mut found: Self =
-            serde_json::from_slice(&bytes).map_err(|e| Error::file(path, format!("is not a calibration: {e}")))?;
+            json::parse(text).map_err(|fault| Error::file(path, format!("is not a calibration: {fault}")))?;
         let sorted = found.scores.is_sorted_by(|a, b| a >= b) && found.pixel_quantiles.is_sorted_by(|a, b| a.0 >= b.0);
         if !matches!(found.format, 1 | 2) || found.scores.is_empty() || !sorted {
             return Err(Error::file(path, "is not a calibration of format 1 or 2 with its scores in order"));

@@ -2,7 +2,7 @@
 use super::System;
 use super::networks::{NetworkFile, Role};
 use super::pddpm::Postprocessing;
-use crate::{Error, Result};
+use crate::{Error, Result, json};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -67,12 +67,11 @@ impl DetectorConfig {
     /// # Errors
     /// [`Error::Invalid`] naming the field.
     pub fn parse(text: &[u8]) -> Result<Self> {
-        let invalid = |e: serde_json::Error| Error::Invalid(e.to_string());
-        let value: serde_json::Value = serde_json::from_slice(text).map_err(invalid)?;
-        let config = match value.get("format").and_then(serde_json::Value::as_u64) {
-            Some(1) => FormatOne::deserialize(value).map_err(invalid)?.into_two()?,
-            // From the text, so that a fault comes with its line.
-            Some(2) => serde_json::from_slice(text).map_err(invalid)?,
+        let value: serde_json::Value = json::parse(text).map_err(Error::Invalid)?;
+        // From the text, so that a fault comes with its line.
+        let config = match value.get("format") {
+            Some(format) if *format == 1 => json::parse::<FormatOne>(text).map_err(Error::Invalid)?.into_two()?,
+            Some(format) if *format == 2 => json::parse(text).map_err(Error::Invalid)?,
             Some(other) => return Err(Error::Invalid(format!("`format` is {other}; 1 and 2 are known"))),
             None => return Err(Error::Invalid("`format` is missing; it is 1 or 2".into())),
         };
@@ -83,10 +82,10 @@ impl DetectorConfig {
     /// # Errors
     /// [`Error::Invalid`] when they are no settings.
     pub fn recorded(settings: &serde_json::Value) -> Result<Self> {
-        let invalid = |e: serde_json::Error| Error::Invalid(format!("the settings that it holds cannot be read: {e}"));
+        let invalid = |fault: String| Error::Invalid(format!("the settings that it holds cannot be read: {fault}"));
         match settings.get("format").and_then(serde_json::Value::as_u64) {
-            Some(2) => DetectorConfig::deserialize(settings).map_err(invalid),
-            _ => FormatOne::deserialize(settings).map_err(invalid)?.into_two(),
+            Some(2) => json::from_value(settings).map_err(invalid),
+            _ => json::from_value::<FormatOne>(settings).map_err(invalid)?.into_two(),
         }
     }
     /// The image that the networks see.

@@ -1,18 +1,20 @@
 //! Speed against quality, measured: what a model reaches on labelled images at several settings, kept in its folder.
 use super::ModelFolder;
-use super::config::{DetectorConfig, Thresholds};
+use super::config::DetectorConfig;
 use super::identity::{beside, chosen, difference, fingerprint};
-use crate::data::{utc_now, write_atomic};
-use crate::{Error, Result};
+use crate::data::{hash_files, utc_now, write_atomic};
+use crate::eval::Dataset;
+use crate::{Error, Result, json};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 mod format_one;
 mod measure;
+mod row;
 
 pub use measure::{Measured, measure};
+pub use row::DialRow;
 
 /// A place on the dial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -78,60 +80,25 @@ pub struct DialData {
     pub normal: usize,
     /// How many with one.
     pub anomalous: usize,
+    /// SHA-256 over what else the numbers depend on ([`Dataset::truth_sha256`]): labels, masks, further channels, foregrounds. Tables
+    /// of before this field do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub truth_sha256: Option<String>,
+    /// The axis along which volumes were cut, where there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub axis: Option<usize>,
 }
 
-/// A setting and what it reached.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DialRow {
-    /// The settings that the table is about, by name and as `--set` takes them.
-    pub settings: BTreeMap<String, String>,
-    /// Forward passes of the network for an image: what its time is proportional to, on every device.
-    pub passes: usize,
-    /// Average precision, the mean over the seeds; 0..=1.
-    pub auprc: f64,
-    /// Its standard deviation over the seeds; 0 for one.
-    pub auprc_std: f64,
-    /// The best Dice of the pixels, the mean over the seeds.
-    pub best_dice: Option<f64>,
-    /// AUROC of the images, the mean over the seeds.
-    pub image_auroc: Option<f64>,
-    /// Seconds an image took, the median.
-    pub seconds: f64,
-    /// The device that took them.
-    pub device: String,
-    /// How many seeds of the noise.
-    pub seeds: u64,
-    /// Pixels: that of the best Dice; images: that of the best balanced accuracy. Means over the seeds.
-    pub threshold: Thresholds,
-}
-
-impl DialRow {
-    /// The setting that a detector has, nothing measured yet.
-    pub fn of(config: &DetectorConfig) -> Self {
-        let system = &config.system;
-        let shown = system.dialled().iter().filter_map(|name| {
-            let setting = system.settings().iter().find(|s| s.name == *name)?;
-            Some(((*name).to_owned(), system.value(setting))).filter(|(_, value)| value != "-")
-        });
-        let mut settings: BTreeMap<String, String> = shown.collect();
-        // DDIM is said by its steps alone: eta stays the model's own.
-        if settings.contains_key("sampler.steps") {
-            settings.remove("sampler");
-        }
-        DialRow { settings, passes: system.passes(config.input.as_ref()), ..DialRow::default() }
-    }
-    /// Whether it is the same setting.
-    pub fn same_setting(&self, other: &DialRow) -> bool {
-        self.settings == other.settings
-    }
-    /// Puts the setting and its thresholds into a detector's.
+impl DialData {
+    /// The data of measurements to come; how many images there are of each kind is known later. `foregrounds`: the results depend on
+    /// masks of foregrounds; `axis` is that of volumes.
     /// # Errors
-    /// [`Error::Invalid`] for a setting that the system does not have.
-    pub fn apply(&self, config: &mut DetectorConfig) -> Result<()> {
-        self.settings.iter().try_for_each(|(name, value)| config.system.set(name, value))?;
-        config.threshold = self.threshold;
-        Ok(())
+    /// [`Error::Io`] for a file that cannot be read.
+    pub fn new(name: String, dataset: &Dataset, foregrounds: bool, axis: usize) -> Result<Self> {
+        let sha256 = hash_files(dataset.samples.iter().map(|s| &*s.input.path))?;
+        let truth_sha256 = Some(dataset.truth_sha256(foregrounds)?);
+        let axis = dataset.has_volumes().then_some(axis);
+        Ok(DialData { name, sha256, normal: 0, anomalous: 0, truth_sha256, axis })
     }
 }
 
@@ -178,14 +145,21 @@ impl Dial {
             return Err(Error::file(path, "is not there: make it with `residua dial` from labelled images"));
         }
         let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
-        let fault = |e: serde_json::Error| Error::file(path, format!("is no table of speed and quality: {e}"));
-        let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(fault)?;
+        Self::parse(&bytes, path)
+    }
+
+    /// Reads the text of such a file; `path` names it in errors.
+    /// # Errors
+    /// [`Error::File`] when it is none, with the field.
+    pub fn parse(text: &[u8], path: &Path) -> Result<Self> {
+        let fault = |fault: String| Error::file(path, format!("is no table of speed and quality: {fault}"));
+        let value: serde_json::Value = json::parse(text).map_err(fault)?;
         let found = match value.get("format").and_then(serde_json::Value::as_u64) {
             Some(1) => {
-                let one = format_one::Table::deserialize(value).map_err(fault)?;
+                let one = json::parse::<format_one::Table>(text).map_err(fault)?;
                 one.into_two().map_err(|e| Error::file(path, e.to_string()))?
             }
-            _ => serde_json::from_slice::<Self>(&bytes).map_err(fault)?,
+            _ => json::parse::<Self>(text).map_err(fault)?,
         };
         let fits = |r: &DialRow| r.auprc.is_finite() && r.passes > 0 && !r.settings.is_empty();
         if found.format != 2 || found.rows.is_empty() || !found.rows.iter().all(fits) {

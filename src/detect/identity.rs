@@ -81,6 +81,13 @@ pub(super) fn difference(then: (&str, &Value), now: (&str, &Value)) -> Option<St
     other.map(|k| format!("`{k}`")).reduce(|a, b| a + ", " + &b)
 }
 
+impl DetectorConfig {
+    /// The settings that scores depend on and that are others here than in `other`, by name; none where all are the same.
+    pub(crate) fn changed(&self, other: &DetectorConfig) -> Option<String> {
+        difference(("", &chosen(other, &[])), ("", &chosen(self, &[])))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

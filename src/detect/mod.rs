@@ -20,7 +20,7 @@ mod segment;
 mod settings;
 mod system;
 
-pub use calibration::{Calibration, PixelHistogram, calibrate};
+pub use calibration::{Calibrated, Calibration, PixelHistogram, Scope, ScoreOf, calibrate};
 pub use config::DetectorConfig;
 pub use dial::{Dial, DialData, DialRow, Measure, Measured, Quality, measure};
 pub use embed::Embedded;

@@ -117,7 +117,7 @@ impl<'a> Scorer<'a> {
     }
     /// How files become the images that the model takes.
     pub fn spec(&self) -> InputSpec {
-        prepare::spec(self.model)
+        self.model.spec()
     }
     fn batch(&self) -> usize {
         let asked = self.options.batch.unwrap_or(if matches!(self.device, Device::Cpu) { 4 } else { 8 });
@@ -250,6 +250,13 @@ fn incomplete(model: &ModelFolder, failed: usize, slices: usize) -> String {
     let judged = if model.config.postprocessing().is_some() { ", and it is not judged as a whole" } else { "" };
     let map = if model.config.system.has_map() { "the volume has no map" } else { "the volume is not complete" };
     format!("{failed} {what}, so {map}{judged}")
+}
+
+impl ModelFolder {
+    /// How files become the images that the model takes.
+    pub fn spec(&self) -> InputSpec {
+        prepare::spec(self)
+    }
 }
 
 /// One image's result at the networks' size.

@@ -1,6 +1,6 @@
 //! The published systems: the only list of them.
 use super::config::{InputConfig, NoisePer};
-use super::settings::{Setting, apply};
+use super::settings::{Range, Setting, apply};
 use super::{
     Job, ModelFolder,
     anoddpm::AnoDdpm,
@@ -9,12 +9,12 @@ use super::{
     pddpm::{Pddpm, Postprocessing},
 };
 use crate::diffusion::NoiseSource;
-use crate::{Error, Result};
-use serde::{Deserialize, Serialize};
+use crate::{Error, Result, json};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::Value;
 
 /// A published system with its settings; in `detector.json` told apart by `method`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "method")]
 pub enum System {
     /// AnoDDPM (Wyatt et al. 2022).
@@ -26,6 +26,23 @@ pub enum System {
     /// Diffusion time estimation and its DDPM baseline (Livernoche et al. 2024).
     #[serde(rename = "dte")]
     Dte(Dte),
+}
+
+/// By its method, so that a fault names the setting.
+impl<'de> Deserialize<'de> for System {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let mut settings = serde_json::Map::<String, Value>::deserialize(from)?;
+        let method = settings.remove("method");
+        let method = method.as_ref().and_then(Value::as_str);
+        let method = method.ok_or_else(|| D::Error::custom("the field `method` is missing, or no text"))?;
+        let settings = Value::Object(settings);
+        let read = match System::named(method).map_err(D::Error::custom)? {
+            System::AnoDdpm(_) => json::from_value(&settings).map(System::AnoDdpm),
+            System::Pddpm(_) => json::from_value(&settings).map(System::Pddpm),
+            System::Dte(_) => json::from_value(&settings).map(System::Dte),
+        };
+        read.map_err(D::Error::custom)
+    }
 }
 
 impl System {
@@ -155,9 +172,24 @@ impl System {
         };
         let invalid = |fault: String| Error::Invalid(format!("`{name}` cannot be `{text}`: {fault}"));
         let mut all = serde_json::to_value(&*self).map_err(|e| invalid(e.to_string()))?;
-        apply(setting, &mut all, text).map_err(invalid)?;
-        *self = System::deserialize(&all).map_err(|e| invalid(e.to_string()))?;
+        // Steps may come before the level that leaves room for them: they are held against it by `check`.
+        let range = if matches!(setting.range, Range::DdimSteps(..)) { setting.range } else { self.range(setting) };
+        apply(&Setting { range, ..*setting }, &mut all, text).map_err(invalid)?;
+        *self = json::from_value(&all).map_err(invalid)?;
         Ok(())
+    }
+    /// What a setting may be, as far as the other settings allow: lambda ends with the schedule, DDIM's steps with lambda.
+    pub fn range(&self, setting: &Setting) -> Range {
+        let (steps, lambda) = match self {
+            System::AnoDdpm(s) => (s.schedule.train_steps, s.lambda),
+            System::Pddpm(s) => (s.schedule.train_steps, s.lambda),
+            System::Dte(_) => return setting.range,
+        };
+        match setting.range {
+            Range::Count(low, high) if setting.name == "lambda" => Range::Count(low, high.min(steps)),
+            Range::DdimSteps(low, high) => Range::DdimSteps(low, high.min(lambda)),
+            other => other,
+        }
     }
     /// The settings as JSON, those left out that are as published.
     pub(super) fn chosen(&self) -> Value {

@@ -1,6 +1,7 @@
 //! Labelled datasets: which files there are, what is wrong with each, and where its mask lies.
 use crate::data::{FileKind, Input, group_files, list_files};
 use crate::{Error, Result};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 mod folders;
@@ -10,6 +11,11 @@ mod manifest;
 #[path = "dataset/manifest_absent.rs"]
 mod manifest;
 mod pairs;
+mod truth_hash;
+mod words;
+
+pub use manifest::lists_images;
+pub use words::is_abnormal;
 
 /// Folders of images without a defect, in lower case.
 const NORMAL: [&str; 7] = ["good", "normal", "ok", "healthy", "negative", "nominal", "defect-free"];
@@ -57,6 +63,8 @@ pub struct Dataset {
     pub split: Option<String>,
     /// In order of path.
     pub samples: Vec<Sample>,
+    /// What the user should know of how it was understood.
+    pub notes: Vec<String>,
 }
 
 /// What to take of a dataset.
@@ -95,8 +103,10 @@ impl Dataset {
         } else {
             let fault = "is no dataset that is known: neither good/ (or test/good/) and folders of defects, nor NIfTI \
                          volumes beside their segmentations (*_seg.nii.gz), nor a CSV manifest";
-            return Err(Error::file(path, fault));
+            return Err(Error::file(path, fault.to_owned() + &words::hint(path)));
         };
+        dataset.check_names(path)?;
+        dataset.note_loose_images(path);
         let unlabelled = |s: &&Sample| s.input.kind == FileKind::Volume && s.truth == Truth::Unknown;
         if let Some(volume) = dataset.samples.iter().find(unlabelled) {
             return Err(Error::file(
@@ -116,9 +126,23 @@ pub fn is_normal(name: &str) -> bool {
 
 /// Inputs for files, named apart from each other; one file of a set stands for all of it.
 fn inputs(paths: &[PathBuf], selection: &Selection) -> Result<Vec<Input>> {
+    let whole = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
+    let mut seen: HashMap<PathBuf, &PathBuf> = HashMap::new();
+    for path in paths {
+        if let Some(first) = seen.insert(whole(path), path) {
+            let also = if first == path { String::new() } else { format!(", also as {}", first.display()) };
+            return Err(Error::file(path, format!("is named twice{also}")));
+        }
+    }
     let found = group_files(&list_files(paths)?, &selection.suffixes)?;
+    for input in found.iter().filter(|i| i.files.len() > 1) {
+        let own: Vec<_> = input.files.iter().filter_map(|file| seen.get(&whole(file))).collect();
+        if let [first, other, ..] = own[..] {
+            return Err(Error::file(other, format!("is the same image as {}: name one of its files", first.display())));
+        }
+    }
     match found.len() == paths.len() {
         true => Ok(found),
-        false => Err(Error::Invalid("the dataset names one file twice".into())),
+        false => Err(Error::Invalid("the dataset names one image twice".into())),
     }
 }

@@ -21,7 +21,7 @@ mod table;
 
 pub use bootstrap::{Intervals, RESAMPLES};
 pub use curve::Curve;
-pub use dataset::{Dataset, DatasetLayout, Sample, Selection, Truth, is_normal};
+pub use dataset::{Dataset, DatasetLayout, Sample, Selection, Truth, is_abnormal, is_normal, lists_images};
 pub use evaluation::{DefectRow, Evaluation, Evaluator, Level, Metric, ScoredImage};
 pub(crate) use images::ranked;
 pub use images::{measure, measure_intervals};

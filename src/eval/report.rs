@@ -21,6 +21,8 @@ pub struct EvaluationReport {
     pub created: String,
     /// The folder, manifest, table or folder of tables.
     pub dataset: PathBuf,
+    /// How the dataset was understood, in a sentence.
+    pub taken_for: String,
     /// Model, method, device, seed and the like, or the folder of maps.
     pub source: serde_json::Value,
     /// The numbers.
@@ -63,7 +65,8 @@ impl EvaluationReport {
     /// A report of this version that is made now, without failures.
     pub fn new(dataset: &Path, source: serde_json::Value, numbers: Numbers) -> Self {
         let (version, created, failures) = (env!("CARGO_PKG_VERSION").into(), utc_now(), Vec::new());
-        EvaluationReport { version, created, dataset: dataset.to_owned(), source, numbers, failures }
+        let taken_for = String::new();
+        EvaluationReport { version, created, dataset: dataset.to_owned(), taken_for, source, numbers, failures }
     }
 
     /// Writes `eval.json`, `eval.md`, `eval.html`, and `roc.svg`, `pr.svg` and `histogram.svg` as far as there is something to
@@ -91,10 +94,13 @@ impl EvaluationReport {
     /// What it was made from, as name and value.
     fn settings(&self, more: &[(String, String)]) -> Vec<[String; 2]> {
         let source = self.source.as_object().into_iter().flatten();
-        let dataset = ["dataset".to_owned(), self.dataset.display().to_string()];
+        let dataset = [
+            ["dataset".to_owned(), self.dataset.display().to_string()],
+            ["taken for".to_owned(), self.taken_for.clone()],
+        ];
         let source = source.map(|(name, value)| [name.clone(), in_words(value)]);
         let more = more.iter().map(|(name, value)| [name.clone(), value.clone()]);
-        std::iter::once(dataset).chain(source).chain(more).filter(|row| !row[1].is_empty()).collect()
+        dataset.into_iter().chain(source).chain(more).filter(|row| !row[1].is_empty()).collect()
     }
 
     /// The page `eval.md`.

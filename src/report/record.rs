@@ -142,7 +142,7 @@ impl Results {
     /// [`Error::Io`] when it cannot be read, [`Error::File`] when it is something else.
     pub fn read(path: &Path) -> Result<Results> {
         let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
-        serde_json::from_slice(&bytes).map_err(|e| Error::file(path, format!("is not a results file: {e}")))
+        crate::json::parse(&bytes).map_err(|fault| Error::file(path, format!("is not a results file: {fault}")))
     }
 }
 

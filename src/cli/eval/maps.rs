@@ -1,28 +1,44 @@
 //! Maps and scores that a run of `residua detect` left.
 use super::{Args, Done};
-use crate::data::{InputSpec, Map, ValueRange, check_writable, read_map};
+use crate::cli::given::Given;
+use crate::cli::model_args::MODEL_FLAGS;
+use crate::cli::results::{axis_of, map_of, read_map_of};
+use crate::data::{InputSpec, Map, ValueRange, check_writable, hash_files};
 use crate::detect::config::InputConfig;
 use crate::detect::{DetectorConfig, Evaluated, Item, evaluate_results};
 use crate::eval::Dataset;
 use crate::report::{Record, Results};
 use crate::{Error, Result};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 /// Evaluates the results in `folder`, which are found by the paths of their images.
-pub(super) fn evaluate(args: &Args, folder: &Path) -> Result<(Dataset, Done)> {
-    let results = Results::read(&folder.join("results.json"))?;
+pub(super) fn evaluate(args: &Args, folder: &Path, given: &Given) -> Result<(Dataset, Done)> {
+    for flags in [&MODEL_FLAGS[..], &["--seed", "--batch", "--device"]] {
+        given.refuse(flags, |flag| {
+            format!("{flag} is about running a model; --maps takes the results that are there")
+        })?;
+    }
+    let file = folder.join("results.json");
+    let results = Results::read(&file)?;
+    let axis = axis(&results, &file, args, given)?;
     // A run of a model whose images are several files names them so.
     let config = results.records.first().map(|r| DetectorConfig::recorded(&r.parameters)).transpose()?;
     let suffixes = config.as_ref().map_or(&[][..], DetectorConfig::suffixes);
-    let dataset = args.selection.find(&args.dataset, suffixes)?;
+    let mut dataset = args.selection.find(&args.dataset, suffixes)?;
     check_writable(&args.out)?;
     let found = Found::new(&results.records);
     let whole = || InputSpec::fixed(1, ValueRange::UNIT);
     let spec = config.as_ref().and_then(|c| c.input.as_ref()).map_or_else(whole, InputConfig::spec);
     let foregrounds = config.as_ref().is_some_and(DetectorConfig::reads_foregrounds);
-    let how = (usize::from(args.scoring.axis), &spec, foregrounds);
-    let done = evaluate_results(&dataset, how, &args.out, |item| one(item, &found, folder))?;
+    let (how, mut used) = ((axis, &spec, foregrounds), 0);
+    let done = evaluate_results(&dataset, how, &args.out, |item| {
+        used += 1;
+        one(item, &found, folder)
+    })?;
+    if results.records.len() > used {
+        dataset.notes.push(format!("{} further results are of other images", results.records.len() - used));
+    }
     let Evaluated { evaluation, failures, interrupted, .. } = done;
     let mut source = serde_json::json!({ "maps": folder });
     if let Some(r) = results.records.first() {
@@ -35,13 +51,28 @@ pub(super) fn evaluate(args: &Args, folder: &Path) -> Result<(Dataset, Done)> {
     Ok((dataset, Done { evaluation, source, failures, interrupted }))
 }
 
+/// The axis along which the volumes of the results were cut.
+fn axis(results: &Results, file: &Path, args: &Args, given: &Given) -> Result<usize> {
+    let axes: BTreeSet<usize> = results.records.iter().filter_map(axis_of).collect();
+    let said = usize::from(args.scoring.axis);
+    match axes.iter().copied().collect::<Vec<_>>()[..] {
+        [] if given.has("--axis") => Err(Error::file(file, "holds no slice of a volume, which --axis is about")),
+        [] => Ok(said),
+        [axis] if given.has("--axis") && axis != said => {
+            Err(Error::file(file, format!("its slices were cut along axis {axis}, not {said}: leave --axis out")))
+        }
+        [axis] => Ok(axis),
+        _ => Err(Error::file(file, "its volumes were cut along several axes")),
+    }
+}
+
 fn one(item: &Item, found: &Found, folder: &Path) -> Result<(f64, Option<Map>)> {
-    let record = found.get(item).ok_or_else(|| {
+    let record = found.get(item)?.ok_or_else(|| {
         Error::file(&item.path, format!("{} has no result, or several, in {}", item.name, folder.display()))
     })?;
-    let path = folder.join(&record.folder).join("map.npy");
+    let path = map_of(folder, record);
     if path.is_file() {
-        return Ok((record.score, Some(read_map(&path)?)));
+        return Ok((record.score, Some(read_map_of(folder, record)?)));
     }
     // A system that gives no map leaves none.
     match folder.join(&record.folder).join("heatmap.png").is_file() {
@@ -66,13 +97,18 @@ impl<'a> Found<'a> {
         Found { exact, moved }
     }
 
-    fn get(&self, item: &Item) -> Option<&Record> {
-        let whole = item.path.canonicalize().ok()?;
-        let exact = self.exact.get(&(whole, &*item.name)).copied();
-        exact.or_else(|| match self.moved.get(&(tail(&item.path), &*item.name)).map(Vec::as_slice) {
-            Some([one]) => Some(one),
-            _ => None,
-        })
+    /// The record of an image; of a file that was moved or copied, if it is the same file.
+    fn get(&self, item: &Item) -> Result<Option<&Record>> {
+        let whole = item.path.canonicalize().map_err(|e| Error::io(&item.path, e))?;
+        if let Some(record) = self.exact.get(&(whole, &*item.name)) {
+            return Ok(Some(record));
+        }
+        let Some([one]) = self.moved.get(&(tail(&item.path), &*item.name)).map(Vec::as_slice) else { return Ok(None) };
+        if one.path.is_file() && hash_files([&*one.path])? != hash_files([&*item.path])? {
+            let fault = format!("has no result: that of its name is of another image, {}", one.path.display());
+            return Err(Error::file(&item.path, fault));
+        }
+        Ok(Some(one))
     }
 }
 

@@ -1,15 +1,16 @@
 //! Labelled tables, scored by a fitted model or by a method that is fitted on each.
 use super::Args;
 use crate::cli::dte::{ColumnArgs, EstimateArgs, TrainingArgs, in_table};
+use crate::cli::given::Given;
 use crate::cli::scoring::interruption;
-use crate::data::{Failure, check_writable};
+use crate::data::{Failure, FileKind, check_writable, list_files};
 use crate::detect::dte::{
     FitSettings, Model, NEIGHBOURS, NEIGHBOURS_UNSUPERVISED, Protocol, Setting, dataset_name, evaluate_table,
     read_published,
 };
 use crate::eval::report::Numbers;
 use crate::eval::report::tables::{COLUMNS, TableNumbers};
-use crate::eval::{EvaluationReport, TableEvaluation};
+use crate::eval::{EvaluationReport, TableEvaluation, lists_images};
 use crate::{Device, Error, Result};
 use clap::ValueEnum;
 use std::collections::HashMap;
@@ -38,10 +39,10 @@ pub(super) struct TableArgs {
     #[arg(long, value_name = "K", conflicts_with = "model")]
     neighbours: Option<usize>,
     /// Seeds for each table of up to 10 000 rows [default: 5]
-    #[arg(long, value_name = "N", conflicts_with = "model")]
+    #[arg(long, value_name = "N", conflicts_with = "model", value_parser = clap::value_parser!(u32).range(1..))]
     seeds: Option<u32>,
     /// Seeds for each larger table [default: 1]
-    #[arg(long, value_name = "N", conflicts_with = "model")]
+    #[arg(long, value_name = "N", conflicts_with = "model", value_parser = clap::value_parser!(u32).range(1..))]
     large_seeds: Option<u32>,
     #[command(flatten)]
     columns: ColumnArgs,
@@ -49,6 +50,27 @@ pub(super) struct TableArgs {
     #[arg(long, value_name = "CSV")]
     published: Option<PathBuf>,
 }
+
+/// Flags that say nothing about images.
+pub(super) const FLAGS: [&str; 17] = [
+    "--method",
+    "--epochs",
+    "--max-steps",
+    "--rate",
+    "--members",
+    "--mode",
+    "--protocol",
+    "--setting",
+    "--neighbours",
+    "--seeds",
+    "--large-seeds",
+    "--label",
+    "--anomalous",
+    "--normal",
+    "--drop",
+    "--keep",
+    "--published",
+];
 
 #[derive(Clone, Copy, ValueEnum)]
 enum ProtocolName {
@@ -63,17 +85,15 @@ enum SettingName {
 }
 
 impl TableArgs {
-    /// The first flag given that says nothing about images.
-    pub fn first_given(&self) -> Option<&'static str> {
-        let given = [
-            (self.protocol.is_some(), "--protocol"),
-            (self.setting.is_some(), "--setting"),
-            (self.neighbours.is_some(), "--neighbours"),
-            (self.seeds.is_some(), "--seeds"),
-            (self.large_seeds.is_some(), "--large-seeds"),
-            (self.published.is_some(), "--published"),
-        ];
-        given.into_iter().find(|g| g.0).map(|g| g.1).or(self.columns.first_given())
+    /// Refuses what says nothing about the method, or about a model that is fitted already.
+    /// # Errors
+    /// [`Error::Invalid`] with the flag.
+    pub fn check(&self, given: &Given) -> Result<()> {
+        if given.has("--model") {
+            let training = ["--epochs", "--max-steps", "--rate", "--members", "--batch"];
+            return given.refuse(&training, |flag| format!("{flag} is about fitting; --model is fitted already"));
+        }
+        self.training.check(given)
     }
 
     fn how(&self) -> (Protocol, Setting, usize) {
@@ -109,19 +129,18 @@ pub(super) fn find(args: &Args) -> Result<Option<Vec<PathBuf>>> {
         }
     }
     found.sort();
-    Ok((!found.is_empty()).then_some(found))
+    // Beside pictures or volumes, a table is their list of patients or parts, and no dataset.
+    let images = || list_files(std::slice::from_ref(&args.dataset)).unwrap_or_default();
+    let images = !found.is_empty() && images().iter().any(|path| FileKind::of(path) != FileKind::Array);
+    Ok((!found.is_empty() && !images).then_some(found))
 }
 
-/// By ending; a CSV file with a column `path` lists images.
+/// By ending; a CSV file may list images instead.
 fn is_table(path: &Path) -> bool {
     let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-    let lists_images = || {
-        let header = csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(path).ok();
-        header.is_some_and(|mut h| h.headers().is_ok_and(|names| names.iter().any(|n| n.eq_ignore_ascii_case("path"))))
-    };
     match &*ending {
         "npz" | "npy" | "parquet" => true,
-        "csv" => !lists_images(),
+        "csv" => !lists_images(path),
         _ => false,
     }
 }
@@ -149,7 +168,9 @@ pub(super) fn run(args: &Args, paths: &[PathBuf]) -> Result<ExitCode> {
     let report = |numbers: &TableNumbers, failures: &[Failure]| {
         let numbers = Numbers::Tables(numbers.clone());
         let report = EvaluationReport::new(&args.dataset, source.clone(), numbers);
-        EvaluationReport { failures: failures.to_vec(), ..report }
+        let what = if paths.len() == 1 { "a table" } else { "a folder of tables" };
+        let taken_for = format!("{what}: {} with a column or array of labels", paths.len());
+        EvaluationReport { failures: failures.to_vec(), taken_for, ..report }
     };
     let stop = interruption();
     say(args, &COLUMNS.map(String::from));

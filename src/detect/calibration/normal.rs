@@ -1,23 +1,51 @@
 //! Normal images scored, for a calibration.
-use super::{Calibration, PixelHistogram};
-use crate::data::{Input, hash_files};
+use super::{Calibration, PixelHistogram, Scope, ScoreOf};
+use crate::data::{Input, Picture, hash_files};
 use crate::detect::{Finished, Scorer};
 use crate::{Error, Result};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
-/// Scores normal images that the model was not trained on. A system that works on volumes is calibrated by the scores of volumes.
+/// A calibration, and what was left out of it.
+pub struct Calibrated {
+    /// The calibration, in which each distinct image counts once.
+    pub calibration: Calibration,
+    /// Files that show the same image as one before them, with that one.
+    pub equal: Vec<(PathBuf, PathBuf)>,
+}
+
+/// Scores normal images that the model was not trained on. A system that works on volumes is calibrated by the scores of volumes. An
+/// image that is there twice, by the bytes of its files or by its pixels, counts once: a copy tells nothing about others.
 /// # Errors
 /// [`Error::File`] for an image that fails: a rate is promised for what was asked for, and it may be the one that is hardest.
-pub fn calibrate(scorer: &mut Scorer, inputs: &[Input]) -> Result<Calibration> {
-    let data = hash_files(inputs.iter().flat_map(|i| i.files.iter().map(|f| &**f)))?;
-    let by_volume = scorer.model.config.postprocessing().is_some();
+/// [`Error::Invalid`] for pictures and volumes together, whose scores are not of the same kind.
+pub fn calibrate(scorer: &mut Scorer, inputs: &[Input]) -> Result<Calibrated> {
+    let config = &scorer.model.config;
+    let of = inputs.first().map_or(ScoreOf::Pictures, |i| ScoreOf::of(config, i));
+    if let Some(other) = inputs.iter().find(|i| ScoreOf::of(config, i) != of) {
+        let (a, b) = (inputs[0].path.display(), other.path.display());
+        let fault = "one is a volume and the other is not: calibrate with what will be judged, one of the two";
+        return Err(Error::Invalid(format!("{a} and {b}: {fault}")));
+    }
+    let (distinct, mut equal) = distinct(inputs)?;
+    let data = hash_files(distinct.iter().flat_map(|i| i.files.iter().map(|f| &**f)))?;
     let (mut scores, mut pixels) = (Vec::new(), PixelHistogram::default());
-    scorer.run(inputs, |finished| {
+    let mut seen: HashMap<[u8; 32], PathBuf> = HashMap::new();
+    scorer.run(&distinct, |finished| {
         match finished {
             Finished::Image(scored) => {
+                let path = &scored.item.path;
+                if of == ScoreOf::Pictures
+                    && let Some(first) = seen.insert(hash(&scored.picture), path.clone())
+                {
+                    equal.push((path.clone(), first));
+                    return Ok(());
+                }
                 if let Some(map) = &scored.map {
                     pixels.add(&map.data);
                 }
-                if !by_volume || scored.item.slice.is_none() {
+                if of != ScoreOf::Volumes {
                     scores.push(scored.score);
                 }
             }
@@ -30,5 +58,34 @@ pub fn calibrate(scorer: &mut Scorer, inputs: &[Input]) -> Result<Calibration> {
         let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
         return Err(Error::file(&f.path, format!("nothing was calibrated, this image failed{more}: {}", f.error)));
     }
-    Calibration::new(scorer.model, scores, &pixels, data)
+    let scope = Scope { of, axis: scorer.options.axis, seed: scorer.options.seed };
+    let calibration = Calibration::new(scorer.model, scores, &pixels, data, scope)?;
+    Ok(Calibrated { calibration, equal })
+}
+
+/// The inputs whose files have contents of their own, and the others, each with the first of the same contents.
+fn distinct(inputs: &[Input]) -> Result<(Vec<Input>, Vec<(PathBuf, PathBuf)>)> {
+    let mut first: HashMap<String, &Path> = HashMap::new();
+    let (mut kept, mut equal) = (Vec::new(), Vec::new());
+    for input in inputs {
+        let contents = hash_files(input.files.iter().map(|f| &**f))?;
+        match first.get(&contents) {
+            Some(path) => equal.push((input.path.clone(), path.to_path_buf())),
+            None => {
+                first.insert(contents, &input.path);
+                kept.push(input.clone());
+            }
+        }
+    }
+    Ok((kept, equal))
+}
+
+/// SHA-256 over a picture's size and values.
+fn hash(picture: &Picture) -> [u8; 32] {
+    let mut all = Sha256::new();
+    for size in [picture.width, picture.height, picture.channels] {
+        all.update((size as u64).to_le_bytes());
+    }
+    all.update(bytemuck::cast_slice::<f32, u8>(&picture.data));
+    all.finalize().into()
 }

@@ -9,7 +9,7 @@ fn uniform(state: &mut u64) -> f64 {
     ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
 }
 
-fn calibration(mut scores: Vec<f64>) -> Calibration {
+pub(super) fn calibration(mut scores: Vec<f64>) -> Calibration {
     scores.sort_by(|a, b| b.total_cmp(a));
     Calibration {
         format: 2,
@@ -18,6 +18,9 @@ fn calibration(mut scores: Vec<f64>) -> Calibration {
         model_sha256: String::new(),
         fingerprint: fingerprint(&serde_json::json!({})),
         settings: serde_json::json!({}),
+        of: None,
+        axis: None,
+        seed: None,
         scores,
         pixels: 0,
         pixel_quantiles: vec![(0.5, 0.1), (0.1, 0.4), (0.01, 0.7)],

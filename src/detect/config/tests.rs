@@ -47,7 +47,7 @@ fn what_does_not_fit_is_named() {
         ("\"lambda\": 300", "\"lambda\": 3000", "`lambda`"),
         ("\"stride\": 16", "\"stride\": 33", "`stride`"),
         ("\"patch\": 32", "\"patch\": 65", "`patch`"),
-        ("\"erosion\": 2", "\"erosion\": -2", "invalid value"),
+        ("\"erosion\": 2", "\"erosion\": -2", "`erosion` is the number -2, but a whole number"),
         ("\"lambda\": 300", "\"runs\": 3", "runs"),
         ("\"denoiser\"", "\"estimator\"", "`networks.estimator`"),
         ("net.safetensors", "a/net.safetensors", "without folders"),
@@ -64,5 +64,5 @@ fn what_does_not_fit_is_named() {
         assert_ne!(text, TWO, "{from}");
         assert!(fault(&text).contains(says), "{from} -> {to}: {}", fault(&text));
     }
-    assert!(fault("[").contains("EOF"));
+    assert!(fault("[").contains("ends in the middle"));
 }

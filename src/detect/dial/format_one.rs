@@ -72,6 +72,8 @@ impl Row {
             device: self.device,
             seeds: self.seeds,
             threshold: self.threshold,
+            eta: None,
+            first_seed: 0,
         }
     }
 }

@@ -80,6 +80,7 @@ fn row(scorer: &Scorer, all: &[Numbers], mut seconds: Vec<f64>) -> DialRow {
         device: scorer.device.name(),
         seeds: all.len() as u64,
         threshold: Thresholds { pixel: mean(|n| n.pixel), image: mean(|n| n.image) },
+        first_seed: scorer.options.seed,
         ..DialRow::of(&scorer.model.config)
     }
 }

@@ -12,7 +12,8 @@ fn row(lambda: usize, steps: Option<usize>, runs: usize, auprc: f64) -> DialRow 
 
 #[test]
 fn the_cheapest_that_is_good_enough() {
-    let data = DialData { name: "d".into(), sha256: String::new(), normal: 1, anomalous: 1 };
+    let (sha256, truth_sha256, axis) = Default::default();
+    let data = DialData { name: "d".into(), sha256, normal: 1, anomalous: 1, truth_sha256, axis };
     let settings = serde_json::json!({});
     let [created, model_sha256, fingerprint] = Default::default();
     let (measure, rows) = (Measure::Pixels, vec![]);
@@ -78,6 +79,12 @@ fn tables_of_format_one_mean_what_they_meant() {
         ("ddim:2:0.5", "3", Some(0.1))
     );
     assert_eq!(dial.settings, common(&config));
+    // A row that says its eta brings it along, and is another setting than one of another eta.
+    let measured = DialRow { settings: dial.rows[0].settings.clone(), eta: Some(0.25), ..DialRow::default() };
+    let mut other = config.clone();
+    measured.apply(&mut other).unwrap();
+    assert_eq!(show(&other, "sampler"), "ddim:2:0.25");
+    assert!(DialRow::of(&other).same_setting(&measured) && !DialRow::of(&config).same_setting(&measured));
     dial.rows[1].apply(&mut config).unwrap();
     assert_eq!((&*show(&config, "sampler"), &*show(&config, "lambda")), ("ddpm", "200"));
     dial.write(&path).unwrap();

@@ -1,80 +1,120 @@
 //! A CSV file that lists images.
 use super::super::GOOD;
-use super::{Dataset, DatasetLayout, Sample, Selection, Truth, inputs, is_normal};
+use super::{Dataset, DatasetLayout, Sample, Selection, Truth, inputs};
 use crate::{Error, Result};
+use header::Header;
+use row::{Row, row};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-const COLUMNS: [&str; 5] = ["path", "label", "mask", "defect", "split"];
+mod header;
+mod row;
 
-/// Reads a manifest. Empty fields are as if their column were not there.
+pub use header::lists_images;
+
+/// Reads a manifest. Empty fields are as if their column were not there, but for a label.
 pub(super) fn read(path: &Path, selection: &Selection) -> Result<Dataset> {
+    let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+    parse(&bytes, path, selection)
+}
+
+impl Dataset {
+    /// Reads the text of a manifest, whose files are looked for beside `path`; see [`Dataset::find`].
+    /// # Errors
+    /// [`Error::File`] with the row and the fault.
+    pub fn parse_manifest(text: &[u8], path: &Path, selection: &Selection) -> Result<Dataset> {
+        parse(text, path, selection)
+    }
+}
+
+fn parse(bytes: &[u8], path: &Path, selection: &Selection) -> Result<Dataset> {
     let fault = |text: String| Error::file(path, text);
-    let mut table = csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(path).map_err(|e| fault(e.to_string()))?;
-    let header = table.headers().map_err(|e| fault(e.to_string()))?.clone();
-    let columns = COLUMNS.map(|name| header.iter().position(|h| h.eq_ignore_ascii_case(name)));
-    if columns[0].is_none() || columns[1..4].iter().all(Option::is_none) {
-        return Err(fault("a header with `path` and one of `label`, `mask` and `defect` is needed".into()));
-    }
+    let text = header::text(bytes, path)?;
+    let mut table = csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(true).from_reader(text.as_bytes());
+    let header = Header::new(table.headers().map_err(|e| fault(e.to_string()))?, text).map_err(fault)?;
     let beside = path.parent().unwrap_or(Path::new(""));
-    let mut rows = Vec::new();
-    for (i, record) in table.records().enumerate() {
+    let mut records = Vec::new();
+    for record in table.records() {
         let record = record.map_err(|e| fault(e.to_string()))?;
-        let field = |c: usize| columns[c].and_then(|at| record.get(at)).filter(|text| !text.is_empty());
-        rows.push(row(&field, beside).map_err(|e| fault(format!("row {}: {e}", i + 2)))?);
+        let line = record.position().map_or(0, csv::Position::line);
+        if record.len() != header.len() {
+            let (has, needs) = (record.len(), header.len());
+            return Err(fault(format!("row {line} has {has} fields, but the header has {needs}")));
+        }
+        records.push((line, record));
     }
-    let split = match &selection.split {
-        Some(split) => Some(split.clone()),
-        None => rows.iter().any(|r| r.split.as_deref() == Some("test")).then(|| "test".to_owned()),
-    };
-    rows.retain(|r| split.is_none() || r.split == split);
-    if rows.is_empty() {
-        return Err(fault(split.map_or("lists no image".into(), |s| format!("lists no image of the split `{s}`"))));
+    let (split, mut notes) = choose(&header, &mut records, selection).map_err(fault)?;
+    let mut rows = Vec::new();
+    for (line, record) in &records {
+        let field = |c: usize| header.column(c).and_then(|at| record.get(at)).filter(|text| !text.is_empty());
+        let labelled = header.column(1).is_some();
+        rows.push(row(&field, labelled, beside).map_err(|e| fault(format!("row {line}: {e}")))?);
     }
+    twice(&records, &rows).map_err(fault)?;
+    notes.extend(header.unused());
     let paths: Vec<PathBuf> = rows.iter().map(|r| r.path.clone()).collect();
     let samples = inputs(&paths, selection)?.into_iter().zip(rows);
     let samples = samples.map(|(input, r)| Sample { input, defect: r.defect, truth: r.truth }).collect();
-    Ok(Dataset { layout: DatasetLayout::Manifest, split, samples })
+    Ok(Dataset { layout: DatasetLayout::Manifest, split, samples, notes })
 }
 
-struct Row {
-    path: PathBuf,
-    defect: String,
-    truth: Truth,
-    split: Option<String>,
-}
+type Records = Vec<(u64, csv::StringRecord)>;
 
-fn row<'a>(field: &dyn Fn(usize) -> Option<&'a str>, beside: &Path) -> Result<Row, String> {
-    let file = |text: &str| {
-        let path = beside.join(text);
-        if path.is_file() { Ok(path) } else { Err(format!("there is no file {}", path.display())) }
+/// Keeps the rows of the split that was asked for, or of `test`; its name as the file spells it, and what was left out.
+fn choose(
+    header: &Header,
+    records: &mut Records,
+    selection: &Selection,
+) -> Result<(Option<String>, Vec<String>), String> {
+    let of = |record: &csv::StringRecord| header.column(4).and_then(|at| record.get(at)).unwrap_or("").to_owned();
+    let mut splits: BTreeMap<String, usize> = BTreeMap::new();
+    records.iter().for_each(|(_, record)| *splits.entry(of(record)).or_default() += 1);
+    let unnamed = splits.remove("").unwrap_or(0);
+    let there = || {
+        let names = splits.iter().map(|(name, n)| format!("`{name}` ({n} rows)"));
+        let unnamed = (unnamed > 0).then(|| format!("{unnamed} rows without a name"));
+        names.chain(unnamed).collect::<Vec<_>>().join(", ")
     };
-    let path = file(field(0).ok_or("`path` is empty")?)?;
-    let mask = field(2).map(file).transpose()?;
-    let named = field(3);
-    let anomalous = match (field(1), named) {
-        (Some(text), _) => label(text)?,
-        (None, Some(defect)) => !is_normal(defect),
-        (None, None) => mask.is_some(),
-    };
-    if named.is_some_and(|defect| is_normal(defect) == anomalous) {
-        return Err(format!("label `{}` contradicts defect `{}`", field(1).unwrap_or(""), named.unwrap_or("")));
+    let wanted = selection.split.as_deref();
+    if records.is_empty() {
+        return Err("lists no image".into());
     }
-    let truth = match mask {
-        Some(mask) => Truth::Mask(mask),
-        None if anomalous => Truth::Unknown,
-        None => Truth::Clean,
+    if splits.is_empty() {
+        return match wanted {
+            None => Ok((None, Vec::new())),
+            Some(_) if header.column(4).is_none() => Err("has no column `split`, which --split is about".into()),
+            Some(name) => Err(format!("lists no image of the split `{name}`: its column `split` is empty")),
+        };
+    }
+    let name = wanted.unwrap_or("test");
+    let same = |found: &&String| **found == name;
+    let alike: Vec<&String> = splits.keys().filter(|found| found.eq_ignore_ascii_case(name)).collect();
+    let found = splits.keys().find(same).or(if let [one] = alike[..] { Some(one) } else { None });
+    let Some(found) = found.cloned() else {
+        let fault = match wanted {
+            Some(name) => format!("lists no image of the split `{name}`"),
+            None => "has no split `test`: choose by --split NAME".into(),
+        };
+        return Err(format!("{fault}; its splits are {}", there()));
     };
-    let defect = if anomalous { named.unwrap_or("anomalous") } else { GOOD }.to_owned();
-    Ok(Row { path, defect, truth, split: field(4).map(str::to_owned) })
+    let all = records.len();
+    records.retain(|(_, record)| of(record) == found);
+    let left = all - records.len();
+    let notes = if left > 0 { vec![format!("{left} rows of other splits are left out")] } else { Vec::new() };
+    Ok((Some(found), notes))
 }
 
-/// Whether a label says anomalous.
-fn label(text: &str) -> Result<bool, String> {
-    match text.to_lowercase().as_str() {
-        "0" | "false" | "inlier" => Ok(false),
-        name if is_normal(name) => Ok(false),
-        "1" | "true" | "bad" | "anomalous" | "anomaly" | "abnormal" | "defective" | "defect" | "positive" | "nok"
-        | "outlier" => Ok(true),
-        _ => Err(format!("label `{text}` is neither 0 or good nor 1 or bad")),
+/// Refuses a file that two rows name.
+fn twice(records: &Records, rows: &[Row]) -> Result<(), String> {
+    let mut seen: BTreeMap<PathBuf, u64> = BTreeMap::new();
+    for ((line, _), row) in records.iter().zip(rows) {
+        let whole = row.path.canonicalize().unwrap_or_else(|_| row.path.clone());
+        if let Some(first) = seen.insert(whole, *line) {
+            return Err(format!("rows {first} and {line} both name {}", row.path.display()));
+        }
     }
+    Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,11 @@ pub(super) fn read(path: &Path, _: &Selection) -> Result<Dataset> {
     ))
 }
 
+/// Whether a file lists images: never, where none is read.
+pub fn lists_images(_: &Path) -> bool {
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

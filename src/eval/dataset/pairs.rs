@@ -31,7 +31,7 @@ pub(super) fn find(path: &Path, selection: &Selection) -> Result<Option<Dataset>
     }
     let samples = inputs(&paths, selection)?.into_iter().zip(truths);
     let samples = samples.map(|(input, truth)| Sample { input, defect: "anomalous".into(), truth }).collect();
-    Ok(Some(Dataset { layout: DatasetLayout::Volumes, split, samples }))
+    Ok(Some(Dataset { layout: DatasetLayout::Volumes, split, samples, notes: Vec::new() }))
 }
 
 /// Whether a file may be the foreground of what it is named after.

@@ -1,0 +1,104 @@
+//! The settings that `residua dial` measures.
+use super::Args;
+use crate::detect::{DetectorConfig, DialRow, ModelFolder, System};
+use crate::{Error, Result};
+
+/// The names and values to try: what was asked for, what flags set, and for the rest what is usual for the system.
+fn tries(args: &Args, model: &ModelFolder) -> Result<Vec<(String, Vec<String>)>> {
+    let mut tries: Vec<(String, Vec<String>)> = Vec::new();
+    let texts = |values: &[usize]| values.iter().map(usize::to_string).collect::<Vec<_>>();
+    // DDPM takes every step: 0 stands for it.
+    let samplers = |steps: &[usize]| {
+        let name = |&s: &usize| if s == 0 { "ddpm".to_owned() } else { s.to_string() };
+        steps.iter().map(name).collect::<Vec<_>>()
+    };
+    let system = &model.config.system;
+    let dialled = system.dialled();
+    let mut asked: Vec<(String, String, Vec<String>)> = Vec::new();
+    for (name, values) in &args.r#try {
+        if !dialled.contains(&name.as_str()) {
+            let fault = format!("--try {name}: {} is measured by {}", system.title(), dialled.join(", "));
+            return Err(Error::Invalid(fault));
+        }
+        let values = values.split(',').map(|v| v.trim().to_owned()).collect();
+        asked.push((format!("--try {name}"), name.clone(), values));
+    }
+    for (flag, name, values) in [
+        ("--try-lambdas", "lambda", texts(&args.try_lambdas)),
+        ("--try-steps", "sampler.steps", samplers(&args.try_steps)),
+        ("--try-runs", "runs", texts(&args.try_runs)),
+    ] {
+        if !values.is_empty() && !dialled.contains(&name) {
+            return Err(Error::Invalid(format!("{flag}: {} has no such setting", system.title())));
+        }
+        if !values.is_empty() {
+            asked.push((flag.to_owned(), name.to_owned(), values));
+        }
+    }
+    // A sampler and its steps are one setting.
+    let whole = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+    let fixed: Vec<String> = args.model.named()?.into_iter().map(|(name, _)| whole(&name)).collect();
+    for (i, (flag, name, values)) in asked.iter().enumerate() {
+        if let Some((other, ..)) = asked[..i].iter().find(|a| whole(&a.1) == whole(name)) {
+            return Err(Error::Invalid(format!("{other} and {flag} are about the same setting: one list is needed")));
+        }
+        if fixed.contains(&whole(name)) {
+            return Err(Error::Invalid(format!("{flag}: other flags give `{}` one value already", whole(name))));
+        }
+        tries.push((name.clone(), values.clone()));
+    }
+    let usual = match system {
+        System::AnoDdpm(_) => {
+            vec![("sampler.steps", samplers(&[2, 3, 5, 10])), ("runs", texts(&[1, 2, 4, 8, 12]))]
+        }
+        System::Pddpm(s) => vec![("stride", texts(&[s.patch, (s.patch / 2).max(1)]))],
+        System::Dte(_) => Vec::new(),
+    };
+    for (name, values) in usual {
+        // What a flag gives is in the model's settings already.
+        if !fixed.contains(&whole(name)) && !asked.iter().any(|a| whole(&a.1) == whole(name)) {
+            tries.push((name.to_owned(), values));
+        }
+    }
+    Ok(tries)
+}
+
+/// All combinations that are possible, the cheapest first.
+pub(super) fn settings(args: &Args, model: &ModelFolder) -> Result<Vec<DetectorConfig>> {
+    let mut all = vec![model.config.clone()];
+    for (name, values) in tries(args, model)? {
+        let mut more = Vec::new();
+        for config in &all {
+            for value in &values {
+                let mut next = config.clone();
+                let name = if value == "ddpm" { "sampler" } else { &name };
+                next.system.set(name, value)?;
+                more.push(next);
+            }
+        }
+        all = more;
+    }
+    // More steps than the level has are no combination; any other fault is the user's.
+    let steps = |c: &DetectorConfig| match &c.system {
+        System::AnoDdpm(s) => s.passes() / s.runs.max(1) <= s.lambda,
+        _ => true,
+    };
+    let before = all.len();
+    all.retain(steps);
+    match before - all.len() {
+        0 => {}
+        n if all.is_empty() => {
+            return Err(Error::Invalid(format!("all {n} combinations to try have more DDIM steps than lambda allows")));
+        }
+        n => tracing::warn!("{n} of {before} combinations have more DDIM steps than lambda allows, and are left out"),
+    }
+    for config in &all {
+        let setting = DialRow::of(config).settings;
+        config.check().map_err(|e| {
+            let words: Vec<String> = setting.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+            Error::Invalid(format!("{} cannot be tried: {e}", words.join(", ")))
+        })?;
+    }
+    all.sort_by_key(|c| c.system.passes(c.input.as_ref()));
+    Ok(all)
+}
