@@ -2,15 +2,17 @@
 use super::model_args::ModelArgs;
 use super::scoring::ScoringArgs;
 use super::threshold_args::ThresholdArgs;
-use crate::data::{check_writable, find_inputs};
+use crate::data::{find, lock_folder};
 use crate::detect::ModelFolder;
-use crate::report::{Results, write_report};
+use crate::report::Results;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 pub(in crate::cli) mod outputs;
+mod resume;
 mod run;
+mod writer;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -55,25 +57,32 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     }
     let given = if args.inputs.is_empty() { samples(&model.path)? } else { args.inputs.clone() };
     let scorer = args.scoring.scorer(&model)?;
-    let inputs = find_inputs(&given, &scorer.spec().suffixes)?;
+    let found = find(&given, &scorer.spec().suffixes, Some(&args.out))?;
     if args.maps && !model.config.system.has_map() {
         return Err(Error::Invalid(format!("--maps: {} gives a score and no map", model.config.system.title())));
     }
-    check_writable(&args.out)?;
-    let (results, done) = run::detect(args, scorer, calibration, inputs)?;
-    results.write(&args.out)?;
-    write_report(&args.out, &results, &settings(args, &model))?;
-    done?;
+    let _lock = lock_folder(&args.out)?;
+    found.passed_over.iter().for_each(|text| tracing::warn!("{text}"));
+    let mut run = run::detect(args, scorer, calibration, found)?;
+    let saved = run.save(args, &settings(args, &model));
+    if matches!(run.done, Err(Error::Interrupted)) {
+        return run.done.map(|()| ExitCode::SUCCESS);
+    }
+    // Whatever could not be written, what was found is told.
     if args.json {
-        crate::cli::print_json(&results)?;
+        crate::cli::print_json(&run.scored())?;
     } else {
-        super::print_results(&results);
+        super::print_results(&run.scored());
+    }
+    let code = exit_code(args, &run.results);
+    run.done.and(saved)?;
+    if !args.json {
         if !model.config.system.has_map() {
             println!("{} gives a score and no map: the report shows the images alone", model.config.system.title());
         }
         println!("pictures and report in {}", args.out.join("report.html").display());
     }
-    Ok(exit_code(args, &results))
+    Ok(code)
 }
 
 fn exit_code(args: &Args, results: &Results) -> ExitCode {

@@ -1,7 +1,7 @@
 //! `residua eval`: a labelled dataset and a model in (or maps that a run left), metrics and a report out.
 use super::model_args::ModelArgs;
 use super::scoring::ScoringArgs;
-use crate::data::{Failure, check_writable};
+use crate::data::{Failure, lock_folder};
 use crate::detect::{Evaluated, evaluate};
 use crate::eval::report::{Numbers, images::ImageNumbers};
 use crate::eval::{Dataset, Evaluation, EvaluationReport, Selection};
@@ -107,7 +107,7 @@ struct Done {
 fn score(args: &Args) -> Result<(Dataset, Done)> {
     let model = args.model.open()?;
     let dataset = args.selection.find(&args.dataset, model.config.suffixes())?;
-    check_writable(&args.out)?;
+    let _lock = lock_folder(&args.out)?;
     let mut scorer = args.scoring.scorer(&model)?;
     let Evaluated { evaluation, failures, interrupted, .. } = evaluate(&mut scorer, &dataset, &args.out)?;
     let mut source = serde_json::json!({

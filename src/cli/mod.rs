@@ -4,6 +4,9 @@ use crate::{Device, Error, Result};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
+#[macro_use]
+mod out;
+
 mod bench;
 mod calibrate;
 mod compare;
@@ -132,7 +135,10 @@ enum Command {
 
 /// Runs the command line of this process: 0 when all went well, 1 when `--gate`, `compare` or `selftest` found something, 2 on errors.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => return out::tell(&answer),
+    };
     let level = match cli.verbose {
         0 => tracing::Level::WARN,
         1 => tracing::Level::INFO,
@@ -144,6 +150,8 @@ pub fn main() -> ExitCode {
         .with_target(false)
         .without_time()
         .with_writer(std::io::stderr)
+        // It would panic where the standard error is closed.
+        .log_internal_errors(false)
         .try_init();
     let done = match cli.command {
         None => detect::run(&cli.detect),
@@ -160,8 +168,8 @@ pub fn main() -> ExitCode {
         Some(Command::Bench(a)) => bench::run(&a),
         Some(Command::Shaders(a)) => shaders::run(&a),
     };
-    done.unwrap_or_else(|e| {
+    out::finish(done.unwrap_or_else(|e| {
         eprintln!("error: {e}");
         ExitCode::from(2)
-    })
+    }))
 }

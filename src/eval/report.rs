@@ -20,6 +20,7 @@ pub struct EvaluationReport {
     /// When, RFC 3339 in UTC.
     pub created: String,
     /// The folder, manifest, table or folder of tables.
+    #[serde(serialize_with = "crate::data::path_text::serialize")]
     pub dataset: PathBuf,
     /// Model, method, device, seed and the like, or the folder of maps.
     pub source: serde_json::Value,

@@ -1,5 +1,6 @@
 //! Sorted runs of tallied scores, in memory or in one temporary file, and their merge.
 use super::sweep::Tally;
+use crate::data::temporary;
 use crate::{Error, Result};
 use std::collections::BinaryHeap;
 use std::fs::File;
@@ -52,9 +53,7 @@ impl Runs {
     pub fn spill(&mut self, group: usize, entries: impl Iterator<Item = (u32, Tally)>) -> Result<()> {
         let bytes = encode(entries);
         if self.file.is_none() {
-            let path = self.folder.join(format!(".scores-{}.part", std::process::id()));
-            let file = File::options().read(true).write(true).create(true).truncate(true).open(&path);
-            self.file = Some((path.clone(), file.map_err(|e| Error::io(path, e))?));
+            self.file = Some(temporary(&self.folder.join("scores"))?);
         }
         if let Some((path, file)) = &mut self.file {
             let done = file.seek(SeekFrom::Start(self.end)).and_then(|_| file.write_all(&bytes));

@@ -4,6 +4,7 @@ mod histogram;
 mod html;
 mod pictures;
 mod record;
+mod record_journal;
 #[cfg(feature = "tables")]
 mod record_write;
 mod tiles;
@@ -15,6 +16,7 @@ pub(crate) use html::page;
 pub use html::{render, write_report};
 pub use pictures::{Raster, heatmap, mask_picture, overlay, picture};
 pub use record::{ModelId, Record, Results, Verdict, VolumeRecord};
+pub use record_journal::{Journal, JournalEntries};
 pub use tiles::{FILES, Tiles};
 pub use words::in_words;
 pub(crate) use words::{escape, number};

@@ -1,6 +1,6 @@
 //! Maps and scores that a run of `residua detect` left.
 use super::{Args, Done};
-use crate::data::{InputSpec, Map, ValueRange, check_writable, read_map};
+use crate::data::{InputSpec, Map, ValueRange, lock_folder, path_text, read_map};
 use crate::detect::config::InputConfig;
 use crate::detect::{DetectorConfig, Evaluated, Item, evaluate_results};
 use crate::eval::Dataset;
@@ -16,7 +16,7 @@ pub(super) fn evaluate(args: &Args, folder: &Path) -> Result<(Dataset, Done)> {
     let config = results.records.first().map(|r| DetectorConfig::recorded(&r.parameters)).transpose()?;
     let suffixes = config.as_ref().map_or(&[][..], DetectorConfig::suffixes);
     let dataset = args.selection.find(&args.dataset, suffixes)?;
-    check_writable(&args.out)?;
+    let _lock = lock_folder(&args.out)?;
     let found = Found::new(&results.records);
     let whole = || InputSpec::fixed(1, ValueRange::UNIT);
     let spec = config.as_ref().and_then(|c| c.input.as_ref()).map_or_else(whole, InputConfig::spec);
@@ -24,7 +24,7 @@ pub(super) fn evaluate(args: &Args, folder: &Path) -> Result<(Dataset, Done)> {
     let how = (usize::from(args.scoring.axis), &spec, foregrounds);
     let done = evaluate_results(&dataset, how, &args.out, |item| one(item, &found, folder))?;
     let Evaluated { evaluation, failures, interrupted, .. } = done;
-    let mut source = serde_json::json!({ "maps": folder });
+    let mut source = serde_json::json!({ "maps": path_text(folder) });
     if let Some(r) = results.records.first() {
         source["model"] = r.model.name.clone().into();
         source["sha256"] = r.model.sha256.clone().into();
