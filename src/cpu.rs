@@ -27,7 +27,8 @@ impl<T: Real> Session<T> {
         // What the system refuses at once need not be tried piece by piece, where a refusal ends the program.
         let refused = Vec::<u8>::new().try_reserve_exact(need).is_err();
         if refused {
-            let fault = format!("there is no memory for the {} MiB that the networks and their values take", need >> 20);
+            let fault =
+                format!("there is no memory for the {} MiB that the networks and their values take", need >> 20);
             return Err(Error::Device { device: "cpu".into(), fault });
         }
         Ok(Self::planned(graph, plan))

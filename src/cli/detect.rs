@@ -3,15 +3,16 @@ use super::given::Given;
 use super::model_args::ModelArgs;
 use super::scoring::ScoringArgs;
 use super::threshold_args::{Judged, ThresholdArgs};
-use crate::data::{FileKind, check_writable, find_inputs};
+use crate::data::{FileKind, find, lock_folder};
 use crate::detect::ModelFolder;
-use crate::report::write_report;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 pub(in crate::cli) mod outputs;
+mod resume;
 mod run;
+mod writer;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -47,26 +48,33 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
         return Err(Error::Invalid(format!("--maps: {} gives a score and no map", model.config.system.title())));
     }
     let paths = if args.inputs.is_empty() { samples(&model.path)? } else { args.inputs.clone() };
-    let inputs = find_inputs(&paths, &model.spec().suffixes)?;
-    args.scoring.check(given, &model, inputs.iter().any(|i| i.kind == FileKind::Volume))?;
-    let judged = Judged { inputs: &inputs, scoring: &args.scoring, gate: args.gate };
+    let found = find(&paths, &model.spec().suffixes, Some(&args.out))?;
+    args.scoring.check(given, &model, found.inputs.iter().any(|i| i.kind == FileKind::Volume))?;
+    let judged = Judged { inputs: &found.inputs, scoring: &args.scoring, gate: args.gate };
     let calibration = args.thresholds.apply(&mut model, &chosen, &judged)?;
     let scorer = args.scoring.scorer(&model)?;
-    check_writable(&args.out)?;
-    let (results, done) = run::detect(args, scorer, calibration, inputs)?;
-    results.write(&args.out)?;
-    write_report(&args.out, &results, &settings(args, &model))?;
-    done?;
+    let _lock = lock_folder(&args.out)?;
+    found.passed_over.iter().for_each(|text| tracing::warn!("{text}"));
+    let mut run = run::detect(args, scorer, calibration, found)?;
+    let saved = run.save(args, &settings(args, &model));
+    if matches!(run.done, Err(Error::Interrupted)) {
+        return run.done.map(|()| ExitCode::SUCCESS);
+    }
+    // Whatever could not be written, what was found is told.
     if args.json {
-        crate::cli::print_json(&results)?;
+        crate::cli::print_json(&run.scored())?;
     } else {
-        super::print_results(&results);
+        super::print_results(&run.scored());
+    }
+    let code = super::exit_code(args.gate, &run.results);
+    run.done.and(saved)?;
+    if !args.json {
         if !model.config.system.has_map() {
             println!("{} gives a score and no map: the report shows the images alone", model.config.system.title());
         }
         println!("pictures and report in {}", args.out.join("report.html").display());
     }
-    Ok(super::exit_code(args.gate, &results))
+    Ok(code)
 }
 
 /// The sample images of a model folder: everything under `samples` but the masks.

@@ -2,8 +2,8 @@
 use super::DeviceArgs;
 use super::given::Given;
 use crate::data::{check_writable, write_bytes};
-use crate::{Error, Result};
 use crate::detect::dte::{Estimate, EstimatorKind, FitSettings, Model, RandomState, Recipe};
+use crate::{Error, Result};
 use clap::{Subcommand, ValueEnum};
 pub(super) use columns::{ColumnArgs, in_table};
 use input::InputArgs;

@@ -2,7 +2,7 @@
 use super::given::Given;
 use super::model_args::{MODEL_FLAGS, ModelArgs};
 use super::scoring::ScoringArgs;
-use crate::data::{Failure, check_writable};
+use crate::data::{Failure, lock_folder};
 use crate::detect::{Evaluated, evaluate};
 use crate::eval::report::{Numbers, images::ImageNumbers};
 use crate::eval::{Dataset, Evaluation, EvaluationReport, Selection};
@@ -117,7 +117,7 @@ fn score(args: &Args, given: &Given) -> Result<(Dataset, Done)> {
     let model = args.model.open(given)?;
     let dataset = args.selection.find(&args.dataset, model.config.suffixes())?;
     args.scoring.check(given, &model, dataset.has_volumes())?;
-    check_writable(&args.out)?;
+    let _lock = lock_folder(&args.out)?;
     let mut scorer = args.scoring.scorer(&model)?;
     let Evaluated { evaluation, failures, interrupted, .. } = evaluate(&mut scorer, &dataset, &args.out)?;
     let mut source = serde_json::json!({

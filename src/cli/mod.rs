@@ -5,6 +5,9 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use given::Given;
 use std::process::ExitCode;
 
+#[macro_use]
+mod out;
+
 mod bench;
 mod builtin;
 mod calibrate;
@@ -161,9 +164,12 @@ enum Command {
 
 /// Runs the command line of this process: 0 when all went well, 1 when `--gate`, `compare` or `selftest` found something, 2 on errors.
 pub fn main() -> ExitCode {
-    let matches = Cli::command().get_matches();
-    let given = Given::of(&matches);
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
+    let parsed = Cli::command().try_get_matches();
+    let parsed = parsed.and_then(|m| Ok((Given::of(&m), Cli::from_arg_matches(&m)?)));
+    let (given, cli) = match parsed {
+        Ok(parsed) => parsed,
+        Err(answer) => return out::tell(&answer),
+    };
     let level = match cli.verbose {
         0 => tracing::Level::WARN,
         1 => tracing::Level::INFO,
@@ -175,6 +181,8 @@ pub fn main() -> ExitCode {
         .with_target(false)
         .without_time()
         .with_writer(std::io::stderr)
+        // It would panic where the standard error is closed.
+        .log_internal_errors(false)
         .try_init();
     let done = match cli.command {
         None => detect::run(&cli.detect, &given),
@@ -191,8 +199,8 @@ pub fn main() -> ExitCode {
         Some(Command::Bench(a)) => bench::run(&a),
         Some(Command::Shaders(a)) => shaders::run(&a),
     };
-    done.unwrap_or_else(|e| {
+    out::finish(done.unwrap_or_else(|e| {
         eprintln!("error: {e}");
         ExitCode::from(2)
-    })
+    }))
 }

@@ -54,17 +54,43 @@ impl ScoringArgs {
     }
 }
 
-/// What Ctrl-C sets from now on, instead of ending the process; one for the whole process.
+/// What Ctrl-C and a request to end (SIGTERM, SIGHUP) set from now on, instead of ending the process; the second ends it at
+/// once. One for the whole process.
 pub(crate) fn interruption() -> Arc<AtomicBool> {
     static STOP: OnceLock<Arc<AtomicBool>> = OnceLock::new();
     let stop = STOP.get_or_init(|| {
         let stop = Arc::new(AtomicBool::new(false));
-        let flag = stop.clone();
-        // A host's handler, if there is one, keeps its place.
-        let _ = ctrlc::set_handler(move || flag.store(true, Ordering::SeqCst));
+        listen(&stop);
         stop
     });
     stop.clone()
+}
+
+#[cfg(unix)]
+fn listen(stop: &Arc<AtomicBool>) {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    use signal_hook::flag::{register, register_conditional_shutdown};
+    // What `nohup` started outlives its terminal; where that cannot be told, a hang-up does what it always does.
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    let hangs_up = ignored.is_some_and(|signals| signals >> (SIGHUP - 1) & 1 == 0);
+    for signal in [SIGINT, SIGTERM].into_iter().chain(hangs_up.then_some(SIGHUP)) {
+        // Without them the process ends as if it were killed, which loses little.
+        let _ = register_conditional_shutdown(signal, 128 + signal, stop.clone());
+        let _ = register(signal, stop.clone());
+    }
+}
+
+#[cfg(not(unix))]
+fn listen(stop: &Arc<AtomicBool>) {
+    let flag = stop.clone();
+    let twice = move || {
+        if flag.swap(true, Ordering::SeqCst) {
+            std::process::exit(130);
+        }
+    };
+    // A host's handler, if there is one, keeps its place.
+    let _ = ctrlc::set_handler(twice);
 }
 
 /// Two bars: the inputs, and the steps of the batch under way.

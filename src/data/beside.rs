@@ -1,6 +1,7 @@
 //! Masks: files beside an image that are named after it.
 use super::kind::{EXTENSIONS, FileKind};
 use super::names::stem;
+use super::path_text::name_like;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -40,7 +41,8 @@ pub(crate) fn mask_file(image: &Path, name: &str) -> Result<Option<PathBuf>> {
     let volume = FileKind::of(image) == FileKind::Volume;
     let endings = EXTENSIONS.iter().filter(|e| e.starts_with(".nii") == volume);
     let found: Vec<PathBuf> = endings
-        .map(|ending| image.with_file_name(format!("{name}{}{ending}", MASKS[0])))
+        .map(|ending| format!("{name}{}{ending}", MASKS[0]))
+        .map(|file| image.with_file_name(name_like(image.file_name().unwrap_or_default(), &file)))
         .filter(|path| path.is_file())
         .collect();
     match &found[..] {

@@ -13,6 +13,7 @@ mod hash;
 mod image;
 mod kind;
 mod limits;
+mod lock;
 mod mask;
 mod mask_read;
 mod names;
@@ -20,10 +21,12 @@ mod npy;
 mod npy_numbers;
 #[cfg(feature = "tables")]
 mod parquet_footer;
+pub(crate) mod path_text;
 mod picture;
 mod preprocess;
 mod raw;
 mod resize;
+mod results_folder;
 mod scaling;
 mod sets;
 mod spec;
@@ -62,6 +65,7 @@ mod volume_map;
 mod volume_open;
 #[cfg(feature = "volumes")]
 mod volume_read;
+mod walk;
 mod write;
 
 #[cfg(all(test, feature = "volumes"))]
@@ -78,17 +82,20 @@ pub use clock::utc_now;
 pub use colormap::heat;
 pub use decode::{decode_image, decode_npy, read_picture};
 pub use failure::Failure;
-pub use find::{find_inputs, list_files};
+pub use find::{Found, find, find_inputs, list_files};
 pub use foreground::Foreground;
-pub use hash::hash_files;
+pub use hash::{hash_files, hash_input};
 pub use kind::{EXTENSIONS, FileKind};
 pub use limits::MAX_PIXELS;
+pub use lock::{FolderLock, lock_folder};
 pub use mask::Mask;
 pub(crate) use names::stem;
 pub use npy::{read_map, write_npy, write_npy_rows};
+pub use path_text::{path_text, text_path};
 pub use picture::{Map, Picture, ValueRange};
 pub use preprocess::Preprocessing;
 pub use resize::{resize_bilinear, resize_triangle};
+pub use results_folder::{JOURNAL, RESULTS, clear_image, clear_volume, is_whole, remove_results};
 pub use scaling::{Over, Scaling};
 pub use sets::{Input, group_files};
 pub use spec::InputSpec;
@@ -106,3 +113,4 @@ pub use volume::Volume;
 #[cfg(feature = "volumes")]
 pub use volume_map::VolumeMap;
 pub use write::{check_writable, copy_file, create_folder, write_atomic, write_bytes};
+pub(crate) use write::{remove_if_there, temporary};

@@ -1,15 +1,16 @@
 //! What inputs are called, and the names of their folders in the output.
+use super::path_text::name_text;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-/// The file's name without its ending; of `.nii.gz` both parts go.
+/// The file's name without its ending; of `.nii.gz` both parts go. What is no UTF-8 is in percent-encoding.
 pub(crate) fn stem(path: &Path) -> String {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = name_text(path.file_name().unwrap_or_default());
     let lower = name.to_ascii_lowercase();
     let cut = [".nii.gz", ".nii"].iter().find(|e| lower.ends_with(**e)).map(|e| name.len() - e.len());
     match cut.or_else(|| name.rfind('.')) {
         Some(at) if at > 0 => name[..at].to_owned(),
-        _ => name.into_owned(),
+        _ => name,
     }
 }
 
@@ -25,7 +26,7 @@ pub(super) fn unique_names(named: &[(&Path, &str)]) -> Vec<String> {
         .iter()
         .map(|&(path, name)| match twins[&key((path, name))] {
             1 => name.to_owned(),
-            _ => path.file_name().unwrap_or_default().to_string_lossy().replace('.', "_"),
+            _ => name_text(path.file_name().unwrap_or_default()).replace('.', "_"),
         })
         .collect();
     let mut depth = vec![0; named.len()];
@@ -60,7 +61,7 @@ fn with_parents(path: &Path, name: &str, depth: usize) -> Option<String> {
     let parents: Vec<_> =
         path.parent()?.components().filter(|c| matches!(c, std::path::Component::Normal(_))).collect();
     let parents = &parents[parents.len().checked_sub(depth)?..];
-    Some(parents.iter().map(|c| c.as_os_str().to_string_lossy() + "__").collect::<String>() + name)
+    Some(parents.iter().map(|c| name_text(c.as_os_str()) + "__").collect::<String>() + name)
 }
 
 fn number_the_rest(names: Vec<String>) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! Sets of files that make one image, one channel each, told by the ends of their names.
 use super::kind::{FileKind, has_known_ending};
 use super::names::{stem, unique_names};
+use super::path_text::name_text;
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -37,8 +38,14 @@ impl Input {
 /// [`Error::File`]: a set that is not complete (naming what is missing), that has two files for one channel, or that
 /// mixes volumes with pictures; [`Error::Io`] for a folder that cannot be listed.
 pub fn group_files(paths: &[PathBuf], suffixes: &[String]) -> Result<Vec<Input>> {
+    let (inputs, faults) = group(paths, suffixes);
+    faults.into_iter().next().map_or(Ok(inputs), |(_, e)| Err(e))
+}
+
+/// [`group_files`] with the faults beside the inputs, each under one file of its set.
+pub(super) fn group(paths: &[PathBuf], suffixes: &[String]) -> (Vec<Input>, Vec<(PathBuf, Error)>) {
     /// The files found for each suffix.
-    type Set = Vec<Option<PathBuf>>;
+    type Set = Result<Vec<Option<PathBuf>>, (PathBuf, Error)>;
     let mut sets: BTreeMap<(PathBuf, String), Set> = BTreeMap::new();
     // In the order of the first file of each.
     let mut order: Vec<Result<(PathBuf, String), PathBuf>> = Vec::new();
@@ -51,40 +58,40 @@ pub fn group_files(paths: &[PathBuf], suffixes: &[String]) -> Result<Vec<Input>>
         if !sets.contains_key(&key) {
             order.push(Ok(key.clone()));
         }
-        let set = sets.entry(key).or_insert_with(|| vec![None; suffixes.len()]);
-        put(set, channel, path)?;
+        let set = sets.entry(key).or_insert_with(|| Ok(vec![None; suffixes.len()]));
+        if let Ok(files) = set
+            && let Err(e) = put(files, channel, path)
+        {
+            *set = Err((path.clone(), e));
+        }
     }
-    let mut named: Vec<(Vec<PathBuf>, String)> = Vec::new();
+    let (mut named, mut faults): (Vec<(Vec<PathBuf>, String)>, Vec<_>) = Default::default();
     for item in order {
-        match item {
-            Err(path) => named.push((vec![path.clone()], stem(&path))),
-            Ok(key) => {
-                let files = complete(&key, sets.remove(&key).unwrap_or_default(), suffixes)?;
-                named.push((files, name_of(&key)));
+        let key = match item {
+            Err(path) => {
+                named.push((vec![path.clone()], stem(&path)));
+                continue;
             }
+            Ok(key) => key,
+        };
+        match sets.remove(&key).unwrap_or_else(|| Ok(Vec::new())).and_then(|set| complete(&key, set, suffixes)) {
+            Ok(files) => named.push((files, name_of(&key))),
+            Err(fault) => faults.push(fault),
         }
     }
     let folders = unique_names(&named.iter().map(|(f, name)| (f[0].as_path(), name.as_str())).collect::<Vec<_>>());
     let input = |((files, name), folder): ((Vec<PathBuf>, String), String)| {
-        let kinds: Vec<FileKind> = files.iter().map(|f| FileKind::of(f)).collect();
-        if let Some(other) = kinds.iter().position(|k| (*k == FileKind::Volume) != (kinds[0] == FileKind::Volume)) {
-            let fault = format!("is a channel of the same image as {}; one is a volume", shown(&files[0]));
-            return Err(Error::file(&files[other], fault));
-        }
-        Ok(Input { path: files[0].clone(), kind: kinds[0], files, name, folder })
+        let (path, kind) = (files[0].clone(), FileKind::of(&files[0]));
+        Input { path, kind, files, name, folder }
     };
-    named.into_iter().zip(folders).map(input).collect()
+    (named.into_iter().zip(folders).map(input).collect(), faults)
 }
 
-/// Refuses files that are of no set, where a model asks for sets.
-pub(super) fn refuse_others(files: &[PathBuf], suffixes: &[String]) -> Result<()> {
-    match files.iter().find(|path| !suffixes.is_empty() && split(path, suffixes).is_none()) {
-        Some(path) => {
-            let fault = format!("its name ends in none of the channels' suffixes ({})", suffixes.join(", "));
-            Err(Error::file(path, fault))
-        }
-        None => Ok(()),
-    }
+/// Takes out of the files of a folder those that are of no set, where a model asks for sets.
+pub(super) fn without_suffix(files: &mut Vec<PathBuf>, suffixes: &[String]) -> Vec<(PathBuf, Error)> {
+    let others = files.extract_if(.., |path| !suffixes.is_empty() && split(path, suffixes).is_none());
+    let fault = format!("its name ends in none of the channels' suffixes ({})", suffixes.join(", "));
+    others.map(|path| (path.clone(), Error::file(path, &*fault))).collect()
 }
 
 /// A set's name and the channel of this file, by the longest of the suffixes that its stem ends in.
@@ -110,35 +117,43 @@ fn put(set: &mut [Option<PathBuf>], channel: usize, path: &Path) -> Result<()> {
     }
 }
 
-/// The files of a set, those that are missing from the list looked for on disk.
-fn complete(key: &(PathBuf, String), mut set: Vec<Option<PathBuf>>, suffixes: &[String]) -> Result<Vec<PathBuf>> {
+/// The files of a set, those that are missing from the list looked for on disk; or the fault, with the file.
+fn complete(
+    key: &(PathBuf, String),
+    mut set: Vec<Option<PathBuf>>,
+    suffixes: &[String],
+) -> Result<Vec<PathBuf>, (PathBuf, Error)> {
     if set.contains(&None) {
         let given = set.clone();
-        let entries = std::fs::read_dir(&key.0).map_err(|e| Error::io(&key.0, e))?;
+        let first = || given.iter().flatten().next().unwrap_or(&key.0).clone();
+        let entries = std::fs::read_dir(&key.0).map_err(|e| (first(), Error::io(&key.0, e)))?;
         let mut beside: Vec<PathBuf> = entries.flatten().map(|e| key.0.join(e.file_name())).collect();
         beside.sort();
-        for path in beside.iter().filter(|p| has_known_ending(p)) {
+        for path in beside.iter().filter(|p| has_known_ending(p) && p.is_file()) {
             match split(path, suffixes) {
-                Some((name, channel)) if name == key.1 && given[channel].is_none() => put(&mut set, channel, path)?,
+                Some((name, channel)) if name == key.1 && given[channel].is_none() => {
+                    put(&mut set, channel, path).map_err(|e| (path.clone(), e))?;
+                }
                 _ => {}
             }
         }
     }
-    let missing: Vec<&str> = set.iter().zip(suffixes).filter(|(f, _)| f.is_none()).map(|(_, s)| s.as_str()).collect();
+    let missing = set.iter().zip(suffixes).filter(|(f, _)| f.is_none());
+    let missing: Vec<String> = missing.map(|(_, suffix)| format!("{}{suffix}", key.1)).collect();
     let files: Vec<PathBuf> = set.iter().flatten().cloned().collect();
-    match &files[..] {
-        [first, ..] if !missing.is_empty() => {
-            let name = &key.1;
-            let missing: Vec<String> = missing.iter().map(|suffix| format!("{name}{suffix}")).collect();
-            Err(Error::file(
-                first,
-                format!(
-                    "is one channel of an image whose other files are not all there: {} missing",
-                    missing.join(", ")
-                ),
-            ))
+    let Some(first) = files.first() else { return Ok(files) };
+    if !missing.is_empty() {
+        let missing = missing.join(", ");
+        let fault = format!("is one channel of an image whose other files are not all there: {missing} missing");
+        return Err((first.clone(), Error::file(first, fault)));
+    }
+    let volume = |file: &Path| FileKind::of(file) == FileKind::Volume;
+    match files.iter().find(|file| volume(file) != volume(first)) {
+        Some(other) => {
+            let fault = format!("is a channel of the same image as {}; one is a volume", shown(first));
+            Err((other.clone(), Error::file(other, fault)))
         }
-        _ => Ok(files),
+        None => Ok(files),
     }
 }
 
@@ -153,7 +168,7 @@ fn folder_of(path: &Path) -> PathBuf {
 /// What the files' names have in common, without separators at its end; their folder's name if that is nothing.
 fn name_of((folder, name): &(PathBuf, String)) -> String {
     match name.trim_end_matches(['_', '-', '.', ' ']) {
-        "" => folder.file_name().map_or_else(|| "image".into(), |n| n.to_string_lossy().into_owned()),
+        "" => folder.file_name().map_or_else(|| "image".into(), name_text),
         name => name.to_owned(),
     }
 }

@@ -119,7 +119,8 @@ impl Found<'_> {
             }
         }
         let label = self.columns.iter().position(|c| c.role == Role::Label);
-        let words = label.map(|l| (self.name(l).to_owned(), std::mem::replace(&mut self.columns[l].cells, Cells::Skipped)));
+        let words =
+            label.map(|l| (self.name(l).to_owned(), std::mem::replace(&mut self.columns[l].cells, Cells::Skipped)));
         let words = match words {
             Some((name, Cells::Words(words))) => Some((name, words)),
             _ => self.labels.take(),
@@ -127,7 +128,9 @@ impl Found<'_> {
         let labels = words.as_ref().map(|(name, w)| table_label::read(w, name, &roles.meaning, |row| self.row(row)));
         let labels = labels.transpose().map_err(fault)?;
         if let (None, Some(flag)) = (&labels, roles.needs_label()) {
-            return Err(fault(format!("has no labels, of which {flag} says what they mean; --label names their column")));
+            return Err(fault(format!(
+                "has no labels, of which {flag} says what they mean; --label names their column"
+            )));
         }
         let flags = labels.and_then(|l| {
             self.notes.extend(l.note);
@@ -197,7 +200,10 @@ impl Found<'_> {
         for (i, column) in features() {
             if let Cells::Unreadable(what) = column.cells {
                 let name = self.name(i);
-                return Err(format!("column `{name}` holds {what}, not numbers; --drop {} leaves it out", quoted(name)));
+                return Err(format!(
+                    "column `{name}` holds {what}, not numbers; --drop {} leaves it out",
+                    quoted(name)
+                ));
             }
         }
         let texts = features().filter_map(|(i, c)| match &c.cells {
@@ -209,7 +215,8 @@ impl Found<'_> {
         let Some(&(row, at, text)) = texts.first() else { return Ok(()) };
         let short: String = text.chars().take(60).collect();
         let column = column_place(self.names.as_deref(), at);
-        let mut fault = format!("{}, {column}: `{short}` is not a number: {}", self.row(row), advice(text, self.name(at)));
+        let mut fault =
+            format!("{}, {column}: `{short}` is not a number: {}", self.row(row), advice(text, self.name(at)));
         if texts.len() > 1 {
             let mut others: Vec<usize> = texts[1..].iter().map(|t| t.1).collect();
             others.sort_unstable();
@@ -229,7 +236,8 @@ impl Found<'_> {
             })
             .collect();
         let named = self.names.is_some();
-        let settled = |i: usize| roles.keep.iter().any(|k| named && k == self.name(i)) || (named && roles.fitted.is_some());
+        let settled =
+            |i: usize| roles.keep.iter().any(|k| named && k == self.name(i)) || (named && roles.fitted.is_some());
         let column = |i: usize| column_place(self.names.as_deref(), i);
         let mut notes = Vec::new();
         for (place, &(i, values)) in features.iter().enumerate() {
@@ -259,7 +267,9 @@ impl Found<'_> {
                 Some(names) => listed(&where_.iter().map(|&i| names[i].clone()).collect::<Vec<_>>()),
                 None => format!("{} columns", where_.len()),
             };
-            notes.push(format!("{missing} values are missing, in {columns}; each counts as the mean of its column's training rows"));
+            notes.push(format!(
+                "{missing} values are missing, in {columns}; each counts as the mean of its column's training rows"
+            ));
         }
         self.notes.extend(notes);
     }

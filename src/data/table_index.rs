@@ -41,10 +41,7 @@ pub(super) fn count_rows(values: &[f64]) -> bool {
 /// Whether values are two, and those that labels have.
 pub(super) fn are_flags(values: &[f64]) -> bool {
     let has = |wanted: f64| values.contains(&wanted);
-    values.len() >= 3
-        && has(1.0)
-        && (has(0.0) != has(-1.0))
-        && values.iter().all(|v| [0.0, 1.0, -1.0].contains(v))
+    values.len() >= 3 && has(1.0) && (has(0.0) != has(-1.0)) && values.iter().all(|v| [0.0, 1.0, -1.0].contains(v))
 }
 
 #[cfg(test)]
@@ -53,7 +50,9 @@ mod tests {
 
     #[test]
     fn names_of_an_index() {
-        for name in ["Unnamed: 0", "Unnamed: 0.1", "index", "level_0", "id", "ID", "customer_id", "TransactionID", "row.names"] {
+        for name in
+            ["Unnamed: 0", "Unnamed: 0.1", "index", "level_0", "id", "ID", "customer_id", "TransactionID", "row.names"]
+        {
             assert!(is_index_name(name), "{name}");
         }
         for name in ["a", "acid", "solid", "Unnamed", "width", "level", "humid"] {

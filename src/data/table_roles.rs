@@ -84,7 +84,9 @@ impl ColumnRoles {
         let like: Vec<String> = names.iter().filter(|n| is_label_name(n) && !settled(n)).cloned().collect();
         let features = |label: Option<&str>| -> Vec<String> {
             let others: Vec<String> = like.iter().filter(|n| Some(n.as_str()) != label).cloned().collect();
-            let text = || format!("{} looks like a label, but is taken as a feature (--drop NAME leaves it out)", listed(&others));
+            let text = || {
+                format!("{} looks like a label, but is taken as a feature (--drop NAME leaves it out)", listed(&others))
+            };
             if others.is_empty() || what != "column" || fitted.is_some() { Vec::new() } else { vec![text()] }
         };
         match &self.label {

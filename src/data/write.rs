@@ -10,15 +10,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// # Errors
 /// [`Error::Io`] with the path when the file cannot be made, written or renamed; the temporary file is removed.
 pub fn write_atomic(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<()> {
-    let part = part_path(path)?;
-    let result = File::create_new(&part).and_then(|file| {
-        let mut file = BufWriter::new(file);
-        write(&mut file)?;
-        // `into_inner` reports what a drop would swallow.
-        file.into_inner().map_err(|e| e.into_error())?;
-        fs::rename(&part, path)
-    });
-    result.map_err(|e| {
+    let (part, file) = temporary(path)?;
+    let mut file = BufWriter::new(file);
+    // `into_inner` reports what a drop would swallow; a file that is open cannot be renamed everywhere.
+    let written = write(&mut file).and_then(|()| file.into_inner().map(drop).map_err(|e| e.into_error()));
+    written.and_then(|()| fs::rename(&part, path)).map_err(|e| {
         // Nothing more can be done if this fails too.
         let _ = fs::remove_file(&part);
         Error::io(path, e)
@@ -54,18 +50,62 @@ pub fn create_folder(path: &Path) -> Result<()> {
 /// # Errors
 /// [`Error::File`] saying that the output folder cannot be written, and why.
 pub fn check_writable(folder: &Path) -> Result<()> {
-    let probe = part_path(&folder.join("probe"))?;
-    let tried =
-        fs::create_dir_all(folder).and_then(|()| File::create_new(&probe)).and_then(|_| fs::remove_file(&probe));
-    tried.map_err(|e| Error::file(folder, format!("the output folder cannot be written: {e}")))
+    let fault = |e: io::Error| Error::file(folder, format!("the output folder cannot be written: {e}"));
+    fs::create_dir_all(folder).map_err(fault)?;
+    let (probe, file) = new_part(folder, "probe").map_err(fault)?;
+    drop(file);
+    fs::remove_file(probe).map_err(fault)
 }
 
-/// A hidden sibling that no other writer, thread or process, uses.
-fn part_path(path: &Path) -> Result<PathBuf> {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
+/// A new file, hidden beside `path`, that no other writer, thread or process, uses.
+/// # Errors
+/// [`Error::Io`] with `path` when it cannot be made.
+pub(crate) fn temporary(path: &Path) -> Result<(PathBuf, File)> {
     let name = path.file_name().ok_or_else(|| Error::file(path, "is not the name of a file"))?;
-    let (id, n) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-    Ok(path.with_file_name(format!(".{}.{id}-{n}.part", name.to_string_lossy())))
+    let folder = path.parent().unwrap_or(Path::new(""));
+    new_part(folder, &name.to_string_lossy()).map_err(|e| Error::io(path, e))
+}
+
+fn new_part(folder: &Path, name: &str) -> io::Result<(PathBuf, File)> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    loop {
+        let (id, n) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let part = folder.join(format!(".{name}.{id}-{n}.part"));
+        match File::options().read(true).write(true).create_new(true).open(&part) {
+            // Left by a process of the same number that was killed; in a container every run has the same.
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            made => return made.map(|file| (part, file)),
+        }
+    }
+}
+
+/// Removes the temporary files that killed processes left in a folder, to which nobody else may be writing.
+/// # Errors
+/// [`Error::Io`] with the folder or the file.
+pub(crate) fn remove_leftovers(folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder).map_err(|e| Error::io(folder, e))?.flatten() {
+        if is_part(&entry.file_name().to_string_lossy()) {
+            remove_if_there(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file is called as [`temporary`] calls them.
+fn is_part(name: &str) -> bool {
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let id = name.strip_prefix('.').and_then(|n| n.strip_suffix(".part")).and_then(|n| n.rsplit_once('.'));
+    id.and_then(|(_, id)| id.split_once('-')).is_some_and(|(process, count)| number(process) && number(count))
+}
+
+/// Removes a file; one that is not there is fine.
+/// # Errors
+/// [`Error::Io`] with the file.
+pub(crate) fn remove_if_there(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::io(path, e)),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -93,6 +133,30 @@ mod tests {
         write_bytes(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(listing(folder.path()), ["x.json"]);
+    }
+
+    #[test]
+    fn leftovers_of_a_process_of_the_same_number_are_no_obstacle() {
+        let folder = tempfile::tempdir().unwrap();
+        // Other tests count on at the same time.
+        let (_, file) = temporary(&folder.path().join("x")).unwrap();
+        drop(file);
+        let name = listing(folder.path()).remove(0);
+        assert!(is_part(&name), "{name}");
+        let first: u64 = name.trim_end_matches(".part").rsplit('-').next().unwrap().parse().unwrap();
+        for n in first..first + 500 {
+            fs::write(folder.path().join(format!(".x.json.{}-{n}.part", std::process::id())), b"half").unwrap();
+        }
+        write_bytes(&folder.path().join("x.json"), b"whole").unwrap();
+        assert_eq!(fs::read(folder.path().join("x.json")).unwrap(), b"whole");
+        for other in [".x.part", "x.1-2.part", ".x.1-.part", ".x.a-2.part", ".1-2.part"] {
+            fs::write(folder.path().join(other), b"").unwrap();
+        }
+        remove_leftovers(folder.path()).unwrap();
+        assert_eq!(
+            listing(folder.path()),
+            [".1-2.part", ".x.1-.part", ".x.a-2.part", ".x.part", "x.1-2.part", "x.json"]
+        );
     }
 
     #[test]

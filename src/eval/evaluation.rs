@@ -115,6 +115,7 @@ pub struct DefectRow {
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct ScoredImage {
     /// The file.
+    #[serde(serialize_with = "crate::data::path_text::serialize")]
     pub path: PathBuf,
     /// What to call it.
     pub name: String,

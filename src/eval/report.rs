@@ -20,6 +20,7 @@ pub struct EvaluationReport {
     /// When, RFC 3339 in UTC.
     pub created: String,
     /// The folder, manifest, table or folder of tables.
+    #[serde(serialize_with = "crate::data::path_text::serialize")]
     pub dataset: PathBuf,
     /// How the dataset was understood, in a sentence.
     pub taken_for: String,

@@ -1,9 +1,9 @@
 //! A temporary file for what does not fit in memory.
+use crate::data::temporary;
 use crate::{Error, Result};
 use std::fs::File;
-use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes one after the other. The file is removed when this is dropped.
 pub(super) struct Scratch {
@@ -17,17 +17,8 @@ impl Scratch {
     /// # Errors
     /// [`Error::Io`] when it cannot be made.
     pub fn new(folder: &Path) -> Result<Self> {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        loop {
-            let name = format!(".scores-{}-{}.part", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-            let path = folder.join(name);
-            match File::options().read(true).write(true).create_new(true).open(&path) {
-                // What a killed process of the same number left, or another machine's process writes.
-                Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
-                Err(e) => return Err(Error::io(path, e)),
-                Ok(file) => return Ok(Scratch { path, file, end: 0 }),
-            }
-        }
+        let (path, file) = temporary(&folder.join("scores"))?;
+        Ok(Scratch { path, file, end: 0 })
     }
     /// Puts bytes at the end, and tells where they lie.
     /// # Errors

@@ -5,6 +5,7 @@ mod html;
 mod parameters;
 mod pictures;
 mod record;
+mod record_journal;
 #[cfg(feature = "tables")]
 mod record_write;
 mod tiles;
@@ -17,6 +18,7 @@ pub use html::{render, write_report};
 pub use parameters::Parameters;
 pub use pictures::{Raster, heatmap, mask_picture, overlay, picture};
 pub use record::{ModelId, Record, Results, Verdict, VolumeRecord};
+pub use record_journal::{Journal, JournalEntries};
 pub use tiles::{FILES, Tiles};
 pub use words::in_words;
 pub(crate) use words::{escape, number};

@@ -1,6 +1,6 @@
 //! What `results.json` holds: one record an image.
 use super::Parameters;
-use crate::data::{Failure, utc_now};
+use crate::data::{Failure, path_text, utc_now};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -49,6 +49,7 @@ pub struct ModelId {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// The input file.
+    #[serde(with = "path_text")]
     pub path: PathBuf,
     /// What to call it.
     pub name: String,
@@ -76,12 +77,27 @@ pub struct Record {
     /// What the user should know about the input.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// SHA-256 of the file, or of all the files that the image was read from ([`crate::data::hash_input`]), in hexadecimal;
+    /// none where it changed while it was read, and in results of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_sha256: Option<String>,
+    /// Of a slice: how many its volume has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slices: Option<usize>,
+}
+
+impl Record {
+    /// The folder of results of the file that it comes from: its own, and of a slice its volume's.
+    pub fn input_folder(&self) -> &str {
+        self.folder.split('/').next().unwrap_or_default()
+    }
 }
 
 /// The result of a volume as a whole, from a system that judges volumes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VolumeRecord {
     /// The input file.
+    #[serde(with = "path_text")]
     pub path: PathBuf,
     /// What to call it.
     pub name: String,
@@ -141,8 +157,14 @@ impl Results {
     /// # Errors
     /// [`Error::Io`] when it cannot be read, [`Error::File`] when it is something else.
     pub fn read(path: &Path) -> Result<Results> {
-        let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
-        crate::json::parse(&bytes).map_err(|fault| Error::file(path, format!("is not a results file: {fault}")))
+        Results::parse(&std::fs::read(path).map_err(|e| Error::io(path, e))?, path)
+    }
+
+    /// [`Results::read`] of bytes at hand; `path` names them in errors.
+    /// # Errors
+    /// [`Error::File`] when they are something else.
+    pub fn parse(bytes: &[u8], path: &Path) -> Result<Results> {
+        crate::json::parse(bytes).map_err(|fault| Error::file(path, format!("is not a results file: {fault}")))
     }
 }
 
@@ -165,6 +187,8 @@ pub(super) mod tests {
             model: ModelId { name: "textures".into(), sha256: "ab".repeat(32) },
             parameters: serde_json::json!({"lambda": 250, "noise": "simplex"}).into(),
             warnings: vec![],
+            input_sha256: Some("cd".repeat(32)),
+            slices: None,
         }
     }
 }

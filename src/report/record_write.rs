@@ -1,6 +1,6 @@
 //! A run on disk: `results.json`, and `results.csv` with one row an image.
 use super::Results;
-use crate::data::write_atomic;
+use crate::data::{RESULTS, path_text, write_atomic};
 use crate::{Error, Result};
 use std::io::Write;
 use std::path::Path;
@@ -19,9 +19,12 @@ impl Results {
                 return Err(Error::Invalid(format!("{}: a result is {bad}", record.path.display())));
             }
         }
-        write_atomic(&folder.join("results.json"), |file| {
+        write_atomic(&folder.join(RESULTS), |file| {
             serde_json::to_writer_pretty(&mut *file, self)?;
-            writeln!(file)
+            writeln!(file)?;
+            // The journal goes when this is in place.
+            file.flush()?;
+            file.get_ref().sync_all()
         })?;
         write_atomic(&folder.join("results.csv"), |file| self.write_table(file))
     }
@@ -47,7 +50,7 @@ impl Results {
         ])?;
         for r in &self.records {
             table.write_record([
-                &r.path.to_string_lossy(),
+                &path_text(&r.path),
                 &*r.name,
                 &r.folder,
                 &r.score.to_string(),
@@ -65,7 +68,7 @@ impl Results {
             ])?;
         }
         for f in &self.failures {
-            let path = f.path.to_string_lossy();
+            let path = path_text(&f.path);
             let mut row = [""; 15];
             (row[0], row[6], row[14]) = (&path, "failed", &f.error);
             table.write_record(row)?;

@@ -1,20 +1,22 @@
 //! The files that one image leaves behind.
 use crate::Result;
-use crate::data::{Map, Picture, create_folder, write_bytes, write_npy};
+use crate::data::{Map, Picture, clear_image, create_folder, is_whole, write_bytes, write_npy};
 use crate::detect::Scored;
 use crate::report::{heatmap, mask_picture, overlay, picture};
 use std::path::Path;
 
-/// The file that a finished image has last: with it in place, everything else is.
-pub(super) fn last_file(has_map: bool) -> &'static str {
-    if has_map { "mask.png" } else { "input.png" }
+/// Whether everything that a finished image has at the least is in its folder, and `map.npy` when `raw`.
+pub(super) fn are_there(folder: &Path, has_map: bool, raw: bool) -> bool {
+    let files: &[&str] = if has_map { &["heatmap.png", "overlay.png", "mask.png"] } else { &["input.png"] };
+    files.iter().chain(raw.then_some(&"map.npy")).all(|file| is_whole(&folder.join(file)))
 }
 
 /// Writes the pictures of one image, `input.png` for what is no picture file, and `map.npy` when `raw`; each whole or not at
-/// all. Pixels in `mask` (row by row) are drawn as anomalous.
+/// all. Pixels in `mask` (row by row) are drawn as anomalous. What an earlier run wrote for it goes before.
 pub(super) fn write(out: &Path, scored: &Scored, mask: Option<&[bool]>, limit: Option<f64>, raw: bool) -> Result<()> {
     let (item, folder) = (&scored.item, out.join(&scored.item.folder));
     create_folder(&folder)?;
+    clear_image(&folder)?;
     if let (true, Some(map)) = (raw, &scored.map) {
         write_npy(&folder.join("map.npy"), map)?;
     }
@@ -50,5 +52,5 @@ pub(in crate::cli) fn draw(
     let scale = threshold.map_or(map.max(), |t| 2.0 * t as f32).max(f32::MIN_POSITIVE);
     write_bytes(&folder.join("heatmap.png"), &heatmap(map, scale).png()?)?;
     write_bytes(&folder.join("overlay.png"), &overlay(input, map, scale, Some(&mask))?.png()?)?;
-    write_bytes(&folder.join(last_file(true)), &mask_picture(w, h, &mask)?.png()?)
+    write_bytes(&folder.join("mask.png"), &mask_picture(w, h, &mask)?.png()?)
 }

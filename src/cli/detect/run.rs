@@ -1,200 +1,84 @@
-//! The run itself: records and files as results come in.
-use super::{Args, outputs};
-use crate::data::{FileKind, Input, Map, VolumeMap};
-use crate::detect::{Calibration, Finished, Item, Scored, ScoredVolume, Scorer, segment};
-use crate::report::{ModelId, Parameters, Record, Results, Verdict, VolumeRecord};
+//! The run itself: from inputs to results on disk, whatever ends it.
+use super::Args;
+use super::resume::{Earlier, Settings, remove_all};
+use super::writer::Writer;
+use crate::cli::scoring::interruption;
+use crate::data::Found;
+use crate::detect::{Calibration, Scorer};
+use crate::report::{Journal, Record, Results, write_report};
 use crate::{Error, Result};
-use std::collections::HashMap;
-use std::path::Path;
-use std::time::Instant;
+use std::collections::HashSet;
+use std::sync::atomic::Ordering;
 
-/// Finished images are put on disk at least this often.
-const SECONDS_BETWEEN_WRITES: u64 = 5;
+/// What a run has come to.
+pub(super) struct Run {
+    /// What is finished, in the order of the input files, and what failed.
+    pub results: Results,
+    /// What was scored, but could not be written.
+    pub unsaved: Vec<Record>,
+    /// What ended the work.
+    pub done: Result<()>,
+    /// The images whose pictures an earlier run left.
+    earlier: Vec<String>,
+    /// The journal, where anything was finished by this run.
+    journal: Option<Journal>,
+}
 
-/// Goes through all inputs; what cannot be read is listed and the rest is done. The results, in the order of the input files, are
-/// there whatever ended the work, which the second value tells.
-pub(super) fn detect(
-    args: &Args,
-    mut scorer: Scorer,
-    calibration: Option<Calibration>,
-    inputs: Vec<Input>,
-) -> Result<(Results, Result<()>)> {
-    let config = &scorer.model.config;
-    let parameters = serde_json::to_value(config).map_err(|e| Error::Invalid(e.to_string()))?.into();
-    let model = ModelId { name: config.name.clone(), sha256: scorer.model.sha256.clone() };
-    let (device, results) = (scorer.device.name(), Results::begin());
-    let (calibration, last_write) = (calibration.as_ref(), Instant::now());
-    let mut writer = Writer {
-        args,
-        scorer_model: scorer.model,
-        model,
-        calibration,
-        device,
-        parameters,
-        results,
-        last_write,
-        waiting: Vec::new(),
+/// Goes through all inputs; what cannot be read is listed and the rest is done. What is finished is on disk when this
+/// returns, and without an error so is the list of it.
+pub(super) fn detect(args: &Args, mut scorer: Scorer, calibration: Option<Calibration>, found: Found) -> Result<Run> {
+    let model = scorer.model;
+    let parameters = serde_json::to_value(&model.config).map_err(|e| Error::Invalid(e.to_string()))?.into();
+    let settings = Settings { args, config: &model.config, parameters: &parameters, sha256: &model.sha256 };
+    let mut results = Results::begin();
+    results.failures.extend(found.failures());
+    let earlier = Earlier::read(args)?;
+    let folders: Vec<String> = earlier.iter().flat_map(Earlier::folders).map(str::to_owned).collect();
+    let rest = match earlier {
+        Some(earlier) if args.resume => earlier.keep(found.inputs, &settings, &mut results),
+        earlier => {
+            earlier.iter().for_each(|e| e.say_replaced(&found.inputs, &settings));
+            found.inputs
+        }
     };
-    let rest = writer.without_finished(inputs)?;
-    let done = scorer.run(&rest, |finished| match finished {
-        Finished::Image(scored) => writer.image(scored),
-        Finished::Volume(volume) => writer.volume(volume),
-    });
-    let done = done.and_then(|()| writer.finish_volume());
-    let mut results = writer.results;
-    results.failures.append(&mut scorer.failures);
-    results.records.sort_by(|a, b| a.path.cmp(&b.path).then_with(|| a.folder.cmp(&b.folder)));
-    Ok((results, done))
-}
-
-/// Where results become records and files.
-struct Writer<'j> {
-    args: &'j Args,
-    scorer_model: &'j crate::detect::ModelFolder,
-    model: ModelId,
-    calibration: Option<&'j Calibration>,
-    device: String,
-    parameters: Parameters,
-    results: Results,
-    last_write: Instant,
-    /// Slices whose volume is not complete.
-    waiting: Vec<(Item, Map)>,
-}
-
-impl Writer<'_> {
-    /// With `--resume`: takes over the records that are still true, and drops their inputs.
-    fn without_finished(&mut self, inputs: Vec<Input>) -> Result<Vec<Input>> {
-        let path = self.args.out.join("results.json");
-        if !self.args.resume || !path.is_file() {
-            return Ok(inputs);
-        }
-        let last = outputs::last_file(self.scorer_model.config.system.has_map());
-        let mut kept: HashMap<String, Record> = HashMap::new();
-        for r in Results::read(&path)?.records {
-            let same = r.parameters == self.parameters
-                && r.model.sha256 == self.model.sha256
-                && r.seed == self.args.scoring.seed
-                && self.args.out.join(&r.folder).join(last).is_file()
-                && (!self.args.maps || self.args.out.join(&r.folder).join("map.npy").is_file());
-            if same {
-                kept.insert(r.folder.clone(), r);
-            }
-        }
-        let mut rest = Vec::new();
-        for input in inputs {
-            // A volume's map is written from all of its slices, so they are done again together.
-            match kept.remove(&input.folder).filter(|r| r.path == input.path && input.kind != FileKind::Volume) {
-                Some(record) => self.results.records.push(record),
-                None => rest.push(input),
-            }
-        }
-        Ok(rest)
-    }
-
-    /// Judges one image and writes its files; those of a slice when its volume is complete.
-    fn image(&mut self, scored: Scored) -> Result<()> {
-        let limits = self.scorer_model.config.threshold;
-        if self.waiting.first().is_some_and(|(item, _)| item.path != scored.item.path) {
-            self.finish_volume()?;
-        }
-        let mask = match (&scored.map, limits.pixel, &scored.item.slice) {
-            (Some(map), Some(limit), None) => Some(segment(&self.scorer_model.config, &[map], limit)?),
-            _ => None,
-        };
-        outputs::write(
-            &self.args.out,
-            &scored,
-            mask.as_ref().and_then(|m| m.first()).map(|m| &**m),
-            limits.pixel,
-            self.args.maps,
-        )?;
-        let Scored { item, picture, map, score, seconds, .. } = scored;
-        // A calibration is of volumes where the system judges volumes: it promises nothing for one slice.
-        let of_volumes =
-            self.calibration.is_some() && item.slice.is_some() && self.scorer_model.config.postprocessing().is_some();
-        let limit = limits.image.filter(|_| !of_volumes);
-        self.results.records.push(Record {
-            path: item.path.clone(),
-            name: item.name.clone(),
-            folder: item.folder.clone(),
-            score,
-            threshold: limit,
-            p_value: self.calibration.filter(|_| !of_volumes).map(|c| c.p_value(score)),
-            verdict: Verdict::of(score, limit),
-            seconds,
-            seed: self.args.scoring.seed,
-            device: self.device.clone(),
-            model: self.model.clone(),
-            parameters: self.parameters.clone(),
-            warnings: picture.warnings,
-        });
-        if let (Some(_), Some(map)) = (&item.slice, map) {
-            self.waiting.push((item, map));
-        }
-        self.save(false)
-    }
-
-    /// Judges a volume as a whole.
-    fn volume(&mut self, volume: ScoredVolume) -> Result<()> {
-        self.finish_volume()?;
-        let Some(first) = volume.items.first() else { return Ok(()) };
-        let limit = self.scorer_model.config.threshold.image;
-        self.results.volumes.push(VolumeRecord {
-            path: first.path.clone(),
-            name: first.input.name.clone(),
-            folder: first.input.folder.clone(),
-            score: volume.score,
-            threshold: limit,
-            p_value: self.calibration.map(|c| c.p_value(volume.score)),
-            verdict: Verdict::of(volume.score, limit),
-        });
-        self.save(false)
-    }
-
-    /// Writes the map of the volume whose slices wait, and its mask, from which the system may drop what is too small.
-    fn finish_volume(&mut self) -> Result<()> {
-        let slices = std::mem::take(&mut self.waiting);
-        let Some((first, slice)) = slices.first().and_then(|(i, _)| Some((i, i.slice.clone()?))) else { return Ok(()) };
-        let folder = self.args.out.join(&first.input.folder);
-        if slices.len() < slice.volume.slices(slice.axis)? {
-            // What an earlier run left would pass for this one's.
-            return ["map.nii.gz", "mask.nii.gz"].iter().try_for_each(|name| remove(&folder.join(name)));
-        }
-        let mut whole = VolumeMap::new(&slice.volume);
-        for (item, map) in &slices {
-            let index = item.slice.as_ref().map_or(0, |s| s.index);
-            whole.put(slice.axis, index, map)?;
-        }
-        whole.write(&folder.join("map.nii.gz"))?;
-        let config = &self.scorer_model.config;
-        let Some(limit) = config.threshold.pixel else { return Ok(()) };
-        let maps: Vec<&Map> = slices.iter().map(|(_, map)| map).collect();
-        let masks = segment(config, &maps, limit)?;
-        let mut mask = VolumeMap::new(&slice.volume);
-        for ((item, map), inside) in slices.iter().zip(&masks) {
-            let index = item.slice.as_ref().map_or(0, |s| s.index);
-            mask.put_mask(slice.axis, index, inside)?;
-            if config.postprocessing().is_some() {
-                let picture = slice.volume.slice(slice.axis, index)?;
-                outputs::draw(&self.args.out.join(&item.folder), &picture, map, Some(limit), Some(inside))?;
-            }
-        }
-        mask.write(&folder.join("mask.nii.gz"))
-    }
-
-    fn save(&mut self, now: bool) -> Result<()> {
-        if now || self.last_write.elapsed().as_secs() >= SECONDS_BETWEEN_WRITES {
-            self.results.write(&self.args.out)?;
-            self.last_write = Instant::now();
+    let mut writer = Writer::new(&settings, model, calibration.as_ref(), scorer.device.name(), results, &rest);
+    writer.replaces = if args.resume { Vec::new() } else { folders.clone() };
+    let ran = scorer.run(&rest, |finished| {
+        if !writer.take(finished) {
+            // Ends the work after this batch, all of whose scores are told.
+            interruption().store(true, Ordering::SeqCst);
         }
         Ok(())
-    }
+    });
+    let (mut results, unsaved, journal, failed) = writer.finish(ran.is_ok());
+    results.failures.append(&mut scorer.failures);
+    results.records.sort_by(|a, b| a.path.cmp(&b.path).then_with(|| a.folder.cmp(&b.folder)));
+    Ok(Run { results, unsaved, done: failed.map_or(ran, Err), earlier: folders, journal })
 }
 
-/// Removes a file, if it is there.
-fn remove(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(path, e)),
-        _ => Ok(()),
+impl Run {
+    /// Writes `results.json`, `results.csv` and `report.html`, in place of the journal and of an earlier run's. A run that
+    /// ended before it had finished anything leaves those alone.
+    /// # Errors
+    /// [`Error::Io`] when one of them cannot be written; the journal then stays.
+    pub fn save(&mut self, args: &Args, settings: &[(String, String)]) -> Result<()> {
+        if self.done.is_err() && self.journal.is_none() {
+            return Ok(());
+        }
+        self.results.write(&args.out)?;
+        if let Some(journal) = self.journal.take() {
+            journal.close()?;
+        }
+        Journal::remove(&args.out)?;
+        let now: HashSet<&str> = self.results.records.iter().map(|r| &*r.folder).collect();
+        remove_all(&args.out, self.earlier.iter().map(String::as_str).filter(|folder| !now.contains(folder)));
+        write_report(&args.out, &self.results, settings)
+    }
+
+    /// Everything that was scored, whether it could be written or not.
+    pub fn scored(&self) -> Results {
+        let mut all = self.results.clone();
+        all.records.extend(self.unsaved.iter().cloned());
+        all
     }
 }

@@ -3,7 +3,7 @@ use super::{Args, Done};
 use crate::cli::given::Given;
 use crate::cli::model_args::MODEL_FLAGS;
 use crate::cli::results::{axis_of, map_of, read_map_of};
-use crate::data::{InputSpec, Map, ValueRange, check_writable, hash_files};
+use crate::data::{InputSpec, Map, ValueRange, hash_files, lock_folder, path_text};
 use crate::detect::config::InputConfig;
 use crate::detect::{DetectorConfig, Evaluated, Item, evaluate_results};
 use crate::eval::Dataset;
@@ -26,7 +26,7 @@ pub(super) fn evaluate(args: &Args, folder: &Path, given: &Given) -> Result<(Dat
     let config = results.records.first().map(|r| DetectorConfig::recorded(&r.parameters)).transpose()?;
     let suffixes = config.as_ref().map_or(&[][..], DetectorConfig::suffixes);
     let mut dataset = args.selection.find(&args.dataset, suffixes)?;
-    check_writable(&args.out)?;
+    let _lock = lock_folder(&args.out)?;
     let found = Found::new(&results.records);
     let whole = || InputSpec::fixed(1, ValueRange::UNIT);
     let spec = config.as_ref().and_then(|c| c.input.as_ref()).map_or_else(whole, InputConfig::spec);
@@ -40,7 +40,7 @@ pub(super) fn evaluate(args: &Args, folder: &Path, given: &Given) -> Result<(Dat
         dataset.notes.push(format!("{} further results are of other images", results.records.len() - used));
     }
     let Evaluated { evaluation, failures, interrupted, .. } = done;
-    let mut source = serde_json::json!({ "maps": folder });
+    let mut source = serde_json::json!({ "maps": path_text(folder) });
     if let Some(r) = results.records.first() {
         source["model"] = r.model.name.clone().into();
         source["sha256"] = r.model.sha256.clone().into();

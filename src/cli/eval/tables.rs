@@ -3,7 +3,7 @@ use super::Args;
 use crate::cli::dte::{ColumnArgs, EstimateArgs, TrainingArgs, in_table};
 use crate::cli::given::Given;
 use crate::cli::scoring::interruption;
-use crate::data::{Failure, FileKind, check_writable, list_files};
+use crate::data::{Failure, FileKind, list_files, lock_folder, path_text};
 use crate::detect::dte::{
     FitSettings, Model, NEIGHBOURS, NEIGHBOURS_UNSUPERVISED, Protocol, Setting, dataset_name, evaluate_table,
     read_published,
@@ -159,7 +159,7 @@ pub(super) fn run(args: &Args, paths: &[PathBuf]) -> Result<ExitCode> {
     };
     let published = args.tables.published.as_ref().map(|p| read_published(p, method.name())).transpose()?;
     let published: HashMap<String, f64> = published.unwrap_or_default();
-    check_writable(&args.out)?;
+    let _lock = lock_folder(&args.out)?;
     let device = args.scoring.device.open()?;
     source["method"] = method.name().into();
     source["device"] = device.name().into();
@@ -210,7 +210,7 @@ pub(super) fn run(args: &Args, paths: &[PathBuf]) -> Result<ExitCode> {
 fn way(args: &Args) -> Result<(Way, serde_json::Value)> {
     let t = &args.tables;
     if let Some(folder) = &args.model.model {
-        return Ok((Way::Fitted(Model::open(folder)?), serde_json::json!({ "model": folder })));
+        return Ok((Way::Fitted(Model::open(folder)?), serde_json::json!({ "model": path_text(folder) })));
     }
     let (protocol, setting, neighbours) = t.how();
     let batch = args.scoring.batch.map(usize::from);

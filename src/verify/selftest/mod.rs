@@ -26,6 +26,7 @@ pub struct SelftestReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub driver: Option<String>,
     /// The model folder.
+    #[serde(serialize_with = "crate::data::path_text::serialize")]
     pub model: PathBuf,
     /// The verdict in one word.
     pub ok: bool,

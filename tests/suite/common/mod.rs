@@ -1,5 +1,6 @@
 //! What the integration tests share: where the goldens are, the program, adapters, networks as graphs.
 #![allow(dead_code)]
+pub mod bench;
 pub mod folder;
 pub mod host;
 pub mod small;
