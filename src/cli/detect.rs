@@ -4,7 +4,7 @@ use super::scoring::ScoringArgs;
 use super::threshold_args::ThresholdArgs;
 use crate::data::{check_writable, find_inputs};
 use crate::detect::ModelFolder;
-use crate::report::{Results, write_report};
+use crate::report::{About, Results, write_report};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -60,9 +60,11 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         return Err(Error::Invalid(format!("--maps: {} gives a score and no map", model.config.system.title())));
     }
     check_writable(&args.out)?;
+    let judged = args.thresholds.said(model.config.threshold, calibration.as_ref(), &args.model.origin(&model));
+    let about = About { said: [vec![judged], model.config.taken()].concat(), settings: settings(args, &model) };
     let (results, done) = run::detect(args, scorer, calibration, inputs)?;
     results.write(&args.out)?;
-    write_report(&args.out, &results, &settings(args, &model))?;
+    write_report(&args.out, &results, &about)?;
     done?;
     if args.json {
         crate::cli::print_json(&results)?;

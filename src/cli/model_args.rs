@@ -43,6 +43,14 @@ impl ModelArgs {
     pub fn changes_settings(&self) -> bool {
         !self.set.is_empty() || self.lambda.is_some() || self.runs.is_some() || self.steps.is_some()
     }
+    /// Where the thresholds of `model` come from, unless flags replace them.
+    pub fn origin(&self, model: &ModelFolder) -> String {
+        match self.quality {
+            Some(quality) => format!("quality.json, for --quality {}", quality.as_str()),
+            None if model.path.join("detector.json").is_file() => "detector.json".into(),
+            None => format!("{} as published", model.config.system.title()),
+        }
+    }
     /// Opens the model with the flags over its settings, and reads every weight once.
     pub fn open(&self) -> Result<ModelFolder> {
         let path = match &self.model {

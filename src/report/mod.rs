@@ -3,6 +3,7 @@ mod curves;
 mod histogram;
 mod html;
 mod pictures;
+mod preview;
 mod record;
 #[cfg(feature = "tables")]
 mod record_write;
@@ -12,7 +13,7 @@ mod words;
 pub use curves::{curve_plot, standalone};
 pub use histogram::score_histogram;
 pub(crate) use html::page;
-pub use html::{render, write_report};
+pub use html::{About, write_report};
 pub use pictures::{Raster, heatmap, mask_picture, overlay, picture};
 pub use record::{ModelId, Record, Results, Verdict, VolumeRecord};
 pub use tiles::{FILES, Tiles};
