@@ -2,6 +2,7 @@
 use super::model_args::ModelArgs;
 use super::scoring::ScoringArgs;
 use super::threshold_args::ThresholdArgs;
+use super::threshold_said::said;
 use crate::data::{check_writable, find_inputs};
 use crate::detect::ModelFolder;
 use crate::report::{About, Results, write_report};
@@ -60,7 +61,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         return Err(Error::Invalid(format!("--maps: {} gives a score and no map", model.config.system.title())));
     }
     check_writable(&args.out)?;
-    let judged = args.thresholds.said(model.config.threshold, calibration.as_ref(), &args.model.origin(&model));
+    let judged = said(&args.thresholds, model.config.threshold, calibration.as_ref(), &args.model.origin(&model));
     let about = About { said: [vec![judged], model.config.taken()].concat(), settings: settings(args, &model) };
     let (results, done) = run::detect(args, scorer, calibration, inputs)?;
     results.write(&args.out)?;

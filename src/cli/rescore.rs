@@ -1,6 +1,7 @@
 //! `residua rescore`: the results of a run judged again, without running the model.
 use super::detect::outputs::draw;
 use super::threshold_args::ThresholdArgs;
+use super::threshold_said::said;
 use crate::data::{Map, Picture, ValueRange, Volume, VolumeMap, read_map, read_picture, utc_now};
 use crate::detect::{Calibration, DetectorConfig, segment};
 use crate::report::{About, Record, Results, Verdict, write_report};
@@ -74,7 +75,7 @@ fn about(args: &Args, results: &Results, limits: &Limits) -> About {
     let recorded = results.records.first().map(|first| DetectorConfig::recorded(&first.parameters));
     if let Some(Ok(config)) = recorded {
         let calibration = limits.calibration.as_ref().map(|(c, _)| c);
-        about.said.push(args.thresholds.said(config.threshold, calibration, "the run before"));
+        about.said.push(said(&args.thresholds, config.threshold, calibration, "the run before"));
         about.said.extend(config.taken());
     }
     about

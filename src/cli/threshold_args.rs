@@ -1,7 +1,5 @@
 //! Where normal ends: what the user says over what the model folder, or a run before, says.
-use crate::detect::config::Thresholds;
 use crate::detect::{Calibration, ModelFolder};
-use crate::report::number;
 use crate::{Error, Result};
 
 #[derive(clap::Args)]
@@ -35,33 +33,6 @@ impl ThresholdArgs {
         limits.pixel = self.pixel_threshold.or(limits.pixel);
         model.config.check()?;
         Ok(calibration)
-    }
-
-    /// A sentence on what judges and where it comes from: these flags, a calibration, or else `origin`.
-    pub fn said(&self, limits: Thresholds, calibration: Option<&Calibration>, origin: &str) -> String {
-        let calibrated = calibration.zip(self.fpr).map(|(c, rate)| {
-            let images = c.scores.len();
-            format!("from the calibration on {images} normal images, at a false-positive rate of {rate}")
-        });
-        let from = |flag: &str, given: Option<f64>, calibrated: Option<&String>| match (given, calibrated) {
-            (Some(_), _) => format!("from {flag}"),
-            (None, Some(text)) => text.clone(),
-            (None, None) => format!("from {origin}"),
-        };
-        let image = limits.image.map(|limit| {
-            format!(
-                "an image is anomalous above {} ({})",
-                number(limit),
-                from("--threshold", self.threshold, calibrated.as_ref())
-            )
-        });
-        let judged = calibrated.as_ref().filter(|_| calibration.is_some_and(|c| c.pixels > 0));
-        let pixel = limits.pixel.map(|limit| {
-            format!("a pixel above {} ({})", number(limit), from("--pixel-threshold", self.pixel_threshold, judged))
-        });
-        let image = image.unwrap_or_else(|| "no image is judged, as there is no threshold".into());
-        let said = [Some(image), pixel].into_iter().flatten().collect::<Vec<_>>().join(", ");
-        said[..1].to_uppercase() + &said[1..] + "."
     }
 
     /// For a command that has nothing else to judge by.

@@ -29,7 +29,7 @@ pub fn table(results: &Results, extra: &[(String, String)]) -> String {
         ("threshold".to_owned(), common_threshold(records).map(number).unwrap_or_default()),
     ];
     let system = |r: &Record| r.parameters.get("system").cloned().unwrap_or_default();
-    let parts: [&dyn Fn(&Record) -> Value; 2] = [&|r| r.parameters.clone(), &system];
+    let parts: [&dyn Fn(&Record) -> Value; 2] = [&|r| Value::clone(&r.parameters), &system];
     for part in parts {
         let keys = records.first().map(part);
         for key in keys.iter().filter_map(Value::as_object).flat_map(|o| o.keys()).filter(|k| *k != "system") {
