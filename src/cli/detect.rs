@@ -3,8 +3,10 @@ use super::given::Given;
 use super::model_args::ModelArgs;
 use super::scoring::ScoringArgs;
 use super::threshold_args::{Judged, ThresholdArgs};
+use super::threshold_said::said;
 use crate::data::{FileKind, find, lock_folder};
 use crate::detect::ModelFolder;
+use crate::report::About;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -55,8 +57,10 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
     let scorer = args.scoring.scorer(&model)?;
     let _lock = lock_folder(&args.out)?;
     found.passed_over.iter().for_each(|text| tracing::warn!("{text}"));
+    let judged = said(&args.thresholds, model.config.threshold, calibration.as_ref(), &args.model.origin(&model));
+    let about = About { said: [vec![judged], model.config.taken()].concat(), settings: settings(args, &model) };
     let mut run = run::detect(args, scorer, calibration, found)?;
-    let saved = run.save(args, &settings(args, &model));
+    let saved = run.save(args, &about);
     if matches!(run.done, Err(Error::Interrupted)) {
         return run.done.map(|()| ExitCode::SUCCESS);
     }

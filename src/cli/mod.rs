@@ -30,6 +30,7 @@ mod selftest;
 mod selftest_print;
 mod shaders;
 mod threshold_args;
+mod threshold_said;
 
 /// What every command that opens a checkpoint lets the user say about it.
 #[derive(clap::Args, Clone, Debug, Default)]

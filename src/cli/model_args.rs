@@ -62,6 +62,14 @@ pub(crate) struct Chosen {
 }
 
 impl ModelArgs {
+    /// Where the thresholds of `model` come from, unless flags replace them.
+    pub fn origin(&self, model: &ModelFolder) -> String {
+        match self.quality {
+            Some(quality) => format!("quality.json, for --quality {}", quality.as_str()),
+            None if model.settings.is_file() => "detector.json".into(),
+            None => format!("{} as published", model.config.system.title()),
+        }
+    }
     /// Opens the model with the flags over its settings, and reads every weight once.
     pub fn open(&self, given: &Given) -> Result<ModelFolder> {
         Ok(self.open_with_thresholds(given)?.0)

@@ -2,9 +2,10 @@
 use super::detect::outputs::draw;
 use super::results::{map_of, read_map_of, scope_of};
 use super::threshold_args::{ThresholdArgs, check_scope};
+use super::threshold_said::said;
 use crate::data::{Map, Picture, ValueRange, Volume, VolumeMap, check_writable, read_picture, utc_now};
 use crate::detect::{Calibration, DetectorConfig, Scope, segment};
-use crate::report::{Record, Results, Verdict, write_report};
+use crate::report::{About, Record, Results, Verdict, write_report};
 use crate::{Error, Result};
 use serde_json::json;
 use std::collections::HashSet;
@@ -74,13 +75,25 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         v.verdict = Verdict::of(v.score, v.threshold);
     }
     results.write(&args.results)?;
-    write_report(&args.results, &results, &[("judged again".into(), utc_now())])?;
+    write_report(&args.results, &results, &about(args, &results, &limits))?;
     if args.json {
         crate::cli::print_json(&results)?;
     } else {
         super::print_results(&results);
     }
     Ok(super::exit_code(args.gate, &results))
+}
+
+/// What the report says beside the records.
+fn about(args: &Args, results: &Results, limits: &Limits) -> About {
+    let mut about = About { said: Vec::new(), settings: vec![("judged again".into(), utc_now())] };
+    let recorded = results.records.first().map(|first| DetectorConfig::recorded(&first.parameters));
+    if let Some(Ok(config)) = recorded {
+        let calibration = limits.calibration.as_ref().map(|(c, _)| c);
+        about.said.push(said(&args.thresholds, config.threshold, calibration, "the run before"));
+        about.said.extend(config.taken());
+    }
+    about
 }
 
 /// What the records are judged by.

@@ -19,6 +19,7 @@ mod scorer;
 mod segment;
 mod settings;
 mod system;
+mod taken;
 
 pub use calibration::{Calibrated, Calibration, PixelHistogram, Scope, ScoreOf, calibrate};
 pub use config::DetectorConfig;

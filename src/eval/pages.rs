@@ -51,16 +51,21 @@ pub(crate) struct Section {
     note: Option<String>,
     head: Vec<&'static str>,
     rows: Vec<Vec<String>>,
+    folded: bool,
 }
 
 impl Section {
     /// A table.
     pub fn table(title: &'static str, head: &[&'static str], rows: Vec<Vec<String>>) -> Self {
-        Section { title, note: None, head: head.to_vec(), rows }
+        Section { title, note: None, head: head.to_vec(), rows, folded: false }
     }
     /// A sentence that stands for a table.
     pub fn note(title: &'static str, note: String) -> Self {
-        Section { title, note: Some(note), head: Vec::new(), rows: Vec::new() }
+        Section { title, note: Some(note), head: Vec::new(), rows: Vec::new(), folded: false }
+    }
+    /// The same, opened by a click in a page in HTML.
+    pub fn folded(self) -> Self {
+        Section { folded: true, ..self }
     }
 }
 
@@ -69,16 +74,24 @@ pub(crate) fn html_sections(sections: &[Section]) -> String {
     let cell = |tag: &str, text: &str| format!("<{tag}>{}</{tag}>", escape(text));
     let mut out = String::new();
     for s in sections {
-        let _ = write!(out, "<section><h2>{}</h2>", s.title);
+        let (open, close) = match s.folded {
+            true => (format!("<details><summary>{}</summary>", s.title), "</details>"),
+            false => (format!("<h2>{}</h2>", s.title), ""),
+        };
+        let _ = write!(out, "<section>{open}");
         if let Some(note) = &s.note {
-            let _ = write!(out, "<p>{}</p></section>", escape(note));
+            let _ = write!(out, "<p>{}</p>{close}</section>", escape(note));
             continue;
         }
-        let _ = write!(out, "<table><tr>{}</tr>", s.head.iter().map(|h| cell("th", h)).collect::<String>());
+        let _ = write!(
+            out,
+            "<div class=\"wide\"><table><tr>{}</tr>",
+            s.head.iter().map(|h| cell("th", h)).collect::<String>()
+        );
         for row in &s.rows {
             let _ = write!(out, "<tr>{}</tr>", row.iter().map(|c| cell("td", c)).collect::<String>());
         }
-        out += "</table></section>";
+        let _ = write!(out, "</table></div>{close}</section>");
     }
     out
 }

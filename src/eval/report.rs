@@ -122,7 +122,7 @@ impl EvaluationReport {
     pub fn html(&self) -> String {
         let contents = self.contents();
         let mut body = format!(
-            r#"<header><h1>{}</h1><p class="when">{}</p><ul class="figures">"#,
+            r#"<header><div><h1>{}</h1><p class="when">{}</p></div><ul class="figures">"#,
             contents.title,
             escape(&self.created.replace('T', " ").replace('Z', " UTC")),
         );
@@ -137,7 +137,7 @@ impl EvaluationReport {
         body += &html_sections(&contents.second);
         let failed = self.failures.iter().map(|f| vec![f.path.display().to_string(), f.error.clone()]);
         let settings = self.settings(&contents.settings).into_iter().map(Vec::from);
-        let mut last = vec![Section::table("Settings", &["setting", "value"], settings.collect())];
+        let mut last = vec![Section::table("Settings", &["setting", "value"], settings.collect()).folded()];
         if !self.failures.is_empty() {
             last.insert(0, Section::table("Not evaluated", &["file", "fault"], failed.collect()));
         }

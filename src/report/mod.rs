@@ -4,6 +4,7 @@ mod histogram;
 mod html;
 mod parameters;
 mod pictures;
+mod preview;
 mod record;
 mod record_journal;
 #[cfg(feature = "tables")]
@@ -14,7 +15,7 @@ mod words;
 pub use curves::{curve_plot, standalone};
 pub use histogram::score_histogram;
 pub(crate) use html::page;
-pub use html::{render, write_report};
+pub use html::{About, write_report};
 pub use parameters::Parameters;
 pub use pictures::{Raster, heatmap, mask_picture, overlay, picture};
 pub use record::{ModelId, Record, Results, Verdict, VolumeRecord};

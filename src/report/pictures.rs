@@ -70,6 +70,22 @@ impl Raster {
         let values = resize_triangle(&values, (self.width, self.height), self.channels, (width, height))?;
         Ok(Raster { width, height, channels: self.channels, bytes: values.iter().map(|v| v.round() as u8).collect() })
     }
+
+    /// Pictures in one row, RGB, each in a place of the largest width and height among them; `None` without one.
+    pub(super) fn side_by_side(pictures: &[Raster]) -> Option<Raster> {
+        let width = pictures.iter().map(|p| p.width).max()?;
+        let height = pictures.iter().map(|p| p.height).max()?;
+        let row = width * pictures.len() * 3;
+        let mut bytes = vec![0; row * height];
+        for (place, picture) in pictures.iter().enumerate() {
+            for (y, line) in picture.bytes.chunks_exact(picture.width * picture.channels).enumerate() {
+                let to = &mut bytes[y * row + place * width * 3..][..picture.width * 3];
+                let pixels = line.chunks_exact(picture.channels);
+                pixels.zip(to.chunks_exact_mut(3)).for_each(|(p, to)| (0..3).for_each(|c| to[c] = p[c % p.len()]));
+            }
+        }
+        Some(Raster { width: width * pictures.len(), height, channels: 3, bytes })
+    }
 }
 
 /// A picture, rounded to 8 bits: the input or the reconstruction. Of two or four channels the first is shown.

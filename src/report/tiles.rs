@@ -10,11 +10,32 @@ use std::path::Path;
 /// inputs that are no picture file, such as a slice of a volume.
 pub const FILES: [&str; 4] = ["overlay.png", "heatmap.png", "reconstruction.png", "mask.png"];
 
+/// A kind of picture: what it is called, and its file in a record's folder.
+pub(super) struct Kind {
+    pub caption: &'static str,
+    pub file: &'static str,
+}
+
+const fn kind(caption: &'static str, file: &'static str) -> Kind {
+    Kind { caption, file }
+}
+
+/// In the order in which they are shown; `report.js` knows them by their places.
+pub(super) const PICTURES: [Kind; 5] = [
+    kind("Input", "input.png"),
+    kind("Overlay", FILES[0]),
+    kind("Heat map", FILES[1]),
+    kind("Reconstruction", FILES[2]),
+    kind("Mask", FILES[3]),
+];
+
 /// The pictures of one image; what is missing is left out of the report.
 #[derive(Clone, Debug, Default)]
 pub struct Tiles {
     /// The input as it was.
     pub input: Option<Raster>,
+    /// Whether the input is a file of the output folder.
+    pub input_kept: bool,
     /// The input with heat and outline.
     pub overlay: Option<Raster>,
     /// The heat map.
@@ -35,29 +56,19 @@ impl Tiles {
         let [overlay, heatmap, reconstruction, mask] = FILES.map(|file| read(&folder.join(file)));
         // A volume is no picture, and would be read once for each of its slices.
         let own = || if FileKind::of(&record.path) == FileKind::Volume { None } else { read(&record.path) };
-        let input = read(&folder.join("input.png")).or_else(own);
-        Tiles { input, overlay, heatmap, reconstruction, mask }
+        let kept = read(&folder.join("input.png"));
+        Tiles { input_kept: kept.is_some(), input: kept.or_else(own), overlay, heatmap, reconstruction, mask }
     }
 
-    /// Captions and pictures in the order in which they are shown.
-    pub(super) fn captioned(&self) -> [(&'static str, Option<&Raster>); 5] {
-        [
-            ("Input", self.input.as_ref()),
-            ("Overlay", self.overlay.as_ref()),
-            ("Heat map", self.heatmap.as_ref()),
-            ("Reconstruction", self.reconstruction.as_ref()),
-            ("Mask", self.mask.as_ref()),
-        ]
+    /// As [`PICTURES`] orders them.
+    pub(super) fn in_order(&self) -> [Option<&Raster>; 5] {
+        [&self.input, &self.overlay, &self.heatmap, &self.reconstruction, &self.mask].map(Option::as_ref)
     }
 }
 
-/// The longest side of an embedded picture, so that a report of thousands still opens: 60 KB an image at 256 pixels.
+/// The longest side of an embedded picture, by the number of images.
 pub(super) fn side(images: usize) -> usize {
-    match images {
-        0..=16 => 512,
-        17..=512 => 256,
-        _ => 160,
-    }
+    if images <= 16 { 512 } else { 256 }
 }
 
 /// A picture as a `data:` URI, shrunk to `side`. Small and binary pictures stay exact, others become JPEG; `None` if

@@ -1,5 +1,6 @@
 //! Settings as people read them.
 use serde_json::Value;
+use std::fmt::Write;
 
 /// A setting without JSON's brackets and quotes: `simplex, octaves 6, persistence 0.8`. What is not set is left out.
 pub fn in_words(value: &Value) -> String {
@@ -54,10 +55,29 @@ pub(crate) fn escape(text: &str) -> String {
     out
 }
 
+/// The path of a file beside the page, with `/` between its parts, as a link spells it.
+pub(crate) fn href(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    for &b in path.as_bytes() {
+        if b.is_ascii_alphanumeric() || b"-._~/".contains(&b) {
+            out.push(char::from(b));
+        } else {
+            let _ = write!(out, "%{b:02X}");
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn links_hold_every_name() {
+        assert_eq!(href("a/z=1"), "a/z%3D1");
+        assert_eq!(href("50% \"off\"?#'<ü"), "50%25%20%22off%22%3F%23%27%3C%C3%BC");
+    }
 
     #[test]
     fn settings_lose_their_brackets_and_keep_their_values() {

@@ -5,7 +5,7 @@ use super::writer::Writer;
 use crate::cli::scoring::interruption;
 use crate::data::Found;
 use crate::detect::{Calibration, Scorer};
-use crate::report::{Journal, Record, Results, write_report};
+use crate::report::{About, Journal, Record, Results, write_report};
 use crate::{Error, Result};
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
@@ -61,7 +61,7 @@ impl Run {
     /// ended before it had finished anything leaves those alone.
     /// # Errors
     /// [`Error::Io`] when one of them cannot be written; the journal then stays.
-    pub fn save(&mut self, args: &Args, settings: &[(String, String)]) -> Result<()> {
+    pub fn save(&mut self, args: &Args, about: &About) -> Result<()> {
         if self.done.is_err() && self.journal.is_none() {
             return Ok(());
         }
@@ -72,7 +72,7 @@ impl Run {
         Journal::remove(&args.out)?;
         let now: HashSet<&str> = self.results.records.iter().map(|r| &*r.folder).collect();
         remove_all(&args.out, self.earlier.iter().map(String::as_str).filter(|folder| !now.contains(folder)));
-        write_report(&args.out, &self.results, settings)
+        write_report(&args.out, &self.results, about)
     }
 
     /// Everything that was scored, whether it could be written or not.

@@ -1,0 +1,88 @@
+//! `docs/from-checkpoint-to-threshold.md`, line by line, on tiny data.
+use crate::common::folder::picture;
+use image::{GrayImage, Luma};
+use std::path::Path;
+use std::process::Command;
+
+const PAGE: &str = include_str!("../../docs/from-checkpoint-to-threshold.md");
+
+/// The commands of a page's `sh` blocks.
+pub fn commands(page: &str) -> Vec<&str> {
+    let blocks = page.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    blocks.flat_map(str::lines).filter(|line| line.starts_with("residua")).collect()
+}
+
+/// Good pictures, and bad ones with a black rectangle and its mask.
+fn labelled(root: &Path, shift: u32) {
+    for folder in ["good", "bad", "masks/bad"] {
+        std::fs::create_dir_all(root.join(folder)).unwrap();
+    }
+    for i in 0..2 {
+        picture(&root.join(format!("good/{i}.png")), 32, 32, shift + i);
+        let path = root.join(format!("bad/{i}.png"));
+        picture(&path, 32, 32, shift + 7 + i);
+        let inside = |x: u32, y: u32| (8..20).contains(&x) && (6..14 + i).contains(&y);
+        let mut image = image::open(&path).unwrap().to_luma8();
+        image.enumerate_pixels_mut().filter(|(x, y, _)| inside(*x, *y)).for_each(|(_, _, p)| *p = Luma([0]));
+        image.save(&path).unwrap();
+        let mask = GrayImage::from_fn(32, 32, |x, y| Luma([if inside(x, y) { 255 } else { 0 }]));
+        mask.save(root.join(format!("masks/bad/{i}.png"))).unwrap();
+    }
+}
+
+/// A model folder as `convert` makes it, for a program that has no such command.
+fn converted(folder: &Path) {
+    std::fs::create_dir(folder).unwrap();
+    crate::common::small::write(folder, 1);
+    let settings = r#"{"format": 2, "name": "small", "input": {"width": 32, "height": 32, "channels": 1, "range": [-1, 1]},
+        "system": {"method": "anoddpm"}, "threshold": {"pixel": 0.5}}"#;
+    std::fs::write(folder.join("detector.json"), settings).unwrap();
+}
+
+#[test]
+fn every_line_of_the_page_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    labelled(&at("validation"), 0);
+    labelled(&at("test-set"), 20);
+    labelled(&at("parts"), 40);
+    std::fs::create_dir(at("normal")).unwrap();
+    (0..19).for_each(|i| picture(&at("normal").join(format!("{i}.png")), 32, 32, 60 + i));
+
+    // Until the program reads PyTorch's files, the lines about model.pt are stood in for.
+    let reads = crate::common::run(&["--help"]).1.contains("convert");
+    if reads {
+        std::fs::copy("tests/corpus/checkpoints/lightning.ckpt", at("model.pt")).unwrap();
+        let config = r#"{"_class_name": "UNet2DModel", "norm_num_groups": 2, "freq_shift": 0, "flip_sin_to_cos": true, "sample_size": 32}"#;
+        std::fs::write(at("config.json"), config).unwrap();
+    }
+    let mut ran = Vec::new();
+    for line in commands(PAGE) {
+        if line.contains("model.pt") && !reads {
+            if line.contains("convert") {
+                converted(&at("model"));
+            }
+            continue;
+        }
+        let mut words = line.split_whitespace().skip(1);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_residua"));
+        let out = command.args(&mut words).current_dir(dir.path()).output().unwrap();
+        let text = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
+        let code = out.status.code();
+        assert!(code == Some(0) || (code == Some(1) && line.contains("--gate")), "{line}\n{code:?} {text}");
+        ran.push(line.split_whitespace().nth(1).unwrap());
+    }
+    let wanted = ["selftest", "detect", "dial", "calibrate", "eval", "detect", "rescore", "eval"];
+    ran.retain(|name| !["inspect", "convert"].contains(name));
+    assert_eq!(ran, wanted);
+    let json = |file: &str| -> serde_json::Value { serde_json::from_slice(&std::fs::read(at(file)).unwrap()).unwrap() };
+    let results = json("residua-out/results.json");
+    let records = results["records"].as_array().unwrap();
+    // The tenth highest of 19 scores is what a rate of one half means.
+    let scores = json("model/calibration.json")["scores"].as_array().unwrap().clone();
+    assert_eq!(scores.len(), 19);
+    assert!(records.iter().all(|r| r["threshold"] == scores[9] && r["p_value"].is_number()), "{results}");
+    for file in ["first/report.html", "residua-out/report.html", "residua-eval/eval.html", "later/eval.json"] {
+        assert!(at(file).is_file(), "{file}");
+    }
+}
