@@ -8,14 +8,21 @@ mod colormap;
 mod decode;
 mod failure;
 mod find;
+mod floats;
 mod foreground;
 mod hash;
 mod image;
+mod jpeg;
+mod jpeg_bits;
+mod jpeg_walk;
 mod kind;
 mod limits;
 mod mask;
 mod mask_read;
+mod mask_shades;
 mod names;
+#[cfg(feature = "volumes")]
+mod nifti_header;
 mod npy;
 #[cfg(feature = "tables")]
 mod parquet_footer;
@@ -39,6 +46,9 @@ mod table_parquet;
 #[cfg(feature = "tables")]
 mod table_read;
 mod tiff;
+mod tiff_chunk;
+mod tiff_file;
+mod tiff_sample;
 #[cfg(feature = "volumes")]
 mod volume;
 #[cfg(not(feature = "volumes"))]
@@ -46,6 +56,8 @@ mod volume;
 mod volume;
 #[cfg(feature = "volumes")]
 mod volume_map;
+#[cfg(feature = "volumes")]
+mod volume_mask;
 #[cfg(feature = "volumes")]
 mod volume_open;
 #[cfg(feature = "volumes")]
@@ -62,11 +74,13 @@ mod scaling_tests;
 mod table_tests;
 
 pub(crate) use beside::mask_file;
+pub(crate) use kind::has_known_ending;
 pub use clock::utc_now;
 pub use colormap::heat;
 pub use decode::{decode_image, decode_npy, read_picture};
 pub use failure::Failure;
 pub use find::{find_inputs, list_files};
+pub use floats::FloatRange;
 pub use foreground::Foreground;
 pub use hash::hash_files;
 pub use kind::{EXTENSIONS, FileKind};

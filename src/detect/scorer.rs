@@ -2,7 +2,7 @@
 use super::config::NoisePer;
 use super::items::{Item, expand, groups};
 use super::{ModelFolder, Runner};
-use crate::data::{Failure, Input, InputSpec, Map, Mask, Picture};
+use crate::data::{Failure, FloatRange, Input, InputSpec, Map, Mask, Picture};
 use crate::{Device, Error, Result, Tensor};
 use prepare::{Ready, prepare};
 use std::collections::HashMap;
@@ -87,6 +87,8 @@ pub struct Scorer<'a> {
     pub options: ScoringOptions,
     /// The images that gave no result.
     pub failures: Vec<Failure>,
+    /// The range of the floats of all inputs, once they were looked at.
+    floats: Option<Option<FloatRange>>,
     runners: HashMap<usize, Runner>,
     features: Option<rows::FeatureScorer>,
     hear: Box<dyn FnMut(Progress) -> bool + 'a>,
@@ -105,7 +107,7 @@ impl<'a> Scorer<'a> {
         let (runners, failures) = (HashMap::new(), Vec::new());
         let progress = Progress { inputs: 0, of_inputs: 0, steps: 0, of_steps: 0 };
         let hear = Box::new(|_| true);
-        Ok(Scorer { model, device, options, failures, runners, features: None, hear, progress })
+        Ok(Scorer { model, device, options, failures, floats: None, runners, features: None, hear, progress })
     }
     /// From now on `hear` is told how far the work is, and answers whether to go on.
     pub fn on_progress(mut self, hear: impl FnMut(Progress) -> bool + 'a) -> Self {
@@ -114,7 +116,17 @@ impl<'a> Scorer<'a> {
     }
     /// How files become the images that the model takes.
     pub fn spec(&self) -> InputSpec {
-        prepare::spec(self.model)
+        InputSpec { floats: self.floats.clone().flatten(), ..prepare::spec(self.model) }
+    }
+    /// Looks at all inputs of a run before the first is scored, to decide once which range their floats are in; what is a guess is
+    /// logged as a warning. [`Scorer::run`] looks at its own inputs where this was not called.
+    pub fn look_at<'i>(&mut self, inputs: impl IntoIterator<Item = &'i Input>) {
+        let spec = prepare::spec(self.model);
+        let found = FloatRange::of_run(inputs, &spec);
+        if let Some(notice) = found.as_ref().filter(|_| self.floats.as_ref() != Some(&found)).and_then(|f| f.notice(spec.range)) {
+            tracing::warn!("{notice}");
+        }
+        self.floats = Some(found);
     }
     fn batch(&self) -> usize {
         self.options.batch.unwrap_or(if matches!(self.device, Device::Cpu) { 4 } else { 8 }).max(1)
@@ -125,6 +137,9 @@ impl<'a> Scorer<'a> {
     /// What `sink` returns; [`Error::Interrupted`]; whatever the device reports.
     pub fn run(&mut self, inputs: &[Input], mut sink: impl FnMut(Finished) -> Result<()>) -> Result<()> {
         (self.progress.inputs, self.progress.of_inputs) = (0, inputs.len());
+        if self.floats.is_none() {
+            self.look_at(inputs);
+        }
         for group in groups(inputs) {
             let (items, unreadable) = expand(group, self.options.axis, &self.spec());
             self.failures.extend(unreadable);
@@ -172,7 +187,7 @@ impl<'a> Scorer<'a> {
         self.failures.push(Failure { path: item.path.clone(), error: e.to_string() });
     }
     fn prepare(&mut self, item: &Item) -> Option<Ready> {
-        match prepare(self.model, item) {
+        match prepare(self.model, &self.spec(), item) {
             Ok(ready) => Some(ready),
             Err(e) => {
                 self.fail(item, e);

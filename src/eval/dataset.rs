@@ -9,6 +9,7 @@ mod manifest;
 #[cfg(not(feature = "tables"))]
 #[path = "dataset/manifest_absent.rs"]
 mod manifest;
+mod masks;
 mod pairs;
 
 /// Folders of images without a defect, in lower case.
@@ -33,6 +34,8 @@ pub enum Truth {
     Clean,
     /// A file tells: a picture of the image's size, or a volume of labels for a volume.
     Mask(PathBuf),
+    /// Several pictures of the image's size tell together, one for each part of the defect.
+    Masks(Vec<PathBuf>),
     /// Nothing is known; the image has a label alone.
     Unknown,
 }
@@ -76,7 +79,8 @@ impl Dataset {
     /// - A CSV file with the columns `path` and any of `label`, `mask`, `defect`, `split`; paths are relative to it.
     /// - A folder with `test/good`, `test/DEFECT` (or another split's name, or these folders directly), the normal one
     ///   being called good, normal, ok, healthy, negative, nominal or defect-free; masks under `ground_truth` or `masks`
-    ///   in folders named alike, each with its image's name or that and `_mask`.
+    ///   in folders named alike, each with its image's name or that and `_mask`, or a folder of its image's name with several
+    ///   masks, as MVTec LOCO has them. What lies beside them and is no picture is passed over.
     /// - A folder of NIfTI volumes, at any depth, each beside its segmentation: `X.nii.gz` or `X_flair.nii.gz` and
     ///   `X_seg.nii.gz` (also `-seg`, `_mask`, `-mask`).
     /// # Errors

@@ -35,6 +35,8 @@ pub(super) fn detect(
         last_write,
         waiting: Vec::new(),
     };
+    // Before those are left out that an earlier run finished, so that the rest is read as it was then.
+    scorer.look_at(&inputs);
     let rest = writer.without_finished(inputs)?;
     let done = scorer.run(&rest, |finished| match finished {
         Finished::Image(scored) => writer.image(scored),
