@@ -68,7 +68,8 @@ pub(super) struct Colours {
 pub(super) fn check(bytes: &[u8]) -> Result<Colours, String> {
     let (mut at, mut state, mut scans, mut adobe) = (2, State::default(), 0, None);
     loop {
-        let next = bytes.get(at..).and_then(|rest| rest.windows(2).position(|m| m[0] == 0xff && !matches!(m[1], 0 | 0xff)));
+        let next =
+            bytes.get(at..).and_then(|rest| rest.windows(2).position(|m| m[0] == 0xff && !matches!(m[1], 0 | 0xff)));
         let Some(next) = next else {
             return Err("the JPEG data is truncated: it has no end marker".into());
         };

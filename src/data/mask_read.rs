@@ -76,7 +76,10 @@ fn marked(raw: Raw, lossy: bool) -> Result<(Mask, Vec<String>), String> {
     }
     let first = colours.next();
     if !lossy && values.iter().all(|v| *v > 0.0) && colours.any(|c| Some(c) != first) {
-        return Err("no pixel of the mask is black or transparent, so that it does not tell which colour is the background".into());
+        return Err(
+            "no pixel of the mask is black or transparent, so that it does not tell which colour is the background"
+                .into(),
+        );
     }
     let shades = Shades { width, values: &values, lossy };
     said.extend(of_shades(&shades)?);

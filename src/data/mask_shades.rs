@@ -39,15 +39,19 @@ pub(super) fn of_shades(shades: &Shades) -> Result<Option<String>, String> {
                 v * 255.0
             ));
         }
-        return Ok(Some("is of a compression that alters values: what is brighter than half of white is marked".into()));
+        return Ok(Some(
+            "is of a compression that alters values: what is brighter than half of white is marked".into(),
+        ));
     }
     if !soft(shades, half) {
         return Ok(None);
     }
     match alone(shades, 0.0, half) {
-        Some(_) => Err("the mask holds dark pixels of changing shades far from anything brighter, such as the noise of a JPEG \
+        Some(_) => Err(
+            "the mask holds dark pixels of changing shades far from anything brighter, such as the noise of a JPEG \
                         saved as another format: save what is marked in shades of its own, all else black"
-            .into()),
+                .into(),
+        ),
         None => Ok(Some("has edges of many shades: every pixel that is not black is marked".into())),
     }
 }
@@ -55,7 +59,8 @@ pub(super) fn of_shades(shades: &Shades) -> Result<Option<String>, String> {
 /// Whether pixels up to half of the brightest change their shade from one to the next, as labels do not.
 fn soft(shades: &Shades, half: f32) -> bool {
     let weak = |v: f32| v > 0.0 && v <= half;
-    let pairs = shades.values.chunks_exact(shades.width).flat_map(|row| row.windows(2)).filter(|p| p.iter().all(|v| weak(*v)));
+    let pairs =
+        shades.values.chunks_exact(shades.width).flat_map(|row| row.windows(2)).filter(|p| p.iter().all(|v| weak(*v)));
     let (total, unequal) = pairs.fold((0, 0), |(n, u), p| (n + 1, u + usize::from(p[0] != p[1])));
     let kinds: HashSet<u32> = shades.values.iter().filter(|v| weak(**v)).map(|v| v.to_bits()).take(1 << 16).collect();
     (total >= 16 || kinds.len() > 16) && 10 * unequal >= 3 * total

@@ -64,17 +64,26 @@ mod volume_open;
 mod volume_read;
 mod write;
 
+#[cfg(test)]
+mod corpus_tests;
 #[cfg(all(test, feature = "volumes"))]
 mod hostile_tests;
 #[cfg(test)]
 mod input_tests;
+#[cfg(test)]
+mod jpeg_tests;
+#[cfg(test)]
+mod mask_tests;
 #[cfg(all(test, feature = "volumes"))]
 mod scaling_tests;
 #[cfg(all(test, feature = "tables"))]
 mod table_tests;
+#[cfg(test)]
+mod tiff_tests;
+#[cfg(all(test, feature = "volumes"))]
+mod volume_tests;
 
 pub(crate) use beside::mask_file;
-pub(crate) use kind::has_known_ending;
 pub use clock::utc_now;
 pub use colormap::heat;
 pub use decode::{decode_image, decode_npy, read_picture};
@@ -83,6 +92,7 @@ pub use find::{find_inputs, list_files};
 pub use floats::FloatRange;
 pub use foreground::Foreground;
 pub use hash::hash_files;
+pub(crate) use kind::has_known_ending;
 pub use kind::{EXTENSIONS, FileKind};
 pub use limits::MAX_PIXELS;
 pub use mask::Mask;

@@ -82,7 +82,11 @@ impl Header {
         let pair = match (magic, second) {
             (b"n+1", false) | (b"n+2", true) => false,
             (b"ni1", false) | (b"ni2", true) => true,
-            (_, false) => return Err("is an Analyze 7.5 header, which does not say how the volume lies; convert it to .nii".into()),
+            (_, false) => {
+                return Err(
+                    "is an Analyze 7.5 header, which does not say how the volume lies; convert it to .nii".into()
+                );
+            }
             _ => return Err("damaged NIfTI header: it does not say which version it is".into()),
         };
         // Where each field lies, and how wide it is.
@@ -132,7 +136,8 @@ impl Header {
         put(40, &(self.dims.len() as i16).to_le_bytes());
         for n in 0..7 {
             let size = self.dims.get(n).copied().unwrap_or(1);
-            let size = i16::try_from(size).map_err(|_| format!("has dimensions {:?}; 32767 are read along an axis", self.dims))?;
+            let size = i16::try_from(size)
+                .map_err(|_| format!("has dimensions {:?}; 32767 are read along an axis", self.dims))?;
             put(42 + 2 * n, &size.to_le_bytes());
         }
         let floats = |at: usize, values: &[f64], put: &mut dyn FnMut(usize, &[u8])| {

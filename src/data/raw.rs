@@ -91,7 +91,9 @@ impl Raw {
             return self;
         }
         let Picture { width, height, channels, .. } = self.picture;
-        use Orientation::{FlipHorizontal, FlipVertical, NoTransforms, Rotate90, Rotate90FlipH, Rotate180, Rotate270, Rotate270FlipH};
+        use Orientation::{
+            FlipHorizontal, FlipVertical, NoTransforms, Rotate90, Rotate90FlipH, Rotate180, Rotate270, Rotate270FlipH,
+        };
         let turned = matches!(orientation, Rotate90 | Rotate90FlipH | Rotate270 | Rotate270FlipH);
         let (across, down) = if turned { (height, width) } else { (width, height) };
         // The stored pixel that is shown in column x of row y.
@@ -105,7 +107,8 @@ impl Raw {
             Rotate270FlipH => (width - 1 - y, height - 1 - x),
             Rotate270 => (width - 1 - y, x),
         };
-        let places: Vec<usize> = (0..across * down).map(|p| from(p % across, p / across)).map(|(x, y)| y * width + x).collect();
+        let places: Vec<usize> =
+            (0..across * down).map(|p| from(p % across, p / across)).map(|(x, y)| y * width + x).collect();
         let data = &self.picture.data;
         self.picture.data = places.iter().flat_map(|p| &data[p * channels..(p + 1) * channels]).copied().collect();
         self.alpha = self.alpha.map(|alpha| places.iter().map(|p| alpha[*p]).collect());

@@ -1,10 +1,10 @@
 //! TIFF: the first full-size page, in its colours.
+use super::Picture;
 use super::limits::{MAX_PIXELS, check_size};
 use super::raw::{Raw, Values};
 use super::tiff_chunk::{Layout, chunk};
 use super::tiff_file::{Page, TiffFile};
 use super::tiff_sample::{Kind, unpack};
-use super::Picture;
 use crate::{Error, Result};
 use image::metadata::Orientation;
 use std::path::Path;
@@ -49,7 +49,8 @@ fn choose<'a>(pages: &[Page<'a>]) -> (Page<'a>, Option<String>) {
         let below = pages[0].numbers(330).into_iter().filter_map(|at| file.page(at)).map(|(page, _)| page);
         return (below.into_iter().find(|p| !p.is_secondary()).unwrap_or_else(|| pages[0].clone()), None);
     };
-    let larger = full.iter().position(|p| p.size().0.saturating_mul(p.size().1) > first.size().0.saturating_mul(first.size().1));
+    let larger =
+        full.iter().position(|p| p.size().0.saturating_mul(p.size().1) > first.size().0.saturating_mul(first.size().1));
     let said = match (full.len(), larger) {
         (1, _) if !std::ptr::eq(first, &pages[0]) => {
             format!("its first page, a reduced picture or a mask ({}), was passed over", shown(&pages[0]))
@@ -85,9 +86,12 @@ fn picture(page: &Page, source: &Path, wanted: usize) -> Result<Raw> {
     let (samples, many) = (layout.samples, matches!(wanted, 2 | 4) && colour != Colour::Cmyk);
     // A model of two or four channels takes what there is; else what follows the colours is alpha, or nothing of theirs.
     let own = if many && samples == wanted { samples } else { own };
-    let said = page.number(338, 0);
+    // Without the tag, a channel behind the colours is alpha.
+    let said = page.number(338, 2);
     if samples < own || samples > own + 1 || (samples > own && colour == Colour::Palette) {
-        return Err(fault(format!("has {samples} channels, which are not {own} colours and alpha; save it as gray or RGB")));
+        return Err(fault(format!(
+            "has {samples} channels, which are not {own} colours and alpha; save it as gray or RGB"
+        )));
     }
     let (width, height) = layout.size;
     if (width * height) as u64 * samples as u64 > MAX_PIXELS * 4 {
@@ -202,7 +206,11 @@ fn colour(page: &Page, layout: &Layout) -> Result<Colour, String> {
         8..=10 => "CIELab",
         32803 | 34892 => "those of a camera's raw picture",
         32844 | 32845 => "LogLuv",
-        other => return Err(format!("its colours (photometric interpretation {other}) are not read; save it as gray or RGB")),
+        other => {
+            return Err(format!(
+                "its colours (photometric interpretation {other}) are not read; save it as gray or RGB"
+            ));
+        }
     };
     Err(format!("its colours are {name}, which is not read; save it as gray or RGB"))
 }

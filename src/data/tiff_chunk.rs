@@ -94,7 +94,9 @@ fn unread(code: u64) -> String {
         50000 | 34926 => "Zstandard",
         50001 | 34927 => "WebP",
         50002 | 52546 => "JPEG XL",
-        _ => return format!("its compression (number {code}) is not read; save it uncompressed or with LZW or Deflate"),
+        _ => {
+            return format!("its compression (number {code}) is not read; save it uncompressed or with LZW or Deflate");
+        }
     };
     format!("its compression, {name}, is not read; save it uncompressed or with LZW or Deflate")
 }
@@ -166,7 +168,9 @@ fn of_jpeg(page: &Page, layout: &Layout, raw: &[u8], rows: usize) -> Result<Vec<
     let found = jpeg::decode([&[0xff, 0xd8], tables, body].concat(), Some(layout.ycbcr))?;
     if found.width != layout.chunk.0 || found.height < rows || found.channels != samples {
         let (width, height, channels) = (found.width, found.height, found.channels);
-        return Err(format!("damaged TIFF: its JPEG data are {width}x{height} with {channels} channels, its tiles are not"));
+        return Err(format!(
+            "damaged TIFF: its JPEG data are {width}x{height} with {channels} channels, its tiles are not"
+        ));
     }
     found.data.get(..rows * layout.row_bytes()).map(<[u8]>::to_vec).ok_or_else(|| "the TIFF data is truncated".into())
 }

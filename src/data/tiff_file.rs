@@ -43,7 +43,8 @@ impl<'a> TiffFile<'a> {
     pub(super) fn pages(self) -> Result<Vec<Page<'a>>, String> {
         let damaged = || "the TIFF data is truncated or damaged: its first page is not whole".to_owned();
         let start = if self.wide { self.number(8, 8) } else { self.number(4, 4) };
-        let (mut next, mut pages, mut seen) = (start.ok_or_else(damaged)?, Vec::new(), std::collections::HashSet::new());
+        let (mut next, mut pages, mut seen) =
+            (start.ok_or_else(damaged)?, Vec::new(), std::collections::HashSet::new());
         while next != 0 && pages.len() < MAX_PAGES && seen.insert(next) {
             let Some((page, after)) = self.page(next) else { break };
             pages.push(page);

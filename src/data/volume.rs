@@ -1,8 +1,8 @@
 //! NIfTI volumes, read as slices along an axis.
 use super::affine::Place;
 use super::foreground::Foreground;
-use super::scaling::Window;
 use super::nifti_header::HEADER;
+use super::scaling::Window;
 use super::volume_mask::masked;
 use super::{Map, Mask, Picture, Scaling};
 use crate::{Error, Result};

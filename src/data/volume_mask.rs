@@ -15,10 +15,14 @@ impl Volume {
         let axes = self.place.axes_of(&mask.place).map_err(|misfit| {
             let fault = match misfit {
                 Misfit::Dims => format!("the mask has {:?} voxels, but the volume {:?}", mask.dims, self.dims),
-                Misfit::Unknown => "of the mask and its volume only one says where it lies (the other's sform_code and \
+                Misfit::Unknown => {
+                    "of the mask and its volume only one says where it lies (the other's sform_code and \
                                     qform_code are 0); copy the affine, if they are of the same voxels"
-                    .into(),
-                Misfit::Apart => "the mask does not lie where its volume does: their affines differ; resample it to that".into(),
+                        .into()
+                }
+                Misfit::Apart => {
+                    "the mask does not lie where its volume does: their affines differ; resample it to that".into()
+                }
             };
             Error::file(&mask.source, fault)
         })?;

@@ -138,7 +138,9 @@ fn set(files: &[std::path::PathBuf], input: &Input, channels: usize) -> Result<V
         let axes = first.place.axes_of(&next.place).map_err(|misfit| {
             let fault = match misfit {
                 Misfit::Dims => format!("has {:?} voxels, but {other}, {:?}", next.place.dims, first.place.dims),
-                Misfit::Unknown => format!("and {other}: one of the two does not say where it lies (sform_code and qform_code are 0)"),
+                Misfit::Unknown => {
+                    format!("and {other}: one of the two does not say where it lies (sform_code and qform_code are 0)")
+                }
                 Misfit::Apart => format!("does not lie where {other}, does: their affines differ; resample it to that"),
             };
             Error::file(path, fault)

@@ -47,7 +47,11 @@ fn ends(path: &Path, ending: &str) -> bool {
 
 /// The other file of a pair, compressed or not.
 fn beside(path: &Path, ending: &str) -> Result<PathBuf> {
-    let plain = if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz")) { path.with_extension("") } else { path.to_owned() };
+    let plain = if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz")) {
+        path.with_extension("")
+    } else {
+        path.to_owned()
+    };
     let other = plain.with_extension(ending);
     let upper = plain.with_extension(ending.to_uppercase());
     let found = [other.clone(), other.with_extension(format!("{ending}.gz")), upper].into_iter().find(|p| p.is_file());
@@ -69,13 +73,17 @@ pub(super) fn stored(bytes: impl BufRead, len: u64, source: &Path, channels: usi
     let truncated = |e| fault(format!("the NIfTI header is truncated: {e}"));
     let mut raw = vec![0; 4];
     stream.read_exact(&mut raw).map_err(truncated)?;
-    let (length, big_endian) = Header::length([raw[0], raw[1], raw[2], raw[3]])
-        .ok_or_else(|| fault("is not a NIfTI volume".into()))?;
+    let (length, big_endian) =
+        Header::length([raw[0], raw[1], raw[2], raw[3]]).ok_or_else(|| fault("is not a NIfTI volume".into()))?;
     raw.resize(length, 0);
     stream.read_exact(&mut raw[4..]).map_err(truncated)?;
     let header = Header::new(&raw, big_endian).map_err(fault)?;
     if !header.pair {
-        let skip = if header.vox_offset == 0.0 { 4 } else { header.vox_offset as u64 - length.min(header.vox_offset as usize) as u64 };
+        let skip = if header.vox_offset == 0.0 {
+            4
+        } else {
+            header.vox_offset as u64 - length.min(header.vox_offset as usize) as u64
+        };
         return voxels(&header, stream, available, skip, source, channels);
     }
     rest(&mut *stream, available).map_err(fault)?;
@@ -103,8 +111,12 @@ fn rest(stream: &mut dyn Read, available: u64) -> Result<(), String> {
 /// What a failure in the middle of a stream means.
 fn damaged(e: std::io::Error) -> String {
     match e.kind() {
-        ErrorKind::UnexpectedEof => "the data is truncated: it ends before the last voxel or before the end of its gzip data".into(),
-        ErrorKind::InvalidInput | ErrorKind::InvalidData => format!("damaged gzip data, or other data behind them: {e}"),
+        ErrorKind::UnexpectedEof => {
+            "the data is truncated: it ends before the last voxel or before the end of its gzip data".into()
+        }
+        ErrorKind::InvalidInput | ErrorKind::InvalidData => {
+            format!("damaged gzip data, or other data behind them: {e}")
+        }
         _ => format!("its data cannot be read: {e}"),
     }
 }

@@ -123,7 +123,9 @@ impl<'a> Scorer<'a> {
     pub fn look_at<'i>(&mut self, inputs: impl IntoIterator<Item = &'i Input>) {
         let spec = prepare::spec(self.model);
         let found = FloatRange::of_run(inputs, &spec);
-        if let Some(notice) = found.as_ref().filter(|_| self.floats.as_ref() != Some(&found)).and_then(|f| f.notice(spec.range)) {
+        if let Some(notice) =
+            found.as_ref().filter(|_| self.floats.as_ref() != Some(&found)).and_then(|f| f.notice(spec.range))
+        {
             tracing::warn!("{notice}");
         }
         self.floats = Some(found);

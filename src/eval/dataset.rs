@@ -77,7 +77,7 @@ impl Dataset {
     /// Finds the samples.
     ///
     /// - A CSV file with the columns `path` and any of `label`, `mask`, `defect`, `split`; paths are relative to it.
-    /// - A folder with `test/good`, `test/DEFECT` (or another split's name, or these folders directly), the normal one
+    /// - A folder with `test/good`, `test/DEFECT` (or another split's name, or these folders directly or under `images`), the normal one
     ///   being called good, normal, ok, healthy, negative, nominal or defect-free; masks under `ground_truth` or `masks`
     ///   in folders named alike, each with its image's name or that and `_mask`, or a folder of its image's name with several
     ///   masks, as MVTec LOCO has them. What lies beside them and is no picture is passed over.

@@ -47,7 +47,10 @@ impl Masks {
             }
         }
         if let Some(base) = bases.first() {
-            tracing::warn!("{}: there is no mask for `{defect}`; its images count by their label alone", base.display());
+            tracing::warn!(
+                "{}: there is no mask for `{defect}`; its images count by their label alone",
+                base.display()
+            );
         }
         Ok(None)
     }
@@ -60,7 +63,10 @@ impl Masks {
             let files = of.entry(name).or_default();
             if let Some(other) = files.first() {
                 let other = other.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                return Err(Error::file(&file, format!("and {other} are both masks of one image; leave one of them there")));
+                return Err(Error::file(
+                    &file,
+                    format!("and {other} are both masks of one image; leave one of them there"),
+                ));
             }
             files.push(file);
         }
