@@ -1,20 +1,23 @@
 //! PNG, JPEG, TIFF, BMP and WebP, told apart by content.
+use super::decode::guarded;
 use super::limits::{MAX_PIXELS, check_size};
 use super::raw::{Raw, Values};
-use super::{Picture, tiff};
+use super::{Picture, jpeg, tiff};
 use crate::{Error, Result};
 use ::image::metadata::Orientation;
 use ::image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 use std::io::Cursor;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+
+pub(super) use super::tiff::is_float as is_float_tiff;
+pub(super) use super::tiff_file::is_tiff;
 
 /// Decodes PNG, JPEG, TIFF, BMP or WebP for a model of so many channels; `source` names it in errors.
 ///
-/// Gray stays gray (1 channel), a palette becomes RGB, 8 bits are divided by 255 and 16 by 65535; floats (32-bit TIFF)
-/// stay as they are. A fourth channel belongs to the picture where the model has four; otherwise it is its alpha, as is
-/// the second of gray with alpha. Of several pages or frames the first is read. Pixels stay as stored, whatever the EXIF
-/// orientation.
+/// Gray stays gray (1 channel), a palette becomes RGB, 8 bits are divided by 255 and 16 by 65535; floats and wider or signed
+/// integers (TIFF) stay as they are. A fourth channel belongs to the picture where the model has four; otherwise it is its
+/// alpha, as is the second of gray with alpha. Of several pages or frames the first is read; of a TIFF's pages the first that is
+/// no reduced picture of another. The picture is turned as its EXIF data or its orientation tag ask for.
 /// # Errors
 /// [`Error::File`]: an unknown format, a header with no or more than [`MAX_PIXELS`] pixels (refused before anything is
 /// decoded), truncated or damaged data.
@@ -23,20 +26,50 @@ pub(super) fn decode(bytes: &[u8], source: &Path, channels: usize) -> Result<Raw
     if bytes.is_empty() {
         return Err(fault("the file is empty".into()));
     }
-    let format = ::image::guess_format(bytes)
-        .ok()
-        .filter(ImageFormat::reading_enabled)
-        .ok_or_else(|| fault("is not a PNG, JPEG, TIFF, BMP or WebP image".into()))?;
-    // The decoders are other people's code fed with untrusted bytes; a panic there must cost one image, not the run.
-    let decoded = catch_unwind(AssertUnwindSafe(|| match tiff::decode_gray_float(bytes, format, source) {
-        Some(raw) => raw,
-        None => decode_as(bytes, format, source, channels),
-    }));
-    let mut raw = decoded.map_err(|_| fault(format!("the {} decoder failed on it", name(format))))??;
-    if format == ImageFormat::Tiff && tiff::has_pages(bytes) {
-        raw.picture.warnings.push("only the first of its pages was read".into());
+    let format = format(bytes).map_err(fault)?;
+    let decoded = guarded(|| match format {
+        ImageFormat::Tiff => tiff::decode(bytes, source, channels),
+        ImageFormat::Jpeg => of_jpeg(bytes, source),
+        _ => decode_as(bytes, format, source, channels),
+    });
+    decoded.unwrap_or_else(|| Err(fault(format!("damaged or unsupported {}: it cannot be decoded", name(format)))))
+}
+
+/// Whether the values of a picture file are those of a compression that alters them.
+pub(super) fn is_lossy(bytes: &[u8]) -> bool {
+    match format(bytes) {
+        Ok(ImageFormat::Jpeg) => true,
+        Ok(ImageFormat::WebP) => bytes.windows(4).take(64).any(|w| w == b"VP8 "),
+        Ok(ImageFormat::Tiff) => tiff::is_jpeg(bytes),
+        _ => false,
     }
-    Ok(raw)
+}
+
+/// What the bytes are, or what they are instead of a picture that is read.
+fn format(bytes: &[u8]) -> Result<ImageFormat, String> {
+    if is_tiff(bytes) {
+        return Ok(ImageFormat::Tiff);
+    }
+    let known = ::image::guess_format(bytes).ok();
+    if let Some(format) = known.filter(|f| name(*f) != "image") {
+        return Ok(format);
+    }
+    let brand = bytes.get(4..12).unwrap_or_default();
+    let other = match bytes {
+        [b'G', b'I', b'F', b'8', ..] => "a GIF",
+        [0x1f, 0x8b, ..] => "gzip data, such as a NIfTI volume whose name should end in .nii.gz",
+        [b'8', b'B', b'P', b'S', ..] => "a Photoshop document",
+        [b'%', b'P', b'D', b'F', ..] => "a PDF",
+        [0, 0, 0, 12, b'j', b'P', ..] | [0xff, 0x4f, 0xff, 0x51, ..] => "a JPEG 2000",
+        [0xff, 0x0a, ..] | [0, 0, 0, 12, b'J', b'X', ..] => "a JPEG XL",
+        [0x76, 0x2f, 0x31, 1, ..] => "an OpenEXR picture",
+        [0x89, b'H', b'D', b'F', ..] => "an HDF5 file",
+        _ if matches!(brand, b"ftypavif" | b"ftypavis") => "an AVIF picture",
+        _ if brand.starts_with(b"ftyp") => "a HEIC picture or a film",
+        _ if bytes.get(128..132) == Some(b"DICM") => "a DICOM file",
+        _ => return Err("is not a PNG, JPEG, TIFF, BMP or WebP image".into()),
+    };
+    Err(format!("is not a PNG, JPEG, TIFF, BMP or WebP image but {other}; convert it to one of these"))
 }
 
 fn name(format: ImageFormat) -> &'static str {
@@ -50,6 +83,13 @@ fn name(format: ImageFormat) -> &'static str {
     }
 }
 
+fn of_jpeg(bytes: &[u8], source: &Path) -> Result<Raw> {
+    let found = jpeg::decode(bytes.to_vec(), None).map_err(|e| Error::file(source, e))?;
+    let data = found.data.into_iter().map(|x| f32::from(x) / 255.0).collect();
+    let picture = Picture::new(source, found.width, found.height, found.channels, data)?;
+    Ok(Raw { picture, alpha: None, values: Values::Unit }.oriented(found.orientation))
+}
+
 fn decode_as(bytes: &[u8], format: ImageFormat, source: &Path, channels: usize) -> Result<Raw> {
     let describe = |e: ImageError| Error::file(source, describe(e, format));
     let mut limits = Limits::default();
@@ -60,18 +100,24 @@ fn decode_as(bytes: &[u8], format: ImageFormat, source: &Path, channels: usize) 
     let mut decoder = reader.into_decoder().map_err(describe)?;
     let (width, height) = decoder.dimensions();
     check_size(source, width.into(), height.into())?;
-    if format == ImageFormat::Jpeg && !jpeg_is_whole(bytes) {
-        return Err(Error::file(source, "the JPEG data is truncated: it has no end marker"));
-    }
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let image = DynamicImage::from_decoder(decoder).map_err(describe)?;
-    let mut raw = convert(image, source, channels)?;
-    if orientation != Orientation::NoTransforms {
-        let note =
-            format!("its EXIF orientation ({}) is not applied; pixels are taken as stored", orientation.to_exif());
-        raw.picture.warnings.push(note);
+    let mut raw = convert(image, source, channels)?.oriented(orientation);
+    if is_animated(bytes, format) {
+        raw.picture.warnings.push("only the first of its frames was read".into());
     }
     Ok(raw)
+}
+
+/// Whether a PNG or a WebP holds further frames.
+fn is_animated(bytes: &[u8], format: ImageFormat) -> bool {
+    let chunk: &[u8] = match format {
+        ImageFormat::Png => b"acTL",
+        ImageFormat::WebP => b"ANIM",
+        _ => return false,
+    };
+    // Both stand in front of the pixels.
+    bytes.windows(4).take(4096).any(|w| w == chunk)
 }
 
 /// What went wrong, in words for the user.
@@ -82,9 +128,6 @@ fn describe(e: ImageError, format: ImageFormat) -> String {
             format!("the {name} data is truncated")
         }
         ImageError::Limits(_) => format!("the {name} header asks for more memory than is accepted"),
-        ImageError::Unsupported(e) if e.to_string().contains("RGBPalette") => {
-            format!("a {name} with a palette is not supported; save it as RGB or as PNG")
-        }
         e => format!("damaged or unsupported {name}: {e}"),
     }
 }
@@ -121,29 +164,6 @@ fn convert(image: DynamicImage, source: &Path, channels: usize) -> Result<Raw> {
         (data, None)
     };
     Ok(Raw { picture: Picture::new(source, width, height, own, data)?, alpha, values })
-}
-
-/// Whether the JPEG's image data ends with its end marker. The decoder fills what is missing with gray instead of
-/// failing, which an anomaly detector would then report; markers of a thumbnail inside a segment do not count.
-fn jpeg_is_whole(bytes: &[u8]) -> bool {
-    let mut at = 2;
-    loop {
-        // To the next marker: between segments that is here, in entropy-coded data somewhere ahead.
-        let Some(next) = bytes.get(at..).and_then(|rest| rest.windows(2).position(|m| m[0] == 0xff && m[1] > 1)) else {
-            return false;
-        };
-        at += next + 2;
-        match bytes[at - 1] {
-            0xd9 => return true,
-            // Restart markers and fill bytes carry no length; a fill byte may be the start of the marker itself.
-            0xd0..=0xd8 => {}
-            0xff => at -= 1,
-            _ => match bytes.get(at..at + 2) {
-                Some(len) => at += usize::from(u16::from_be_bytes([len[0], len[1]])),
-                None => return false,
-            },
-        }
-    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ pub enum FileKind {
     Image,
     /// NumPy's `.npy`.
     Array,
-    /// NIfTI, `.nii` or `.nii.gz`.
+    /// NIfTI, `.nii` or `.nii.gz`, or a pair of `.hdr` and `.img`.
     Volume,
 }
 
@@ -25,7 +25,9 @@ impl FileKind {
         if name.ends_with(".npy") {
             return FileKind::Array;
         }
-        if name.ends_with(".nii") || name.ends_with(".nii.gz") {
+        // The voxels of a pair begin with nothing that tells them.
+        let voxels = name.trim_end_matches(".gz").ends_with(".img");
+        if name.ends_with(".nii") || name.ends_with(".nii.gz") || voxels {
             return FileKind::Volume;
         }
         if has_known_ending(path) {
@@ -33,11 +35,12 @@ impl FileKind {
         }
         let mut start = Vec::new();
         // A failure here comes back when the file is read.
-        let _ = std::fs::File::open(path).and_then(|file| file.take(348).read_to_end(&mut start));
+        let _ = std::fs::File::open(path).and_then(|file| file.take(8).read_to_end(&mut start));
         match &start[..] {
             [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => FileKind::Array,
             [0x1f, 0x8b, ..] => FileKind::Volume,
-            header if header.get(344..347) == Some(b"n+1") => FileKind::Volume,
+            // A NIfTI header, of a volume or of a pair, or its forerunner's.
+            [0x5c, 1, 0, 0, ..] | [0, 0, 1, 0x5c, ..] | [0x1c, 2, 0, 0, ..] | [0, 0, 2, 0x1c, ..] => FileKind::Volume,
             _ => FileKind::Image,
         }
     }
@@ -47,7 +50,8 @@ fn lower_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().to_lowercase()
 }
 
-pub(super) fn has_known_ending(path: &Path) -> bool {
+/// Whether a file's name ends in one of [`EXTENSIONS`].
+pub(crate) fn has_known_ending(path: &Path) -> bool {
     let name = lower_name(path);
     EXTENSIONS.iter().any(|ending| name.ends_with(ending))
 }

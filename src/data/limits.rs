@@ -25,14 +25,16 @@ pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>> {
 
 /// Width times height, or why not.
 pub(super) fn check_size(path: &Path, width: u64, height: u64) -> Result<usize> {
+    pixels(width, height).map_err(|fault| Error::file(path, fault))
+}
+
+/// The same without a file's name.
+pub(super) fn pixels(width: u64, height: u64) -> Result<usize, String> {
     if width == 0 || height == 0 {
-        return Err(Error::file(path, format!("the header says {width}x{height}: there is no pixel")));
+        return Err(format!("the header says {width}x{height}: there is no pixel"));
     }
     match width.checked_mul(height) {
         Some(n) if n <= MAX_PIXELS => Ok(n as usize),
-        _ => Err(Error::file(
-            path,
-            format!("the header says {width}x{height}, more than the {MAX_PIXELS} pixels that are accepted"),
-        )),
+        _ => Err(format!("the header says {width}x{height}, more than the {MAX_PIXELS} pixels that are accepted")),
     }
 }

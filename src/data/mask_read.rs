@@ -1,64 +1,89 @@
 //! Masks from files: pictures, arrays, slices of volumes of labels.
-use super::{Mask, Picture, ValueRange, Volume, read_picture};
-use crate::Result;
-use std::path::Path;
+use super::decode::raw_of;
+use super::image::is_lossy;
+use super::limits::read_bytes;
+use super::mask_shades::{Shades, of_shades};
+use super::raw::Raw;
+use super::{Mask, Volume};
+use crate::{Error, Result};
+use std::path::{Path, PathBuf};
 
 impl Mask {
-    /// Reads a picture or an array. Marked is what lies above half of white, as soft edges are; in a file where nothing
-    /// does, such as one of labels 0 and 1, every pixel that is not zero. Colours count by their luma.
+    /// Reads a picture or an array. Every pixel that is not black (zero) is marked, whatever its colour or its label. A mask that
+    /// is drawn in black on a transparent ground is read by its alpha. Of a compression that alters values, such as JPEG, what
+    /// is brighter than half of white is marked. What had to be guessed is logged as a warning.
     /// # Errors
-    /// As [`read_picture`].
+    /// [`Error::Io`] and [`Error::File`]: a file that cannot be read as a picture, labels below zero or not finite; no pixel that is
+    /// background; shades that may be labels as well as the noise of a compression.
     pub fn read(path: &Path) -> Result<Self> {
-        let picture = read_picture(path, ValueRange::UNIT)?.to_channels(1)?;
-        let limit = if picture.data.iter().any(|&v| v > 0.5) { 0.5 } else { 0.0 };
-        Ok(Mask::above(&picture, limit))
+        let bytes = read_bytes(path)?;
+        let raw = raw_of(&bytes, path, 3)?;
+        let (mask, said) = marked(raw, is_lossy(&bytes)).map_err(|fault| Error::file(path, fault))?;
+        for what in said {
+            tracing::warn!("{}: the mask {what}", path.display());
+        }
+        Ok(mask)
+    }
+
+    /// Reads several masks of one image, joined: what any of them marks.
+    /// # Errors
+    /// As [`Mask::read`], and [`Error::File`] for masks of different sizes and for an empty list.
+    pub fn read_joined(paths: &[PathBuf]) -> Result<Self> {
+        let (first, others) = paths.split_first().ok_or_else(|| Error::Invalid("there is no mask to read".into()))?;
+        let mut mask = Mask::read(first)?;
+        for path in others {
+            let other = Mask::read(path)?;
+            other.check_size(path, mask.width, mask.height)?;
+            mask.data.iter_mut().zip(other.data).for_each(|(m, o)| *m |= o);
+        }
+        Ok(mask)
     }
 
     /// A slice of a volume of labels ([`Volume::read_labels`]): every label above zero is marked.
     /// # Errors
     /// As [`Volume::slice`].
     pub fn of_slice(labels: &Volume, axis: usize, index: usize) -> Result<Self> {
-        Ok(Mask::above(&labels.slice(axis, index)?, 0.0))
-    }
-
-    fn above(picture: &Picture, limit: f32) -> Self {
-        let data = picture.data.iter().map(|&v| v > limit).collect();
-        Mask { width: picture.width, height: picture.height, data }
+        let picture = labels.slice(axis, index)?;
+        let data = picture.data.iter().map(|&v| v > 0.0).collect();
+        Ok(Mask { width: picture.width, height: picture.height, data })
     }
 }
 
-#[cfg(all(test, feature = "volumes"))]
-mod tests {
-    use super::*;
-    use crate::data::volume::tests::nifti_u8;
-    use image::{GrayImage, Luma};
-
-    #[test]
-    fn soft_edges_and_labels() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("m.png");
-        let read = |values: [u8; 4]| {
-            GrayImage::from_fn(4, 1, |x, _| Luma([values[x as usize]])).save(&path).unwrap();
-            Mask::read(&path).unwrap()
-        };
-        assert_eq!(read([0, 127, 128, 255]).data, [false, false, true, true]);
-        assert_eq!(read([0, 1, 4, 0]).data, [false, true, true, false]);
-        assert!(!read([0; 4]).any());
-        let error = read([0; 4]).check_size(&path, 4, 2).unwrap_err().to_string();
-        assert!(error.contains("m.png: the mask is 4x1, but the image is 4x2"), "{error}");
+/// What is marked, and what the user should know of it.
+fn marked(raw: Raw, lossy: bool) -> Result<(Mask, Vec<String>), String> {
+    let Raw { picture, alpha, .. } = raw;
+    let (width, height, channels) = (picture.width, picture.height, picture.channels);
+    if let Some(v) = picture.data.iter().find(|v| !v.is_finite() || **v < 0.0) {
+        return Err(format!("the mask holds {v}, which is no label"));
     }
-
-    #[test]
-    fn labels_of_a_volume_need_no_contrast() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("x_seg.nii");
-        let mut voxels = [0u8; 12];
-        std::fs::write(&path, nifti_u8(false, [3, 2, 2], &voxels)).unwrap();
-        assert!(!Mask::of_slice(&Volume::read_labels(&path).unwrap(), 2, 0).unwrap().any());
-        (voxels[1], voxels[11]) = (1, 4);
-        std::fs::write(&path, nifti_u8(false, [3, 2, 2], &voxels)).unwrap();
-        let labels = Volume::read_labels(&path).unwrap();
-        assert_eq!(Mask::of_slice(&labels, 2, 0).unwrap().data, [false, false, false, false, true, false]);
-        assert_eq!(Mask::of_slice(&labels, 2, 1).unwrap().data, [false, false, true, false, false, false]);
+    let mut said = Vec::new();
+    let mut values: Vec<f32> =
+        picture.data.chunks_exact(channels).map(|p| p.iter().copied().fold(0.0, f32::max)).collect();
+    let mut colours = picture.data.chunks_exact(channels);
+    if let Some(alpha) = alpha.filter(|alpha| alpha.iter().any(|a| *a < 1.0)) {
+        let drawn = values.iter().zip(&alpha).any(|(v, a)| *v > 0.0 && *a > 0.0);
+        let (transparent, visible) = (alpha.contains(&0.0), alpha.iter().any(|a| *a > 0.0));
+        if drawn {
+            let black = values.iter().zip(&alpha).any(|(v, a)| *v == 0.0 && *a > 0.0);
+            if transparent && black {
+                said.push("holds black and transparent pixels: both count as background".into());
+            }
+            values.iter_mut().zip(&alpha).for_each(|(v, a)| *v *= a);
+        } else if transparent && visible {
+            said.push("has no colour but black, so it is read by its alpha: what is not transparent is marked".into());
+            values = alpha;
+        }
     }
+    let first = colours.next();
+    if !lossy && values.iter().all(|v| *v > 0.0) && colours.any(|c| Some(c) != first) {
+        return Err(
+            "no pixel of the mask is black or transparent, so that it does not tell which colour is the background"
+                .into(),
+        );
+    }
+    let shades = Shades { width, values: &values, lossy };
+    said.extend(of_shades(&shades)?);
+    let limit = if lossy { 0.5 } else { 0.0 };
+    let data = values.iter().map(|&v| v > limit).collect();
+    Ok((Mask { width, height, data }, said))
 }

@@ -8,15 +8,22 @@ mod colormap;
 mod decode;
 mod failure;
 mod find;
+mod floats;
 mod foreground;
 mod hash;
 mod image;
+mod jpeg;
+mod jpeg_bits;
+mod jpeg_walk;
 mod kind;
 mod limits;
 mod lock;
 mod mask;
 mod mask_read;
+mod mask_shades;
 mod names;
+#[cfg(feature = "volumes")]
+mod nifti_header;
 mod npy;
 mod npy_numbers;
 #[cfg(feature = "tables")]
@@ -54,6 +61,9 @@ mod table_read;
 #[cfg(feature = "tables")]
 mod table_roles;
 mod tiff;
+mod tiff_chunk;
+mod tiff_file;
+mod tiff_sample;
 #[cfg(feature = "volumes")]
 mod volume;
 #[cfg(not(feature = "volumes"))]
@@ -62,20 +72,32 @@ mod volume;
 #[cfg(feature = "volumes")]
 mod volume_map;
 #[cfg(feature = "volumes")]
+mod volume_mask;
+#[cfg(feature = "volumes")]
 mod volume_open;
 #[cfg(feature = "volumes")]
 mod volume_read;
 mod walk;
 mod write;
 
+#[cfg(test)]
+mod corpus_tests;
 #[cfg(all(test, feature = "volumes"))]
 mod hostile_tests;
 #[cfg(test)]
 mod input_tests;
+#[cfg(test)]
+mod jpeg_tests;
+#[cfg(test)]
+mod mask_tests;
 #[cfg(all(test, feature = "volumes"))]
 mod scaling_tests;
 #[cfg(all(test, feature = "tables"))]
 mod table_tests;
+#[cfg(test)]
+mod tiff_tests;
+#[cfg(all(test, feature = "volumes"))]
+mod volume_tests;
 
 pub(crate) use beside::mask_file;
 pub use clock::utc_now;
@@ -83,8 +105,10 @@ pub use colormap::heat;
 pub use decode::{decode_image, decode_npy, read_picture};
 pub use failure::Failure;
 pub use find::{Found, find, find_inputs, list_files};
+pub use floats::FloatRange;
 pub use foreground::Foreground;
 pub use hash::{hash_files, hash_input};
+pub(crate) use kind::has_known_ending;
 pub use kind::{EXTENSIONS, FileKind};
 pub use limits::MAX_PIXELS;
 pub use lock::{FolderLock, lock_folder};

@@ -17,10 +17,7 @@ impl ValueRange {
     /// `[-1,1]`.
     pub const SIGNED: ValueRange = ValueRange { low: -1.0, high: 1.0 };
 
-    /// Brings the floats of a file to `[0,1]`, in place.
-    ///
-    /// They are taken to be in the model's own range when that reaches below zero and so do they, otherwise in
-    /// `[0,1]`. A hair of rounding (1e-4 of the range) beyond the ends is clamped.
+    /// Brings floats in this range to `[0,1]`, in place. A hair of rounding (1e-4 of the range) beyond the ends is clamped.
     /// # Errors
     /// [`Error::File`] on NaN or infinite values (with their count), and when the values lie outside the range (with
     /// their minimum and maximum).
@@ -31,21 +28,27 @@ impl ValueRange {
         }
         let min = values.iter().copied().fold(f32::INFINITY, f32::min);
         let max = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let own = if self.low < 0.0 && min < 0.0 { self } else { ValueRange::UNIT };
-        let (span, slack) = (own.high - own.low, 1e-4 * (own.high - own.low));
-        if min < own.low - slack || max > own.high + slack {
+        let span = self.high - self.low;
+        if !self.holds(min) || !self.holds(max) {
+            let or = if self == ValueRange::UNIT { "" } else { " or to [0, 1]" };
             return Err(Error::file(
                 path,
                 format!(
-                    "its values lie in [{min}, {max}], which contradicts the model's value range [{}, {}]; scale them to that or to [0, 1]",
+                    "its values lie in [{min}, {max}], which contradicts the model's value range [{}, {}]; scale them to that{or}",
                     self.low, self.high
                 ),
             ));
         }
         for v in values {
-            *v = ((*v - own.low) / span).clamp(0.0, 1.0);
+            *v = ((*v - self.low) / span).clamp(0.0, 1.0);
         }
         Ok(())
+    }
+
+    /// Whether a value lies in the range, or a hair of rounding beyond.
+    pub(super) fn holds(self, value: f32) -> bool {
+        let slack = 1e-4 * (self.high - self.low);
+        (self.low - slack..=self.high + slack).contains(&value)
     }
 }
 
@@ -248,21 +251,5 @@ mod tests {
         assert_eq!((t.shape, &t.data[..]), (Shape::new(1, 1, 2, 3), &[-1.0, 1.0, -0.5, 0.5, 0.0, 0.0][..]));
         assert_eq!(Picture::from_tensor(&t, 0, ValueRange::SIGNED, &rgb).unwrap(), rgb);
         assert!(Picture::from_tensor(&t, 1, ValueRange::SIGNED, &rgb).is_err());
-    }
-
-    #[test]
-    fn floats_are_taken_in_the_models_range_or_refused_with_theirs() {
-        let path = Path::new("f.npy");
-        let mut signed = [-1.0, 0.0, 1.0];
-        ValueRange::SIGNED.normalise(path, &mut signed).unwrap();
-        assert_eq!(signed, [0.0, 0.5, 1.0]);
-        let mut unit = [0.0, 0.25, 1.0];
-        ValueRange::SIGNED.normalise(path, &mut unit).unwrap();
-        assert_eq!(unit, [0.0, 0.25, 1.0]);
-        let error = ValueRange::UNIT.normalise(path, &mut [-1.0, 0.5]).unwrap_err().to_string();
-        assert!(error.contains("f.npy") && error.contains("[-1, 0.5]") && error.contains("[0, 1]"), "{error}");
-        let error = ValueRange::SIGNED.normalise(path, &mut [0.0, 255.0]).unwrap_err().to_string();
-        assert!(error.contains("[0, 255]"), "{error}");
-        assert!(ValueRange::UNIT.normalise(path, &mut [f32::NAN]).is_err());
     }
 }

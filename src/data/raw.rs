@@ -1,8 +1,9 @@
 //! A decoded picture before its values are scaled, and the one way from there to a [`Picture`].
 use super::foreground::{Foreground, above_lowest};
 use super::picture::{as_channels, same_channels};
-use super::{InputSpec, Over, Picture, Scaling, ValueRange};
+use super::{FloatRange, InputSpec, Over, Picture, Scaling};
 use crate::{Error, Result};
+use image::metadata::Orientation;
 
 /// What the numbers of a file stand for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,7 +38,9 @@ impl Raw {
             return Err(self.picture.wrong_channels(spec.channels));
         }
         if spec.scaling == (Scaling::Fixed {}) {
-            return self.fixed(spec.range);
+            let mut scaled = self.fixed(spec)?;
+            scaled.warnings.extend(little_used(&scaled.data));
+            return Ok(scaled);
         }
         let mut picture = self.plain(spec.channels)?;
         let channels = picture.channels;
@@ -62,11 +65,15 @@ impl Raw {
     }
 
     /// By the full range of its format.
-    fn fixed(mut self, range: ValueRange) -> Result<Picture> {
-        let Picture { data, source, .. } = &mut self.picture;
+    fn fixed(mut self, spec: &InputSpec) -> Result<Picture> {
+        let Picture { data, source, warnings, .. } = &mut self.picture;
         match self.values {
             Values::Unit => {}
-            Values::Floats => range.normalise(source, data)?,
+            Values::Floats => {
+                let range = spec.floats.clone().unwrap_or_else(|| FloatRange::of_values(data, spec.range));
+                range.range.normalise(source, data)?;
+                warnings.extend(range.doubt(source, data, spec.range));
+            }
             Values::Wide => {
                 if let Some(v) = data.iter().find(|v| !(0.0..=255.0).contains(*v)) {
                     let fault = format!("holds {v}; integers wider than 8 bits (but u16) must be 0..=255");
@@ -76,6 +83,39 @@ impl Raw {
             }
         }
         blend(self.picture, self.alpha)
+    }
+
+    /// Turned and mirrored as its file asks for, which its warnings then say.
+    pub fn oriented(mut self, orientation: Orientation) -> Raw {
+        if orientation == Orientation::NoTransforms {
+            return self;
+        }
+        let Picture { width, height, channels, .. } = self.picture;
+        use Orientation::{
+            FlipHorizontal, FlipVertical, NoTransforms, Rotate90, Rotate90FlipH, Rotate180, Rotate270, Rotate270FlipH,
+        };
+        let turned = matches!(orientation, Rotate90 | Rotate90FlipH | Rotate270 | Rotate270FlipH);
+        let (across, down) = if turned { (height, width) } else { (width, height) };
+        // The stored pixel that is shown in column x of row y.
+        let from = |x: usize, y: usize| match orientation {
+            NoTransforms => (x, y),
+            FlipHorizontal => (width - 1 - x, y),
+            Rotate180 => (width - 1 - x, height - 1 - y),
+            FlipVertical => (x, height - 1 - y),
+            Rotate90FlipH => (y, x),
+            Rotate90 => (y, height - 1 - x),
+            Rotate270FlipH => (width - 1 - y, height - 1 - x),
+            Rotate270 => (width - 1 - y, x),
+        };
+        let places: Vec<usize> =
+            (0..across * down).map(|p| from(p % across, p / across)).map(|(x, y)| y * width + x).collect();
+        let data = &self.picture.data;
+        self.picture.data = places.iter().flat_map(|p| &data[p * channels..(p + 1) * channels]).copied().collect();
+        self.alpha = self.alpha.map(|alpha| places.iter().map(|p| alpha[*p]).collect());
+        (self.picture.width, self.picture.height) = (across, down);
+        let note = format!("it was turned or mirrored as its orientation tag ({}) asks for", orientation.to_exif());
+        self.picture.warnings.push(note);
+        self
     }
 
     /// The values as they are, finite, with transparent pixels blended over zero, in these channels.
@@ -92,6 +132,19 @@ impl Raw {
         picture.channels = channels;
         Ok(picture)
     }
+}
+
+/// What is said of a picture that leaves its format's range all but empty, such as 12 bits of a camera in a format of 16.
+fn little_used(data: &[f32]) -> Option<String> {
+    let least = data.iter().copied().fold(1.0, f32::min);
+    let most = data.iter().copied().fold(0.0, f32::max);
+    let span = most - least;
+    (most <= 1.0 / 16.0 || (span > 0.0 && span <= 1.0 / 16.0)).then(|| {
+        format!(
+            "its values lie between {least:.4} and {most:.4} of its format's range, a sixteenth of it or less: if it holds fewer \
+             bits than its format, such as 12 in 16, scale it to the whole range"
+        )
+    })
 }
 
 /// Drops an alpha channel that says nothing, and blends any other over black.

@@ -1,5 +1,5 @@
 //! What a model takes, as far as reading its files is concerned.
-use super::{Scaling, ValueRange};
+use super::{FloatRange, Scaling, ValueRange};
 use crate::{Error, Result};
 
 /// How files become the images that a model takes.
@@ -11,6 +11,9 @@ pub struct InputSpec {
     pub range: ValueRange,
     /// From raw values to `[0,1]`.
     pub scaling: Scaling,
+    /// The range that files of floats are in, where it is known of the run as a whole ([`FloatRange::of_run`]); otherwise each
+    /// file's own values decide.
+    pub floats: Option<FloatRange>,
     /// What the names of the files that make one image end in, one for each channel in the network's order, such as
     /// `_t1`, `_t1ce`, `_t2`, `_flair`; empty where a file is a whole image.
     pub suffixes: Vec<String>,
@@ -19,7 +22,7 @@ pub struct InputSpec {
 impl InputSpec {
     /// Whole images, scaled by the full range of their formats.
     pub fn fixed(channels: usize, range: ValueRange) -> Self {
-        InputSpec { channels, range, scaling: Scaling::Fixed {}, suffixes: Vec::new() }
+        InputSpec { channels, range, scaling: Scaling::Fixed {}, floats: None, suffixes: Vec::new() }
     }
 
     /// Checks the settings.

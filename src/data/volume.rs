@@ -1,15 +1,15 @@
 //! NIfTI volumes, read as slices along an axis.
-use super::affine::overlay;
-use super::beside::mask_file;
+use super::affine::Place;
 use super::foreground::Foreground;
+use super::nifti_header::HEADER;
 use super::scaling::Window;
-use super::volume_read::HEADER;
+use super::volume_mask::masked;
 use super::{Map, Mask, Picture, Scaling};
 use crate::{Error, Result};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-/// A NIfTI-1 volume of 1 to 4 channels.
+/// A NIfTI volume of 1 to 4 channels.
 ///
 /// Intensities keep the file's units until a slice is taken, which is scaled to `[0,1]`, each channel by itself.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub struct Volume {
     /// From voxel indices (i, j, k, 1) to millimetres, three rows of four: by the sform, else the qform, else the voxels'
     /// sizes alone.
     pub affine: [[f64; 4]; 3],
+    /// Where it lies, and whether its header says so.
+    pub(super) place: Place,
     pub(super) scaled: Scaled,
     /// Found when it is first asked for.
     pub(super) foreground: OnceLock<Foreground>,
@@ -106,21 +108,6 @@ impl Volume {
         Ok(format!("{}_{}{index:0digits$}", self.name, ["i", "j", "k"][axis]))
     }
 
-    /// Refuses a mask that is not of this volume's voxels: of other dimensions, or by its affine a tenth of a millimetre away.
-    /// # Errors
-    /// [`Error::File`], with the mask's file.
-    pub fn check_mask(&self, mask: &Volume) -> Result<()> {
-        if mask.dims != self.dims {
-            let fault = format!("the mask has {:?} voxels, but the volume {:?}", mask.dims, self.dims);
-            return Err(Error::file(&mask.source, fault));
-        }
-        if !overlay(&self.affine, &mask.affine, self.dims) {
-            let fault = "the mask does not lie where its volume does: their affines differ; resample it to that";
-            return Err(Error::file(&mask.source, fault));
-        }
-        Ok(())
-    }
-
     /// Axis and index of the slice that [`Volume::slice_name`] calls so.
     pub fn slice_of_name(name: &str) -> Option<(usize, usize)> {
         let last = name.rsplit('_').next()?;
@@ -186,16 +173,6 @@ impl Volume {
         }
         Ok(())
     }
-}
-
-/// The foreground by the mask beside a volume, if there is one.
-/// # Errors
-/// [`Error::File`]: a mask that cannot be read, has other dimensions, lies elsewhere or marks nothing.
-pub(super) fn masked(volume: &Volume) -> Result<Option<Foreground>> {
-    let Some(path) = mask_file(&volume.source, &volume.name)? else { return Ok(None) };
-    let mask = Volume::read_labels(&path)?;
-    volume.check_mask(&mask)?;
-    Foreground::of_file(&path, mask.voxels.iter().map(|&v| v > 0.0).collect()).map(Some)
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ use std::path::Path;
 pub struct Volume {
     /// Voxels along the file's three axes i, j, k.
     pub dims: [usize; 3],
+    /// What its user should know.
+    pub warnings: Vec<String>,
     /// Makes sure that there is none: the methods of a volume need no body.
     never: Infallible,
 }
@@ -24,10 +26,10 @@ impl Volume {
     pub fn read_labels(path: &Path) -> Result<Volume> {
         Err(absent(path))
     }
-    /// Refuses a mask that is not of this volume's voxels.
+    /// A mask of this volume in the order of its voxels.
     /// # Errors
     /// None: there is no volume to ask.
-    pub fn check_mask(&self, _: &Volume) -> Result<()> {
+    pub fn aligned(&self, _: Volume) -> Result<Volume> {
         match self.never {}
     }
     /// How many slices there are along an axis.

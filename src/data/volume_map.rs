@@ -1,5 +1,5 @@
 //! Anomaly maps of a volume, written as NIfTI with the geometry of the input.
-use super::volume_read::HEADER;
+use super::nifti_header::HEADER;
 use super::{Map, Volume, write_atomic};
 use crate::Result;
 use flate2::Compression;

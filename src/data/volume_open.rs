@@ -1,10 +1,11 @@
 //! Volumes from files: one, or a set with one channel each.
-use super::affine::overlay;
+use super::affine::{Misfit, reordered};
 use super::foreground::{above_lowest, without_mask};
 use super::names::stem;
 use super::scaling::Window;
 use super::sets::Input;
-use super::volume::{Scaled, UNIT, masked};
+use super::volume::{Scaled, UNIT};
+use super::volume_mask::masked;
 use super::volume_read::{Stored, read_stored, stored};
 use super::{FileKind, InputSpec, Over, Scaling, ValueRange, Volume};
 use crate::{Error, Result};
@@ -46,7 +47,7 @@ impl Volume {
 
     /// [`Volume::read`] from `len` bytes of `.nii` or `.nii.gz`; `source` names it in errors.
     /// # Errors
-    /// [`Error::File`]: not single-file NIfTI-1, more than one channel or time, no or more than 2^28 voxels or more
+    /// [`Error::File`]: not NIfTI, more than one channel or time, no or more than 2^28 voxels or more
     /// than the file can hold (refused from the header, before anything is allocated), a type that is neither integer
     /// nor float, missing data, NaN, no contrast.
     pub fn from_reader(bytes: impl BufRead, len: u64, source: &Path) -> Result<Volume> {
@@ -65,15 +66,16 @@ impl Volume {
 
     /// With windows from 0 to 1.
     fn of_stored(stored: Stored, source: &Path, name: &str) -> Volume {
-        let Stored { dims, channels, voxels, header, big_endian, affine } = stored;
+        let Stored { place, channels, voxels, header, big_endian } = stored;
         Volume {
-            dims,
+            dims: place.dims,
             channels,
             voxels,
             source: source.to_owned(),
             name: name.to_owned(),
-            warnings: Vec::new(),
-            affine,
+            warnings: place.said.iter().cloned().collect(),
+            affine: place.affine,
+            place,
             scaled: Scaled::Windows(vec![UNIT; channels]),
             foreground: OnceLock::new(),
             header,
@@ -133,14 +135,17 @@ fn set(files: &[std::path::PathBuf], input: &Input, channels: usize) -> Result<V
             continue;
         };
         let other = format!("{}, another channel of the same image", stem(&files[0]));
-        if next.dims != first.dims {
-            return Err(Error::file(path, format!("has {:?} voxels, but {other}, {:?}", next.dims, first.dims)));
-        }
-        if !overlay(&first.affine, &next.affine, first.dims) {
-            let fault = format!("does not lie where {other}, does: their affines differ; resample it to that");
-            return Err(Error::file(path, fault));
-        }
-        first.voxels.extend(next.voxels);
+        let axes = first.place.axes_of(&next.place).map_err(|misfit| {
+            let fault = match misfit {
+                Misfit::Dims => format!("has {:?} voxels, but {other}, {:?}", next.place.dims, first.place.dims),
+                Misfit::Unknown => {
+                    format!("and {other}: one of the two does not say where it lies (sform_code and qform_code are 0)")
+                }
+                Misfit::Apart => format!("does not lie where {other}, does: their affines differ; resample it to that"),
+            };
+            Error::file(path, fault)
+        })?;
+        first.voxels.extend(reordered(&next.voxels, next.place.dims, &axes));
         first.channels += 1;
     }
     let whole = whole.ok_or_else(|| Error::file(&input.path, "is an input without files"))?;

@@ -1,14 +1,11 @@
-//! The NIfTI-1 reader: every size is checked against the header before anything is allocated.
-use super::affine::affine;
+//! The NIfTI reader: every size is checked against the header before anything is allocated.
+use super::affine::Place;
+use super::nifti_header::{HEADER, Header};
 use crate::{Error, Result};
 use flate2::bufread::MultiGzDecoder;
-use nifti::{DataElement, InMemNiftiVolume, NiftiHeader, NiftiType};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
-
-/// The bytes of a NIfTI-1 header.
-pub(super) const HEADER: usize = 348;
+use std::io::{BufRead, BufReader, ErrorKind, Read};
+use std::path::{Path, PathBuf};
 
 /// The most voxels that a volume may have: 1 GiB of f32.
 const MAX_VOXELS: u64 = 1 << 28;
@@ -17,145 +14,214 @@ const GZIP_RATIO: u64 = 1032;
 
 /// A volume as it lies in its file.
 pub(super) struct Stored {
-    /// Voxels along i, j, k.
-    pub dims: [usize; 3],
+    /// Where it lies, and its voxels along i, j, k.
+    pub place: Place,
     /// Volumes in the file.
     pub channels: usize,
     /// Channel after channel, i fastest, slope and intercept applied; finite.
     pub voxels: Vec<f32>,
-    /// The header as it lies in the file.
+    /// The header as that of a single NIfTI-1 file, in the byte order of the input.
     pub header: [u8; HEADER],
     /// The byte order of the header and the voxels.
     pub big_endian: bool,
-    /// From voxel indices to millimetres: three rows of four.
-    pub affine: [[f64; 4]; 3],
 }
 
-/// Reads `.nii` or `.nii.gz`, told apart by content; see [`stored`].
+/// Reads `.nii`, `.nii.gz`, or `.hdr` with its `.img`; which of them is told by content; see [`stored`].
 pub(super) fn read_stored(path: &Path, channels: usize) -> Result<Stored> {
+    let header = if ends(path, "img") { beside(path, "hdr")? } else { path.to_owned() };
+    let (file, len) = open(&header)?;
+    stored(file, len, &header, channels)
+}
+
+fn open(path: &Path) -> Result<(BufReader<File>, u64)> {
     let file = File::open(path).map_err(|e| Error::io(path, e))?;
     let len = file.metadata().map_err(|e| Error::io(path, e))?.len();
-    stored(BufReader::new(file), len, path, channels)
+    Ok((BufReader::new(file), len))
 }
 
-/// Reads a volume from `len` bytes of `.nii` or `.nii.gz`; `source` names it in errors. It has one channel, or those of
-/// the model in its fourth dimension.
-/// # Errors
-/// [`Error::File`]: not single-file NIfTI-1, another number of channels, no or more than 2^28 values or more than the file
-/// can hold (refused from the header, before anything is allocated), a type that is neither integer nor float, missing
-/// data, NaN.
-pub(super) fn stored(mut bytes: impl BufRead, len: u64, source: &Path, channels: usize) -> Result<Stored> {
-    let start = bytes.fill_buf().map_err(|e| Error::io(source, e))?;
-    match start {
-        [] => Err(Error::file(source, "the file is empty")),
-        [0x1f, 0x8b, ..] => parse(MultiGzDecoder::new(bytes), len.saturating_mul(GZIP_RATIO), source, channels),
-        _ => parse(bytes, len, source, channels),
-    }
+/// Whether a file's name ends so, or so and in `.gz`.
+fn ends(path: &Path, ending: &str) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    name.strip_suffix(".gz").unwrap_or(&name).ends_with(&format!(".{ending}"))
 }
 
-/// `available` is the most bytes that the stream can hold.
-fn parse(mut stream: impl Read, available: u64, source: &Path, wanted: usize) -> Result<Stored> {
-    let fault = |text: String| Error::file(source, text);
-    let mut raw = [0; HEADER];
-    stream.read_exact(&mut raw).map_err(|e| fault(format!("the NIfTI header is truncated: {e}")))?;
-    let big_endian = match (i32::from_le_bytes(first4(&raw)), i32::from_be_bytes(first4(&raw))) {
-        (348, _) => false,
-        (_, 348) => true,
-        (540, _) | (_, 540) => return Err(fault("is NIfTI-2; convert it to NIfTI-1".into())),
-        _ => return Err(fault("is not a NIfTI volume".into())),
+/// The other file of a pair, compressed or not.
+fn beside(path: &Path, ending: &str) -> Result<PathBuf> {
+    let plain = if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz")) {
+        path.with_extension("")
+    } else {
+        path.to_owned()
     };
-    let header = NiftiHeader::from_reader(&raw[..]).map_err(|e| fault(format!("damaged NIfTI header: {e}")))?;
-    if &header.magic != nifti::header::MAGIC_CODE_NIP1 {
-        return Err(fault("its voxels are in another file (.hdr and .img); convert it to a single .nii".into()));
+    let other = plain.with_extension(ending);
+    let upper = plain.with_extension(ending.to_uppercase());
+    let found = [other.clone(), other.with_extension(format!("{ending}.gz")), upper].into_iter().find(|p| p.is_file());
+    found.ok_or_else(|| {
+        let name = other.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Error::file(path, format!("is one file of a pair (.hdr and .img), but there is no {name} beside it"))
+    })
+}
+
+/// Reads a volume from `len` bytes of `.nii` or `.nii.gz`, NIfTI-1 or NIfTI-2; `source` names it in errors, and is where the
+/// voxels of a pair are looked for. It has one channel, or those of the model in its fourth dimension.
+/// # Errors
+/// [`Error::File`]: not NIfTI, another number of channels, no or more than 2^28 values or more than the file can hold (refused
+/// from the header, before anything is allocated), a type that is neither integer nor float, missing data, NaN, a compressed
+/// stream that is damaged anywhere.
+pub(super) fn stored(bytes: impl BufRead, len: u64, source: &Path, channels: usize) -> Result<Stored> {
+    let fault = |text: String| Error::file(source, text);
+    let (mut stream, available) = plain(bytes, len, source)?;
+    let truncated = |e| fault(format!("the NIfTI header is truncated: {e}"));
+    let mut raw = vec![0; 4];
+    stream.read_exact(&mut raw).map_err(truncated)?;
+    let (length, big_endian) =
+        Header::length([raw[0], raw[1], raw[2], raw[3]]).ok_or_else(|| fault("is not a NIfTI volume".into()))?;
+    raw.resize(length, 0);
+    stream.read_exact(&mut raw[4..]).map_err(truncated)?;
+    let header = Header::new(&raw, big_endian).map_err(fault)?;
+    if !header.pair {
+        let skip = if header.vox_offset == 0.0 {
+            4
+        } else {
+            header.vox_offset as u64 - length.min(header.vox_offset as usize) as u64
+        };
+        return voxels(&header, stream, available, skip, source, channels);
     }
-    let (dims, channels) = dims(&header, wanted).map_err(fault)?;
-    let kind = header.data_type().map_err(|e| fault(format!("damaged NIfTI header: {e}")))?;
-    let size = kind.size_of() as u64;
-    if i64::from(header.bitpix) != size as i64 * 8 {
-        return Err(fault(format!("its header contradicts itself: type {kind:?} with {} bits", header.bitpix)));
+    rest(&mut *stream, available).map_err(fault)?;
+    let data = beside(source, "img")?;
+    let (file, len) = open(&data)?;
+    let (stream, available) = plain(file, len, &data)?;
+    voxels(&header, stream, available, header.vox_offset as u64, &data, channels)
+}
+
+/// The stream without gzip, if it is compressed, and the most bytes that it can hold.
+fn plain<'a>(mut bytes: impl BufRead + 'a, len: u64, source: &Path) -> Result<(Box<dyn Read + 'a>, u64)> {
+    match bytes.fill_buf().map_err(|e| Error::io(source, e))? {
+        [] => Err(Error::file(source, "the file is empty")),
+        [0x1f, 0x8b, ..] => Ok((Box::new(MultiGzDecoder::new(bytes)), len.saturating_mul(GZIP_RATIO))),
+        _ => Ok((Box::new(bytes), len)),
     }
+}
+
+/// Reads what is behind the voxels, which is not ours, as gzip's checksum and its length stand at the very end.
+fn rest(stream: &mut dyn Read, available: u64) -> Result<(), String> {
+    let read = std::io::copy(&mut stream.take(available), &mut std::io::sink());
+    read.map(|_| ()).map_err(damaged)
+}
+
+/// What a failure in the middle of a stream means.
+fn damaged(e: std::io::Error) -> String {
+    match e.kind() {
+        ErrorKind::UnexpectedEof => {
+            "the data is truncated: it ends before the last voxel or before the end of its gzip data".into()
+        }
+        ErrorKind::InvalidInput | ErrorKind::InvalidData => {
+            format!("damaged gzip data, or other data behind them: {e}")
+        }
+        _ => format!("its data cannot be read: {e}"),
+    }
+}
+
+/// Reads the voxels, `skip` bytes ahead.
+fn voxels(
+    header: &Header,
+    mut stream: Box<dyn Read + '_>,
+    available: u64,
+    skip: u64,
+    source: &Path,
+    wanted: usize,
+) -> Result<Stored> {
+    let fault = |text: String| Error::file(source, text);
     let offset = header.vox_offset;
-    if !(offset == 0.0 || (352.0..1e8).contains(&offset)) {
+    let least = if header.pair { 0.0 } else { header.length as f64 };
+    if !(offset == 0.0 || (least..1e8).contains(&offset)) {
         return Err(fault(format!("its header gives an absurd voxel offset, {offset}")));
     }
+    let (dims, channels) = dims(&header.dims, wanted).map_err(fault)?;
+    let (size, value) = kind(header.datatype).map_err(fault)?;
+    if header.bitpix != size as i64 * 8 {
+        let fault_of = format!("its header contradicts itself: type {} with {} bits", header.datatype, header.bitpix);
+        return Err(fault(fault_of));
+    }
     let count = dims.iter().product::<usize>() * channels;
-    let (skip, need) = ((offset as u64).max(352) - HEADER as u64, count as u64 * size);
-    if need + skip > available {
-        return Err(fault(format!("is truncated: {dims:?} voxels of type {kind:?} need {need} bytes")));
+    let need = count as u64 * size as u64;
+    if need.saturating_add(skip) > available {
+        return Err(fault(format!("is truncated: {dims:?} voxels of {size} bytes need {need} bytes")));
     }
-    std::io::copy(&mut stream.by_ref().take(skip), &mut std::io::sink())
-        .map_err(|e| fault(format!("damaged NIfTI data: {e}")))?;
-    let memory = InMemNiftiVolume::from_reader(stream.by_ref(), &header)
-        .map_err(|e| fault(format!("truncated or damaged NIfTI data: {e}")))?;
-    // Behind the last byte lies gzip's checksum; what else may follow is not ours.
-    let rest = std::io::copy(&mut stream.take(available), &mut std::io::sink());
-    if let Some(e) = rest.err().filter(|e| e.to_string().contains("checksum")) {
-        return Err(fault(format!("damaged NIfTI data: {e}")));
+    std::io::copy(&mut stream.by_ref().take(skip), &mut std::io::sink()).map_err(|e| fault(damaged(e)))?;
+    // By the standard a slope of zero (or, as nibabel has it, none that is finite) means that values are as stored.
+    let scaled = header.slope != 0.0 && header.slope.is_finite() && header.inter.is_finite();
+    let (slope, inter) = if scaled { (header.slope, header.inter) } else { (1.0, 0.0) };
+    let mut voxels = Vec::with_capacity(count);
+    let mut buffer = vec![0; size * 8192];
+    while voxels.len() < count {
+        let part = &mut buffer[..size * (count - voxels.len()).min(8192)];
+        stream.read_exact(part).map_err(|e| fault(damaged(e)))?;
+        for bytes in part.chunks_exact_mut(size) {
+            if header.big_endian {
+                bytes.reverse();
+            }
+            voxels.push((value(bytes) * slope + inter) as f32);
+        }
     }
-    let voxels = voxels(memory, kind, &header).map_err(fault)?;
+    rest(&mut *stream, available).map_err(fault)?;
     let bad = voxels.iter().filter(|v| !v.is_finite()).count();
     if bad > 0 {
         return Err(fault(format!("{bad} of {} voxels are NaN or infinite", voxels.len())));
     }
-    Ok(Stored { dims, channels, voxels, header: raw, big_endian, affine: affine(&header) })
-}
-
-fn first4(raw: &[u8; HEADER]) -> [u8; 4] {
-    [raw[0], raw[1], raw[2], raw[3]]
+    let (place, big_endian) = (Place::new(header, dims), header.big_endian);
+    Ok(Stored { place, channels, voxels, header: header.raw, big_endian })
 }
 
 /// The sizes of the three axes, and the channels in the fourth.
-fn dims(header: &NiftiHeader, wanted: usize) -> std::result::Result<([usize; 3], usize), String> {
-    let all = header.dim().map_err(|e| format!("damaged NIfTI header: {e}"))?;
+fn dims(all: &[u64], wanted: usize) -> Result<([usize; 3], usize), String> {
     let mut sizes = [1; 4];
     for (i, &d) in all.iter().enumerate() {
         match sizes.get_mut(i) {
-            Some(size) => *size = usize::from(d),
+            Some(size) => *size = d,
             None if d == 1 => {}
             None => return Err(format!("has dimensions {all:?}, more than four; take it apart")),
         }
     }
     let [i, j, k, channels] = sizes;
-    if channels != 1 && channels != wanted {
+    if channels != 1 && channels != wanted as u64 {
         let takes = if wanted == 1 { "1 channel".into() } else { format!("{wanted} channels") };
         let fault = format!("has dimensions {all:?}, {channels} channels, but the model takes {takes}; take it apart");
         return Err(fault);
     }
-    match sizes.iter().map(|&d| d as u64).product() {
-        1..=MAX_VOXELS => Ok(([i, j, k], channels)),
+    match sizes.iter().try_fold(1u64, |product, d| product.checked_mul(*d)) {
+        Some(1..=MAX_VOXELS) => Ok(([i as usize, j as usize, k as usize], channels as usize)),
         _ => Err(format!("the header says {all:?} voxels, more than the {MAX_VOXELS} that are accepted")),
     }
 }
 
-/// The values with slope and intercept applied.
-fn voxels(memory: InMemNiftiVolume, kind: NiftiType, header: &NiftiHeader) -> std::result::Result<Vec<f32>, String> {
-    // By the standard a slope of zero (or, as nibabel has it, none that is finite) means that values are as stored.
-    let scaled = header.scl_slope != 0.0 && header.scl_slope.is_finite() && header.scl_inter.is_finite();
-    let (slope, inter) = if scaled { (header.scl_slope, header.scl_inter) } else { (1.0, 0.0) };
-    /// All elements of the file's own type `T`.
-    fn all<T: DataElement + Copy>(
-        memory: InMemNiftiVolume,
-        [slope, inter]: [f64; 2],
-        value: impl Fn(T) -> f64,
-    ) -> nifti::Result<Vec<f32>> {
-        let scale = |v: T| (value(v) * slope + inter) as f32;
-        Ok(memory.into_nifti_typed_data::<T>()?.into_iter().map(scale).collect())
+/// A value from little-endian bytes.
+type Value = fn(&[u8]) -> f64;
+
+/// The bytes of a voxel, and its value.
+fn kind(datatype: i64) -> Result<(usize, Value), String> {
+    fn of<const N: usize>(bytes: &[u8]) -> [u8; N] {
+        let mut own = [0; N];
+        own.copy_from_slice(bytes);
+        own
     }
-    let by = [slope, inter].map(f64::from);
-    let values = match kind {
-        NiftiType::Uint8 => all(memory, by, |v: u8| v.into()),
-        NiftiType::Int8 => all(memory, by, |v: i8| v.into()),
-        NiftiType::Uint16 => all(memory, by, |v: u16| v.into()),
-        NiftiType::Int16 => all(memory, by, |v: i16| v.into()),
-        NiftiType::Uint32 => all(memory, by, |v: u32| v.into()),
-        NiftiType::Int32 => all(memory, by, |v: i32| v.into()),
-        NiftiType::Uint64 => all(memory, by, |v: u64| v as f64),
-        NiftiType::Int64 => all(memory, by, |v: i64| v as f64),
-        NiftiType::Float32 => all(memory, by, |v: f32| v.into()),
-        NiftiType::Float64 => all(memory, by, |v: f64| v),
-        other => return Err(format!("voxels of type {other:?} are not supported")),
+    let name = match datatype {
+        2 => return Ok((1, |b| b[0].into())),
+        256 => return Ok((1, |b| b[0].cast_signed().into())),
+        512 => return Ok((2, |b| u16::from_le_bytes(of(b)).into())),
+        4 => return Ok((2, |b| i16::from_le_bytes(of(b)).into())),
+        768 => return Ok((4, |b| u32::from_le_bytes(of(b)).into())),
+        8 => return Ok((4, |b| i32::from_le_bytes(of(b)).into())),
+        1280 => return Ok((8, |b| u64::from_le_bytes(of(b)) as f64)),
+        1024 => return Ok((8, |b| i64::from_le_bytes(of(b)) as f64)),
+        16 => return Ok((4, |b| f32::from_le_bytes(of(b)).into())),
+        64 => return Ok((8, |b| f64::from_le_bytes(of(b)))),
+        128 | 2304 => "colours (RGB)",
+        32 | 1792 | 2048 => "complex numbers",
+        1536 => "floats of 128 bits",
+        1 => "single bits",
+        other => return Err(format!("damaged NIfTI header: its voxels are of type {other}, which there is not")),
     };
-    values.map_err(|e| format!("damaged NIfTI data: {e}"))
+    Err(format!("its voxels are {name}, which are not read; convert it to integers or floats"))
 }
 
 #[cfg(test)]
@@ -185,7 +251,7 @@ mod tests {
                 (b[70], b[71], b[72]) = (128, 0, 24);
                 b.resize(352 + 72, 1);
             })
-            .contains("Rgb24")
+            .contains("are colours")
         );
         assert!(fault(&|b| b[352..].fill(0)).contains("every voxel is zero"));
         assert!(fault(&|b| b[352..].fill(9)).contains("no contrast"));

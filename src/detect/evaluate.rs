@@ -28,6 +28,7 @@ pub struct Evaluated {
 pub fn evaluate(scorer: &mut Scorer, dataset: &Dataset, folder: &Path) -> Result<Evaluated> {
     let mut evaluator = Evaluator::new(folder);
     let foregrounds = scorer.model.config.reads_foregrounds();
+    scorer.look_at(dataset.samples.iter().map(|s| &s.input));
     let (mut failures, mut seconds, mut interrupted) = (Vec::new(), Vec::new(), false);
     for samples in Group::all(dataset) {
         let group = match Group::open(samples, foregrounds) {

@@ -2,7 +2,7 @@
 use super::config::NoisePer;
 use super::items::{Item, expand, groups};
 use super::{ModelFolder, Runner};
-use crate::data::{Failure, Input, InputSpec, Map, Mask, Picture};
+use crate::data::{Failure, FloatRange, Input, InputSpec, Map, Mask, Picture};
 use crate::{Device, Error, Result, Tensor};
 use prepare::{Ready, prepare};
 use recent::Recent;
@@ -88,6 +88,8 @@ pub struct Scorer<'a> {
     pub options: ScoringOptions,
     /// The images that gave no result, and the volumes that are not whole without them.
     pub failures: Vec<Failure>,
+    /// The range of the floats of all inputs, once they were looked at.
+    floats: Option<Option<FloatRange>>,
     runners: Recent<Runner>,
     /// Fewer images at once than the options ask for, where the device has no room for those.
     room: Option<usize>,
@@ -108,7 +110,8 @@ impl<'a> Scorer<'a> {
         let (runners, failures) = (Recent::new(), Vec::new());
         let progress = Progress { inputs: 0, of_inputs: 0, steps: 0, of_steps: 0 };
         let hear = Box::new(|_| true);
-        Ok(Scorer { model, device, options, failures, runners, room: None, features: None, hear, progress })
+        let (floats, room, features) = (None, None, None);
+        Ok(Scorer { model, device, options, failures, floats, runners, room, features, hear, progress })
     }
     /// From now on `hear` is told how far the work is, and answers whether to go on.
     pub fn on_progress(mut self, hear: impl FnMut(Progress) -> bool + 'a) -> Self {
@@ -117,7 +120,19 @@ impl<'a> Scorer<'a> {
     }
     /// How files become the images that the model takes.
     pub fn spec(&self) -> InputSpec {
-        self.model.spec()
+        InputSpec { floats: self.floats.clone().flatten(), ..self.model.spec() }
+    }
+    /// Looks at all inputs of a run before the first is scored, to decide once which range their floats are in; what is a guess is
+    /// logged as a warning. [`Scorer::run`] looks at its own inputs where this was not called.
+    pub fn look_at<'i>(&mut self, inputs: impl IntoIterator<Item = &'i Input>) {
+        let spec = self.model.spec();
+        let found = FloatRange::of_run(inputs, &spec);
+        if let Some(notice) =
+            found.as_ref().filter(|_| self.floats.as_ref() != Some(&found)).and_then(|f| f.notice(spec.range))
+        {
+            tracing::warn!("{notice}");
+        }
+        self.floats = Some(found);
     }
     fn batch(&self) -> usize {
         let asked = self.options.batch.unwrap_or(if matches!(self.device, Device::Cpu) { 4 } else { 8 });
@@ -130,6 +145,9 @@ impl<'a> Scorer<'a> {
     /// What `sink` returns; [`Error::Interrupted`]; whatever the device reports.
     pub fn run(&mut self, inputs: &[Input], mut sink: impl FnMut(Finished) -> Result<()>) -> Result<()> {
         (self.progress.inputs, self.progress.of_inputs) = (0, inputs.len());
+        if self.floats.is_none() {
+            self.look_at(inputs);
+        }
         for group in groups(inputs) {
             let (items, unreadable) = expand(group, self.options.axis, &self.spec());
             self.failures.extend(unreadable);
@@ -182,7 +200,7 @@ impl<'a> Scorer<'a> {
         self.failures.push(Failure { path: item.path.clone(), error: e.to_string() });
     }
     fn prepare(&mut self, item: &Item) -> Option<Ready> {
-        match prepare(self.model, item) {
+        match prepare(self.model, &self.spec(), item) {
             Ok(ready) => Some(ready),
             Err(e) => {
                 self.fail(item, e);

@@ -10,6 +10,7 @@ mod manifest;
 #[cfg(not(feature = "tables"))]
 #[path = "dataset/manifest_absent.rs"]
 mod manifest;
+mod masks;
 mod pairs;
 mod truth_hash;
 mod words;
@@ -39,6 +40,8 @@ pub enum Truth {
     Clean,
     /// A file tells: a picture of the image's size, or a volume of labels for a volume.
     Mask(PathBuf),
+    /// Several pictures of the image's size tell together, one for each part of the defect.
+    Masks(Vec<PathBuf>),
     /// Nothing is known; the image has a label alone.
     Unknown,
 }
@@ -82,9 +85,10 @@ impl Dataset {
     /// Finds the samples.
     ///
     /// - A CSV file with the columns `path` and any of `label`, `mask`, `defect`, `split`; paths are relative to it.
-    /// - A folder with `test/good`, `test/DEFECT` (or another split's name, or these folders directly), the normal one
+    /// - A folder with `test/good`, `test/DEFECT` (or another split's name, or these folders directly or under `images`), the normal one
     ///   being called good, normal, ok, healthy, negative, nominal or defect-free; masks under `ground_truth` or `masks`
-    ///   in folders named alike, each with its image's name or that and `_mask`.
+    ///   in folders named alike, each with its image's name or that and `_mask`, or a folder of its image's name with several
+    ///   masks, as MVTec LOCO has them. What lies beside them and is no picture is passed over.
     /// - A folder of NIfTI volumes, at any depth, each beside its segmentation: `X.nii.gz` or `X_flair.nii.gz` and
     ///   `X_seg.nii.gz` (also `-seg`, `_mask`, `-mask`).
     /// # Errors

@@ -153,12 +153,14 @@ pub struct Evaluation {
 pub struct Evaluator {
     images: Vec<ScoredImage>,
     pixels: Pixels,
+    /// Images with a defect whose pixels are not known.
+    unmasked: usize,
 }
 
 impl Evaluator {
     /// Nothing yet. `folder` is where scores go that do not fit in memory, until the end.
     pub fn new(folder: &Path) -> Self {
-        Evaluator { images: Vec::new(), pixels: Pixels::new(folder, HELD) }
+        Evaluator { images: Vec::new(), pixels: Pixels::new(folder, HELD), unmasked: 0 }
     }
 
     /// Takes an image, and its map and mask if its pixels are known.
@@ -170,6 +172,8 @@ impl Evaluator {
         }
         if let Some((map, mask)) = pixels {
             self.pixels.add(&image.defect, map, mask)?;
+        } else if image.anomalous() {
+            self.unmasked += 1;
         }
         self.images.push(image);
         Ok(())
@@ -179,14 +183,17 @@ impl Evaluator {
     /// # Errors
     /// As [`Pixels::finish`].
     pub fn finish(self) -> Result<Evaluation> {
-        let Evaluator { mut images, pixels } = self;
+        let Evaluator { mut images, pixels, unmasked } = self;
         images.sort_by(|a, b| a.path.cmp(&b.path).then_with(|| a.name.cmp(&b.name)));
         let scored: Vec<(f64, bool)> = images.iter().map(|i| (i.score, i.anomalous())).collect();
         let count = |anomalous: bool| scored.iter().filter(|s| s.1 == anomalous).count();
         let reason = missing(count(true) as u64, count(false) as u64, "image");
         let image = Level::new(&IMAGE, measure(&scored), Some(measure_intervals(&scored)), &reason);
         let pixels = pixels.finish()?;
-        let reason = missing(pixels.total.positives, pixels.total.negatives, "pixel");
+        let reason = match (pixels.total.positives, pixels.total.negatives) {
+            (0, 1..) if unmasked > 0 => format!("of the {unmasked} images with a defect none has a mask"),
+            (positives, negatives) => missing(positives, negatives, "pixel"),
+        };
         let names: BTreeSet<&str> = images.iter().filter(|i| i.anomalous()).map(|i| &*i.defect).collect();
         let rows = names.into_iter().chain((count(false) > 0).then_some(GOOD));
         let of = |defect: &str| pixels.defects.iter().find(|d| d.0 == defect).and_then(|d| d.1.as_ref());

@@ -32,6 +32,8 @@ pub(super) fn detect(args: &Args, mut scorer: Scorer, calibration: Option<Calibr
     let settings = Settings { args, config: &model.config, parameters: &parameters, sha256: &model.sha256 };
     let mut results = Results::begin();
     results.failures.extend(found.failures());
+    // Before those are left out that an earlier run finished, so that the rest is read as it was then.
+    scorer.look_at(&found.inputs);
     let earlier = Earlier::read(args)?;
     let folders: Vec<String> = earlier.iter().flat_map(Earlier::folders).map(str::to_owned).collect();
     let rest = match earlier {

@@ -42,7 +42,7 @@ impl InputConfig {
     /// How files become these images.
     pub fn spec(&self) -> InputSpec {
         let (scaling, suffixes) = (self.scaling, self.suffixes.clone());
-        InputSpec { channels: self.channels, range: self.value_range(), scaling, suffixes }
+        InputSpec { channels: self.channels, range: self.value_range(), scaling, floats: None, suffixes }
     }
     /// The range as the readers want it.
     pub fn value_range(&self) -> ValueRange {

@@ -4,15 +4,18 @@ use crate::detect::Item;
 use crate::eval::{Dataset, GOOD, Sample, Truth};
 use crate::{Error, Result};
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// Samples that are done together: any number of pictures, or one volume, so that only one is in memory.
 pub struct Group<'a> {
     samples: HashMap<&'a Path, &'a Sample>,
     /// The files.
     pub inputs: Vec<Input>,
-    /// The segmentation of the volume.
+    /// The segmentation of the volume, as stored.
     labels: Option<Volume>,
+    /// The same in the order of the volume's voxels.
+    aligned: OnceLock<Volume>,
 }
 
 /// What is wrong with an image, and its mask if its pixels are known.
@@ -45,7 +48,8 @@ impl<'a> Group<'a> {
             _ => None,
         };
         let inputs = samples.iter().map(|s| s.input.clone()).collect();
-        Ok(Group { samples: samples.iter().map(|s| (s.input.path.as_path(), s)).collect(), inputs, labels })
+        let samples = samples.iter().map(|s| (s.input.path.as_path(), s)).collect();
+        Ok(Group { samples, inputs, labels, aligned: OnceLock::new() })
     }
 
     /// What is wrong with an image of this size, and its mask if its pixels are known.
@@ -59,23 +63,53 @@ impl<'a> Group<'a> {
     pub fn truth_at(&self, item: &Item, size: Option<(usize, usize)>) -> Result<Truths> {
         let sample = self.samples.get(item.path.as_path());
         let sample = sample.ok_or_else(|| Error::file(&item.path, "is not in the dataset"))?;
-        let path = match &sample.truth {
+        let paths: &[PathBuf] = match &sample.truth {
             Truth::Clean => return Ok((GOOD.into(), size.map(|(width, height)| Mask::empty(width, height)))),
             Truth::Unknown => return Ok((sample.defect.clone(), None)),
-            Truth::Mask(path) => path,
+            Truth::Mask(path) => std::slice::from_ref(path),
+            Truth::Masks(paths) => paths,
         };
+        let path = paths.first().unwrap_or(&sample.input.path);
         let mask = match (&item.slice, &self.labels) {
             (Some(slice), Some(labels)) => {
-                slice.volume.check_mask(labels)?;
+                let labels = self.aligned(&slice.volume, labels)?;
                 Mask::of_slice(labels, slice.axis, slice.index)?
             }
-            _ => Mask::read(path)?,
+            _ => Mask::read_joined(paths)?,
         };
         size.map_or(Ok(()), |(width, height)| mask.check_size(path, width, height))?;
+        let shown = item.path.display();
         if sample.defect == GOOD && mask.any() {
-            return Err(Error::file(path, format!("shows a defect, but {} is labelled normal", item.path.display())));
+            return Err(Error::file(path, format!("shows a defect, but {shown} is labelled normal")));
+        }
+        if sample.defect != GOOD && item.slice.is_none() {
+            let marked = mask.data.iter().filter(|m| **m).count();
+            if marked == 0 {
+                let fault = format!("the mask marks nothing, but {shown} is labelled {}", sample.defect);
+                return Err(Error::file(path, fault));
+            }
+            let part = 100 * marked / mask.data.len();
+            if part > 50 {
+                tracing::warn!("{}: the mask marks {part} % of its image: is it inverted?", path.display());
+            }
         }
         let defect = if item.slice.is_some() && !mask.any() { GOOD.into() } else { sample.defect.clone() };
         Ok((defect, Some(mask)))
+    }
+
+    /// The segmentation in the order of the volume's voxels; what is doubtful about it is said once.
+    fn aligned(&self, volume: &Volume, labels: &Volume) -> Result<&Volume> {
+        if let Some(known) = self.aligned.get() {
+            return Ok(known);
+        }
+        let aligned = volume.aligned(labels.clone())?;
+        for warning in &aligned.warnings {
+            tracing::warn!("{}: {warning}", aligned.source.display());
+        }
+        if aligned.voxels.iter().all(|v| *v == 0.0) {
+            let what = "the segmentation marks nothing: all slices of its volume count as normal";
+            tracing::warn!("{}: {what}", aligned.source.display());
+        }
+        Ok(self.aligned.get_or_init(|| aligned))
     }
 }

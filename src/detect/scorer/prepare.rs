@@ -22,10 +22,9 @@ pub fn spec(model: &ModelFolder) -> InputSpec {
     }
 }
 
-/// Reads one image and brings it to the networks' size and range.
-pub fn prepare(model: &ModelFolder, item: &Item) -> Result<Ready> {
-    let spec = spec(model);
-    let mut picture = item.read(&spec)?;
+/// Reads one image as `spec` says and brings it to the networks' size and range.
+pub fn prepare(model: &ModelFolder, spec: &InputSpec, item: &Item) -> Result<Ready> {
+    let mut picture = item.read(spec)?;
     let Some(input) = &model.config.input else { return of_features(model, item, picture) };
     let small = picture.to_channels(input.channels)?.resize(input.width, input.height)?;
     let ratio = |w: usize, h: usize| w as f64 / h as f64;

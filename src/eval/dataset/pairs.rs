@@ -22,6 +22,7 @@ pub(super) fn find(path: &Path, selection: &Selection) -> Result<Option<Dataset>
     let named = |p: &PathBuf| (p.parent().map(Path::to_owned), base(&stem(p)));
     let others: HashSet<_> = masks.iter().filter(|p| !is_foreground(p)).map(named).collect();
     let masks: Vec<PathBuf> = masks.into_iter().filter(|p| !is_foreground(p) || !others.contains(&named(p))).collect();
+    without_segmentation(&images, &masks);
     // Of a set of files, the first channel's stands for all.
     let sequence = selection.suffixes.first().or(selection.sequence.as_ref()).map(String::as_str);
     let (mut paths, mut truths) = (Vec::new(), Vec::new());
@@ -32,6 +33,24 @@ pub(super) fn find(path: &Path, selection: &Selection) -> Result<Option<Dataset>
     let samples = inputs(&paths, selection)?.into_iter().zip(truths);
     let samples = samples.map(|(input, truth)| Sample { input, defect: "anomalous".into(), truth }).collect();
     Ok(Some(Dataset { layout: DatasetLayout::Volumes, split, samples, notes: Vec::new() }))
+}
+
+/// Says which volumes are left out because nothing beside them is their segmentation.
+fn without_segmentation(images: &[PathBuf], masks: &[PathBuf]) {
+    let belongs = |image: &Path, mask: &Path| {
+        let name = base(&stem(mask)).unwrap_or_default();
+        image.parent() == mask.parent() && stem(image).strip_prefix(&name).is_some_and(|rest| follows(&name, rest))
+    };
+    let alone: Vec<&PathBuf> = images.iter().filter(|i| !masks.iter().any(|m| belongs(i, m))).collect();
+    if let [first, others @ ..] = &alone[..] {
+        let more = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
+        tracing::warn!("{}{more}: left out, as there is no segmentation beside it", first.display());
+    }
+}
+
+/// Whether what follows a segmentation's own name lets an image's name be of it.
+fn follows(name: &str, rest: &str) -> bool {
+    name.is_empty() || rest.is_empty() || rest.starts_with(['_', '-'])
 }
 
 /// Whether a file may be the foreground of what it is named after.
@@ -55,7 +74,7 @@ fn partner(mask: &Path, images: &[PathBuf], sequence: Option<&str>) -> Result<Pa
     let name = base(&stem(mask)).unwrap_or_default();
     let belongs = |image: &&PathBuf| {
         let stem = stem(image);
-        let rest = stem.strip_prefix(&name).filter(|r| name.is_empty() || r.is_empty() || r.starts_with(['_', '-']));
+        let rest = stem.strip_prefix(&name).filter(|r| follows(&name, r));
         let wanted = sequence.is_none_or(|s| stem.to_lowercase().ends_with(&s.to_lowercase()));
         image.parent() == mask.parent() && rest.is_some() && wanted
     };

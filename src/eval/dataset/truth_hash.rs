@@ -22,6 +22,7 @@ impl Dataset {
             };
             match &sample.truth {
                 Truth::Mask(mask) => file("mask ", mask)?,
+                Truth::Masks(masks) => masks.iter().try_for_each(|mask| file("mask ", mask))?,
                 Truth::Clean | Truth::Unknown => {}
             }
             for channel in sample.input.files.iter().skip(1) {

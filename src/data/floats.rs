@@ -1,0 +1,135 @@
+//! Which range the floats of a run are in: that of the model, or `[0,1]`. It is decided once, from all of its files.
+use super::decode::float_values;
+use super::sets::Input;
+use super::{FileKind, InputSpec, Scaling, ValueRange};
+use std::path::{Path, PathBuf};
+
+/// The range that the floats of arrays and TIFFs are in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FloatRange {
+    /// The range.
+    pub range: ValueRange,
+    /// The file that lies outside `[0,1]` and so shows that it is the model's; `None` where no file does.
+    pub shown_by: Option<PathBuf>,
+}
+
+impl FloatRange {
+    /// The range of a run: the model's as soon as one file has a value outside `[0,1]`, otherwise `[0,1]`. `None` where no file
+    /// holds floats, or where their range does not matter. Files are read one after the other, up to the first that shows it;
+    /// what cannot be read is passed over, as its error comes when it is its turn.
+    pub fn of_run<'i>(inputs: impl IntoIterator<Item = &'i Input>, spec: &InputSpec) -> Option<FloatRange> {
+        if spec.scaling != (Scaling::Fixed {}) || spec.range == ValueRange::UNIT {
+            return None;
+        }
+        let files = inputs.into_iter().filter(|i| i.kind != FileKind::Volume).flat_map(|i| &i.files);
+        let mut found = None;
+        for path in files {
+            let Some(values) = float_values(path) else { continue };
+            if outside(&values) {
+                return Some(FloatRange { range: spec.range, shown_by: Some(path.clone()) });
+            }
+            found = Some(FloatRange { range: ValueRange::UNIT, shown_by: None });
+        }
+        found
+    }
+
+    /// The range of one file by itself.
+    pub(super) fn of_values(values: &[f32], model: ValueRange) -> FloatRange {
+        let range = if outside(values) { model } else { ValueRange::UNIT };
+        FloatRange { range, shown_by: None }
+    }
+
+    /// What is said of the range where it is a guess. `None` where there was no choice.
+    pub fn notice(&self, model: ValueRange) -> Option<String> {
+        let ValueRange { low, high } = model;
+        (self.range != model).then(|| {
+            format!(
+                "values of floats are taken in [0, 1], as none lies outside; were they meant in the model's range \
+                 [{low}, {high}], the result is wrong: store them in [0, 1], or as PNG"
+            )
+        })
+    }
+
+    /// What is said of a file, whose values are in `[0,1]` by now, where they could be in either range.
+    pub(super) fn doubt(&self, path: &Path, scaled: &[f32], model: ValueRange) -> Option<String> {
+        let ValueRange { low, high } = model;
+        let back = |v: &f32| self.range.low + v * (self.range.high - self.range.low);
+        match &self.shown_by {
+            Some(other) if other != path && scaled.iter().all(|v| ValueRange::UNIT.holds(back(v))) => {
+                let other = other.file_name().unwrap_or_default().to_string_lossy();
+                Some(format!("its values, none outside [0, 1], are taken in [{low}, {high}], as those of {other} are"))
+            }
+            _ => self.notice(model),
+        }
+    }
+}
+
+/// Whether any finite value lies outside `[0,1]`.
+fn outside(values: &[f32]) -> bool {
+    values.iter().any(|v| v.is_finite() && !ValueRange::UNIT.holds(*v))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::npy::tests::npy;
+    use crate::data::{Picture, read_still};
+    use npyz::Order;
+
+    struct Run {
+        _folder: tempfile::TempDir,
+        inputs: Vec<Input>,
+    }
+
+    impl Run {
+        fn new(files: &[(&str, [f32; 2])]) -> Run {
+            let folder = tempfile::tempdir().unwrap();
+            let input = |(name, values): &(&str, [f32; 2])| {
+                let path = folder.path().join(name);
+                std::fs::write(&path, npy(&[1, 2], Order::C, values.to_vec())).unwrap();
+                Input::of_file(&path)
+            };
+            let inputs = files.iter().map(input).collect();
+            Run { _folder: folder, inputs }
+        }
+        fn spec(&self, range: ValueRange) -> InputSpec {
+            let spec = InputSpec::fixed(1, range);
+            InputSpec { floats: FloatRange::of_run(&self.inputs, &spec), ..spec }
+        }
+        fn read(&self, at: usize, range: ValueRange) -> crate::Result<Picture> {
+            read_still(&self.inputs[at], &self.spec(range))
+        }
+    }
+
+    #[test]
+    fn one_file_decides_for_all_of_a_run() {
+        let run = Run::new(&[("bright.npy", [0.2, 0.8]), ("dark.npy", [-0.5, 1.0])]);
+        let bright = run.read(0, ValueRange::SIGNED).unwrap();
+        assert_eq!(bright.data, [0.6, 0.9]);
+        assert!(bright.warnings[0].contains("[-1, 1], as those of dark.npy"), "{:?}", bright.warnings);
+        let dark = run.read(1, ValueRange::SIGNED).unwrap();
+        assert_eq!((&dark.data[..], dark.warnings.len()), (&[0.25, 1.0][..], 0));
+    }
+
+    #[test]
+    fn a_guess_is_said() {
+        let run = Run::new(&[("bright.npy", [0.2, 0.8]), ("rounded.npy", [-1e-6, 1.0])]);
+        for at in 0..2 {
+            let found = run.read(at, ValueRange::SIGNED).unwrap();
+            assert!(found.warnings[0].contains("taken in [0, 1]"), "{:?}", found.warnings);
+        }
+        assert_eq!(run.read(0, ValueRange::SIGNED).unwrap().data, [0.2, 0.8]);
+        // Where the model's range is [0, 1] there is no choice.
+        assert!(run.read(0, ValueRange::UNIT).unwrap().warnings.is_empty());
+        assert_eq!(run.spec(ValueRange::UNIT).floats, None);
+    }
+
+    #[test]
+    fn a_model_of_another_range_takes_its_own_values() {
+        let eight = ValueRange { low: 0.0, high: 255.0 };
+        let run = Run::new(&[("a.npy", [51.0, 204.0]), ("b.npy", [0.0, 256.0])]);
+        assert_eq!(run.read(0, eight).unwrap().data, [0.2, 0.8]);
+        let error = run.read(1, eight).unwrap_err().to_string();
+        assert!(error.contains("[0, 256], which contradicts the model's value range [0, 255]"), "{error}");
+    }
+}
