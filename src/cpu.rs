@@ -27,7 +27,8 @@ impl<T: Real> Session<T> {
         // What the system refuses at once need not be tried piece by piece, where a refusal ends the program.
         let refused = Vec::<u8>::new().try_reserve_exact(need).is_err();
         if refused {
-            let fault = format!("there is no memory for the {} MiB that the networks and their values take", need >> 20);
+            let fault =
+                format!("there is no memory for the {} MiB that the networks and their values take", need >> 20);
             return Err(Error::Device { device: "cpu".into(), fault });
         }
         Ok(Self::planned(graph, plan))
@@ -87,5 +88,25 @@ impl<T: Real> Session<T> {
         launch.op.run_cpu(Args { inputs: &inputs, output, weights: &weights, io: &launch.io, step });
         self.arenas[arena] = out;
         &self.arenas[arena][offset..offset + len]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Shape;
+
+    #[test]
+    fn what_memory_cannot_hold_is_refused_in_words() {
+        let mut g = Graph::new();
+        // More than any processor addresses.
+        let shape = Shape::new(1 << 24, 1 << 12, 1 << 12, 4);
+        let (x, y) = (g.state("x", shape), g.state("y", shape));
+        g.section("main");
+        let node = g.read(x);
+        let node = g.map("double", node, Default::default(), 2.0, 0.0).unwrap();
+        g.write(y, node).unwrap();
+        let refused = Session::<f32>::try_new(&g).map(drop).unwrap_err().to_string();
+        assert!(refused.starts_with("cpu: there is no memory for the ") && refused.contains("MiB"), "{refused}");
     }
 }

@@ -111,7 +111,8 @@ impl Limits {
         }
         record.verdict = Verdict::of(record.score, record.threshold);
         let mut settings = serde_json::Value::clone(&record.parameters);
-        let kept = settings.as_object_mut().and_then(|s| s.entry("threshold").or_insert_with(|| json!({})).as_object_mut());
+        let kept =
+            settings.as_object_mut().and_then(|s| s.entry("threshold").or_insert_with(|| json!({})).as_object_mut());
         let fault = || Error::file(&record.path, "its result holds no settings");
         let kept = kept.ok_or_else(fault)?;
         kept.insert("image".into(), json!(limit));

@@ -2,7 +2,7 @@
 use super::{Args, outputs};
 use crate::data::{FileKind, Input, Map, VolumeMap};
 use crate::detect::{Calibration, Finished, Item, Scored, ScoredVolume, Scorer, segment};
-use crate::report::{ModelId, Parameters, Record, Results, Verdict, VolumeRecord};
+use crate::report::{ModelId, Record, Results, Verdict, VolumeRecord};
 use crate::{Error, Result};
 use std::collections::HashMap;
 use std::path::Path;
@@ -20,7 +20,7 @@ pub(super) fn detect(
     inputs: Vec<Input>,
 ) -> Result<(Results, Result<()>)> {
     let config = &scorer.model.config;
-    let parameters = serde_json::to_value(config).map_err(|e| Error::Invalid(e.to_string()))?.into();
+    let parameters = serde_json::to_value(config).map_err(|e| Error::Invalid(e.to_string()))?;
     let model = ModelId { name: config.name.clone(), sha256: scorer.model.sha256.clone() };
     let (device, results) = (scorer.device.name(), Results::begin());
     let (calibration, last_write) = (calibration.as_ref(), Instant::now());
@@ -54,7 +54,7 @@ struct Writer<'j> {
     model: ModelId,
     calibration: Option<&'j Calibration>,
     device: String,
-    parameters: Parameters,
+    parameters: serde_json::Value,
     results: Results,
     last_write: Instant,
     /// Slices whose volume is not complete.
@@ -125,11 +125,15 @@ impl Writer<'_> {
             seed: self.args.scoring.seed,
             device: self.device.clone(),
             model: self.model.clone(),
-            parameters: self.parameters.clone(),
+            parameters: self.parameters.clone().into(),
             warnings: picture.warnings,
         });
-        if let (Some(_), Some(map)) = (&item.slice, map) {
+        if let (Some(slice), Some(map)) = (item.slice.clone(), map) {
             self.waiting.push((item, map));
+            // The next volume is not read while this one waits.
+            if self.waiting.len() == slice.volume.slices(slice.axis)? {
+                self.finish_volume()?;
+            }
         }
         self.save(false)
     }
@@ -166,6 +170,7 @@ impl Writer<'_> {
             whole.put(slice.axis, index, map)?;
         }
         whole.write(&folder.join("map.nii.gz"))?;
+        drop(whole);
         let config = &self.scorer_model.config;
         let Some(limit) = config.threshold.pixel else { return Ok(()) };
         let maps: Vec<&Map> = slices.iter().map(|(_, map)| map).collect();

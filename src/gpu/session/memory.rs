@@ -18,9 +18,14 @@ pub(super) fn excess(plan: &Plan, grids: &[[u32; 3]], limits: &wgpu::Limits) -> 
     let buffer = bytes(plan.arenas.iter().copied().max());
     let part = bytes(slots.map(|s| s.len).max());
     let groups = grids.iter().flatten().copied().max().unwrap_or(0);
-    let sizes = [("a buffer", buffer, limits.max_buffer_size), ("one value", part, limits.max_storage_buffer_binding_size)];
+    let sizes =
+        [("a buffer", buffer, limits.max_buffer_size), ("one value", part, limits.max_storage_buffer_binding_size)];
     if let Some((what, need, most)) = sizes.into_iter().find(|(_, need, most)| need > most) {
-        return Some(format!("{what} would take {} MiB, but the device allows {} MiB", need.div_ceil(1 << 20), most >> 20));
+        return Some(format!(
+            "{what} would take {} MiB, but the device allows {} MiB",
+            need.div_ceil(1 << 20),
+            most >> 20
+        ));
     }
     let most = limits.max_compute_workgroups_per_dimension;
     (groups > most).then(|| format!("a kernel would take {groups} groups in a row, but the device allows {most}"))
