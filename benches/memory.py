@@ -196,7 +196,7 @@ def main():
 
         def rows(d, n, r):
             path = d.with_suffix(".npz")
-            table(path, 100 * n, 16, r)
+            table(path, 20 * n, 16, r)
             return path
         for method in ["np", "ig"]:
             fit = lambda d, o: run("dte", "fit", d, "--method", method, "--out", o,

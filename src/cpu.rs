@@ -90,3 +90,23 @@ impl<T: Real> Session<T> {
         &self.arenas[arena][offset..offset + len]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Shape;
+
+    #[test]
+    fn what_memory_cannot_hold_is_refused_in_words() {
+        let mut g = Graph::new();
+        // More than any processor addresses.
+        let shape = Shape::new(1 << 24, 1 << 12, 1 << 12, 4);
+        let (x, y) = (g.state("x", shape), g.state("y", shape));
+        g.section("main");
+        let node = g.read(x);
+        let node = g.map("double", node, Default::default(), 2.0, 0.0).unwrap();
+        g.write(y, node).unwrap();
+        let refused = Session::<f32>::try_new(&g).map(drop).unwrap_err().to_string();
+        assert!(refused.starts_with("cpu: there is no memory for the ") && refused.contains("MiB"), "{refused}");
+    }
+}

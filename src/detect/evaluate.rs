@@ -17,14 +17,14 @@ pub struct Evaluated {
     pub seconds: Vec<f64>,
     /// Images that are not in the numbers.
     pub failures: Vec<Failure>,
-    /// The work was stopped: what is here is what was scored until then.
+    /// The work was stopped, or the device was lost, which the failures then tell: what is here is what was scored until then.
     pub interrupted: bool,
 }
 
 /// Runs a model over a dataset. `folder` takes scores that do not fit in memory, until the end. A system without maps is measured
 /// by its images alone.
 /// # Errors
-/// What stops the work as a whole: the device, or the folder. Images that give nothing are failures.
+/// What stops the work as a whole: the device, when nothing was scored before, or the folder. Images that give nothing are failures.
 pub fn evaluate(scorer: &mut Scorer, dataset: &Dataset, folder: &Path) -> Result<Evaluated> {
     let mut evaluator = Evaluator::new(folder);
     let foregrounds = scorer.model.config.reads_foregrounds();
@@ -55,6 +55,12 @@ pub fn evaluate(scorer: &mut Scorer, dataset: &Dataset, folder: &Path) -> Result
         });
         match ran {
             Err(Error::Interrupted) => {
+                interrupted = true;
+                break;
+            }
+            // A device that is lost, or full, costs what it was at and what is left; nothing that it has done.
+            Err(e @ Error::Device { .. }) if !seconds.is_empty() => {
+                failures.push(Failure { path: samples[0].input.path.clone(), error: e.to_string() });
                 interrupted = true;
                 break;
             }

@@ -264,11 +264,9 @@ impl<'a> Scorer<'a> {
 
 /// What a volume lacks of which some slices failed.
 fn incomplete(model: &ModelFolder, failed: usize, slices: usize) -> String {
-    let what =
-        if failed == 1 { "slice gave no result".into() } else { format!("of its {slices} slices gave no result") };
     let judged = if model.config.postprocessing().is_some() { ", and it is not judged as a whole" } else { "" };
     let map = if model.config.system.has_map() { "the volume has no map" } else { "the volume is not complete" };
-    format!("{failed} {what}, so {map}{judged}")
+    format!("{failed} of its {slices} slices gave no result, so {map}{judged}")
 }
 
 impl ModelFolder {

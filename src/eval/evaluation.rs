@@ -234,3 +234,22 @@ fn row(defect: &str, images: &[ScoredImage], pixels: Option<&Measures>) -> Defec
         best_dice: pixels.map(|m| m.f1),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_rank_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let image = |score| ScoredImage { path: "a.png".into(), name: "a".into(), defect: GOOD.into(), score };
+        let mut evaluator = Evaluator::new(folder.path());
+        for score in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let error = evaluator.add(image(score), None).unwrap_err().to_string();
+            assert_eq!(error, format!("a.png: has the score {score}, which has no rank"));
+        }
+        let map = Map { width: 2, height: 1, data: vec![0.5, f32::NAN] };
+        assert!(evaluator.add(image(0.5), Some((&map, &Mask::empty(2, 1)))).is_err());
+        assert!(evaluator.finish().unwrap().images.is_empty());
+    }
+}

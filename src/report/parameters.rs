@@ -40,6 +40,12 @@ impl PartialEq for Parameters {
     }
 }
 
+impl PartialEq<Value> for Parameters {
+    fn eq(&self, other: &Value) -> bool {
+        *self.0 == *other
+    }
+}
+
 impl Serialize for Parameters {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         self.0.serialize(out)

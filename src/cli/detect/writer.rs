@@ -152,8 +152,12 @@ impl<'j> Writer<'j> {
         };
         let mask = mask.as_ref().and_then(|m| m.first()).map(|m| &**m);
         outputs::write(out, &scored, mask, limit, self.settings.args.maps)?;
-        if let (Some(_), Some(map)) = (&scored.item.slice, scored.map) {
+        if let (Some(slice), Some(map)) = (scored.item.slice.clone(), scored.map) {
             self.waiting.push((scored.item, map));
+            // The next volume is not read while this one waits.
+            if self.waiting.len() == slice.volume.slices(slice.axis)? {
+                return self.finish_volume();
+            }
         }
         Ok(())
     }
@@ -182,10 +186,8 @@ impl<'j> Writer<'j> {
         let slices = std::mem::take(&mut self.waiting);
         let Some((first, slice)) = slices.first().and_then(|(i, _)| Some((i, i.slice.clone()?))) else { return Ok(()) };
         let folder = self.settings.args.out.join(&first.input.folder);
-        let (have, all) = (slices.len(), slice.volume.slices(slice.axis)?);
-        if have < all {
-            let path = first.path.display();
-            tracing::warn!("{path}: {} of {all} slices gave no map, so the volume as a whole gets none", all - have);
+        if slices.len() < slice.volume.slices(slice.axis)? {
+            // The scorer lists the volume as a failure.
             return Ok(());
         }
         let mut whole = VolumeMap::new(&slice.volume);
@@ -194,6 +196,7 @@ impl<'j> Writer<'j> {
             whole.put(slice.axis, index, map)?;
         }
         whole.write(&folder.join("map.nii.gz"))?;
+        drop(whole);
         let config = self.settings.config;
         let Some(limit) = config.threshold.pixel else { return Ok(()) };
         let maps: Vec<&Map> = slices.iter().map(|(_, map)| map).collect();

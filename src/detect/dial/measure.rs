@@ -36,12 +36,12 @@ pub fn measure(scorer: &mut Scorer, dataset: &Dataset, path: &Path, folder: &Pat
     for seed in 0..seeds.max(1) {
         scorer.options.seed = first.wrapping_add(seed);
         let done = evaluate(scorer, dataset, folder)?;
-        if done.interrupted {
-            return Err(Error::Interrupted);
-        }
         if let Some(f) = done.failures.first() {
             let fault = format!("nothing was kept of this setting, this image failed: {}", f.error);
             return Err(Error::file(&f.path, fault));
+        }
+        if done.interrupted {
+            return Err(Error::Interrupted);
         }
         let (image, pixel, images) = (&done.evaluation.image, &done.evaluation.pixel, &done.evaluation.images);
         let scores: Vec<(f64, bool)> = images.iter().map(|i| (i.score, i.anomalous())).collect();
