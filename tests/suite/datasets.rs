@@ -113,10 +113,10 @@ fn folders_are_said_as_they_are_understood() {
         ),
         ("visa", &["Normal/0.png", "Anomaly/0.png"], 0, "1 normal, 1 Anomaly; no masks"),
         (
-            "gt",
-            &["good/0.png", "bad/0.png", "gt/0.png"],
+            "truth",
+            &["good/0.png", "bad/0.png", "bad_gt/0.png"],
             2,
-            "folder `gt` would be taken for images of a defect, but its name",
+            "folder `bad_gt` would be taken for images of a defect, but its name",
         ),
         ("masks", &["good/0.png", "bad/0.png", "bad_masks/0.png"], 2, "folder `bad_masks` would be taken for"),
         ("parts", &["good/0.png", "bad/0.png", "validation/0.png"], 2, "that it is a part of the dataset"),
