@@ -152,9 +152,7 @@ fn maps_belong_to_their_images() {
     let (code, said) = p.eval("b", &["--maps", &out]);
     assert!(code == 2 && said.contains("b/good/0.png: has no result: that of its name is of another image"), "{said}");
     assert_eq!(p.report()["images"].as_array().unwrap().len(), 1, "a copy has the result of its original");
-    for flag in
-        [&["--runs", "2"][..], &["--seed", "1"], &["--quality", "fast"], &["--batch", "2"], &["--device", "cpu"]]
-    {
+    for flag in [&["--runs", "2"][..], &["--seed", "1"], &["--quality", "fast"], &["--batch", "2"]] {
         let (code, said) = p.eval("a", &[&["--maps", &out], flag].concat());
         assert!(code == 2 && said.contains(&format!("{} is about running a model", flag[0])), "{said}");
     }

@@ -121,7 +121,7 @@ fn what_does_not_apply_is_named() {
             "dial @data --model @model --try-steps 30,40",
             "all 10 combinations to try have more DDIM steps than lambda allows",
         ),
-        ("rescore @data --threshold 1 --model @model", "--fpr"),
+        ("rescore @data --threshold 1 --model @model", "--model: its calibration is for --fpr"),
         // Numbers that are none.
         ("detect @data --model @model --threshold nan --out @out", "it must be a finite number"),
         ("detect @data --model @model --pixel-threshold inf --out @out", "it must be a finite number"),
