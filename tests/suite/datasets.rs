@@ -133,6 +133,8 @@ fn folders_are_said_as_they_are_understood() {
     std::fs::write(p.at("mvtec/participants.csv"), "id,age\n1,30\n").unwrap();
     let (code, said) = p.eval("mvtec", &[]);
     assert!(code == 2 && said.contains("datasets lie in bottle/"), "{said}");
+    let (code, said) = p.eval("ok", &["--sequence", "flair"]);
+    assert!(code == 2 && said.contains("--sequence is for volumes beside their segmentations"), "{said}");
     let (code, said) = p.eval("ok", &["--axis", "2"]);
     assert!(code == 2 && said.contains("--axis: there is no volume among the images"), "{said}");
 }

@@ -106,7 +106,7 @@ fn what_does_not_apply_is_named() {
         ("dial @data --model @model --axis 1", "--axis: there is no volume among the images"),
         // What the folder says already, and what is said twice.
         ("detect @data --model @model --size 64 --out @out", "detector.json says the size of the input"),
-        ("detect @data --model @model --runs 2 --set runs=3 --out @out", "`runs` and `runs` are given"),
+        ("detect @data --model @model --runs 2 --set runs=3 --out @out", "`runs` is given twice"),
         (
             "detect @data --model @model --steps 2 --set sampler=ddpm --out @out",
             "`sampler.steps` and `sampler` are given",

@@ -112,7 +112,9 @@ fn a_calibration_counts_distinct_images_and_says_what_is_odd() {
     let p = Place::new();
     p.picture("same/1.png", 3);
     let first = p.at("same/1.png");
-    (2..=6).for_each(|i| drop(std::fs::copy(&first, p.at(&format!("same/{i}.png"))).unwrap()));
+    for i in 2..=6 {
+        std::fs::copy(&first, p.at(&format!("same/{i}.png"))).unwrap();
+    }
     // The same pixels in another file.
     image::open(&first).unwrap().save(p.at("same/7.bmp")).unwrap();
     let same = p.text("same");

@@ -165,6 +165,12 @@ pub(super) fn hint(path: &Path) -> String {
         names.join(", ") + if of.len() > 8 { ", …" } else { "" }
     };
     let sets: Vec<_> = below.iter().filter(|p| has_normal(p) || has_normal(&p.join("test"))).cloned().collect();
+    let tables = std::fs::read_dir(path).into_iter().flatten().flatten().map(|e| e.path());
+    let table =
+        |p: &std::path::PathBuf| p.extension().is_some_and(|e| ["csv", "npz", "parquet"].iter().any(|t| e == *t));
+    if let (true, Some(file)) = (sets.is_empty(), tables.filter(table).min()) {
+        return format!("; {} is a file that could be meant: name it itself", name(&file));
+    }
     match (sets.is_empty(), below.is_empty()) {
         (false, _) => format!("; datasets lie in {}: name one of them", shown(&sets)),
         (true, false) => format!("; it holds the folders {}", shown(&below)),
