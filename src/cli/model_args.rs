@@ -111,7 +111,7 @@ impl ModelArgs {
         model.settle(self.network.strict)?;
         Ok((model, Chosen { changed, axis }))
     }
-    /// The names of the settings that flags give, each once.
+    /// The settings that flags give, by name, each once.
     /// # Errors
     /// [`Error::Invalid`] for a setting that is given twice, as a whole and in part included.
     pub fn named(&self) -> Result<Vec<(String, String)>> {

@@ -1,35 +1,12 @@
 //! What a labelled dataset is taken for is said, and a wrong guess ends in an error about the right thing.
-use crate::common::folder::picture;
+use crate::common::place::Place;
 use crate::common::run;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use tempfile::TempDir;
-
-struct Place(TempDir);
 
 impl Place {
-    fn new() -> Self {
-        let place = Place(TempDir::new().unwrap());
-        std::fs::create_dir(place.at("model")).unwrap();
-        crate::common::small::write(&place.at("model"), 1);
-        let settings = r#"{"format": 1, "method": "anoddpm", "name": "small", "network": "model.safetensors",
-            "input": {"width": 32, "height": 32, "channels": 1, "range": [-1, 1]}, "lambda": 20,
-            "sampler": {"kind": "ddim", "steps": 1}, "residual": "absolute"}"#;
-        std::fs::write(place.at("model/detector.json"), settings).unwrap();
-        place
-    }
-    fn at(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-    fn text(&self, name: &str) -> String {
-        self.at(name).to_str().unwrap().to_owned()
-    }
     fn pictures(&self, names: &[&str]) {
-        for (i, name) in names.iter().enumerate() {
-            let path = self.at(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            picture(&path, 32, 32, 11 * i as u32);
-        }
+        names.iter().enumerate().for_each(|(i, name)| self.picture(name, 11 * i as u32));
     }
     /// `residua eval`, its exit code, and everything that it said.
     fn eval(&self, input: &str, more: &[&str]) -> (i32, String) {
@@ -40,7 +17,7 @@ impl Place {
         (code, text + &err)
     }
     fn report(&self) -> Value {
-        serde_json::from_slice(&std::fs::read(self.at("eval/eval.json")).unwrap()).unwrap()
+        self.json("eval/eval.json")
     }
 }
 
@@ -144,7 +121,7 @@ fn maps_belong_to_their_images() {
     let p = Place::new();
     p.pictures(&["a/good/0.png", "a/bad/0.png", "b/good/0.png"]);
     // Of the same names, and others.
-    picture(&p.at("b/good/0.png"), 32, 32, 90);
+    p.picture("b/good/0.png", 90);
     std::fs::create_dir(p.at("b/bad")).unwrap();
     std::fs::copy(p.at("a/bad/0.png"), p.at("b/bad/0.png")).unwrap();
     let (input, model, out) = (p.text("a"), p.text("model"), p.text("out"));

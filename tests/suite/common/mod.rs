@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 pub mod folder;
 pub mod host;
+pub mod place;
 pub mod small;
 pub mod volume;
 
