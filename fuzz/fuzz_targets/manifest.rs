@@ -13,7 +13,7 @@ fuzz_target!(|bytes: &[u8]| {
         _ => Some("train".to_owned()),
     };
     let selection = Selection { split, ..Selection::default() };
-    // Beside it lie Cargo.toml, Cargo.lock and README.md, which a list may name.
+    // Beside it lie Cargo.toml and Cargo.lock, which a list may name.
     let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("list.csv");
     if let Ok(dataset) = Dataset::parse_manifest(text, &list, &selection) {
         assert!(!dataset.samples.is_empty() && !dataset.taken_for().is_empty());

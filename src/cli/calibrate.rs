@@ -58,9 +58,10 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
 fn abnormal_folders(arguments: &[PathBuf], inputs: &[Input]) -> BTreeMap<PathBuf, usize> {
     let mut found = BTreeMap::new();
     for path in inputs.iter().flat_map(|i| i.files.first()) {
+        // The name of the folder that was given counts, or of that of a file; those of the folders that it lies in do not.
         let argument = arguments.iter().find(|a| path.starts_with(a)).map_or(Path::new(""), |a| a);
-        // The argument's own name counts, as `calibrate parts/defect` shows; those of the folders that it lies in do not.
-        let above = argument.components().count().saturating_sub(1);
+        let folder = if argument == path { argument.parent().unwrap_or(argument) } else { argument };
+        let above = folder.components().count().saturating_sub(1);
         let below = path.parent().into_iter().flat_map(Path::components).skip(above);
         if below.map(|c| c.as_os_str().to_string_lossy().into_owned()).any(|name| is_abnormal(&name)) {
             *found.entry(path.parent().unwrap_or(Path::new("")).to_owned()).or_default() += 1;

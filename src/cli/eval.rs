@@ -5,7 +5,7 @@ use super::scoring::ScoringArgs;
 use crate::data::{Failure, lock_folder};
 use crate::detect::{Evaluated, evaluate};
 use crate::eval::report::{Numbers, images::ImageNumbers};
-use crate::eval::{Dataset, Evaluation, EvaluationReport, Selection};
+use crate::eval::{Dataset, DatasetLayout, Evaluation, EvaluationReport, Selection};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -54,7 +54,17 @@ impl SelectionArgs {
     /// The dataset, or that part of it, for a model whose images are one file or, with `suffixes`, several.
     pub fn find(&self, dataset: &Path, suffixes: &[String]) -> Result<Dataset> {
         let (split, sequence, suffixes) = (self.split.clone(), self.sequence.clone(), suffixes.to_vec());
-        Dataset::find(dataset, &Selection { split, sequence, suffixes })
+        if self.sequence.is_some() && !suffixes.is_empty() {
+            let ends = suffixes.join(", ");
+            return Err(Error::Invalid(format!("--sequence: the model takes all of the sequences {ends} together")));
+        }
+        let found = Dataset::find(dataset, &Selection { split, sequence, suffixes })?;
+        if self.sequence.is_some() && found.layout != DatasetLayout::Volumes {
+            let what = found.taken_for();
+            let fault = format!("--sequence is for volumes beside their segmentations; this is taken for {what}");
+            return Err(Error::file(dataset, fault));
+        }
+        Ok(found)
     }
 }
 

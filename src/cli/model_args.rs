@@ -119,7 +119,7 @@ impl ModelArgs {
         model.settle(self.network.strict)?;
         Ok((model, Chosen { changed, axis }))
     }
-    /// The names of the settings that flags give, each once.
+    /// The settings that flags give, by name, each once.
     /// # Errors
     /// [`Error::Invalid`] for a setting that is given twice, as a whole and in part included.
     pub fn named(&self) -> Result<Vec<(String, String)>> {
@@ -129,9 +129,12 @@ impl ModelArgs {
         for (i, (name, _)) in all.iter().enumerate() {
             let whole = |a: &str, b: &str| a == b || b.strip_prefix(a).is_some_and(|rest| rest.starts_with('.'));
             if let Some((other, _)) = all[..i].iter().find(|(other, _)| whole(other, name) || whole(name, other)) {
-                return Err(Error::Invalid(format!(
-                    "`{other}` and `{name}` are given: one value of a setting is needed"
-                )));
+                let what = if other == name {
+                    format!("`{name}` is given twice")
+                } else {
+                    format!("`{other}` and `{name}` are given")
+                };
+                return Err(Error::Invalid(format!("{what}: one value of a setting is needed")));
             }
         }
         Ok(all)

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(clap::Args)]
-#[command(mut_arg("fpr", |fpr| fpr.requires("model")), mut_arg("model", |model| model.requires("fpr")))]
+#[command(mut_arg("fpr", |fpr| fpr.requires("model")))]
 pub(super) struct Args {
     /// What a run wrote; new pixel thresholds need one with --maps
     #[arg(default_value = "residua-out", value_name = "DIR")]
@@ -33,6 +33,9 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     args.thresholds.require()?;
+    if args.model.is_some() && args.thresholds.fpr.is_none() {
+        return Err(Error::Invalid("--model: its calibration is for --fpr, which is not given".into()));
+    }
     let file = args.results.join("results.json");
     let mut results = Results::read(&file)?;
     if results.records.is_empty() && results.failures.is_empty() {

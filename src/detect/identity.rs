@@ -83,7 +83,7 @@ pub(super) fn difference(then: (&str, &Value), now: (&str, &Value)) -> Option<St
 
 impl DetectorConfig {
     /// The settings that scores depend on and that are others here than in `other`, by name; none where all are the same.
-    pub(crate) fn changed(&self, other: &DetectorConfig) -> Option<String> {
+    pub fn changed(&self, other: &DetectorConfig) -> Option<String> {
         difference(("", &chosen(other, &[])), ("", &chosen(self, &[])))
     }
 }

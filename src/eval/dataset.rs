@@ -84,7 +84,8 @@ pub struct Selection {
 impl Dataset {
     /// Finds the samples.
     ///
-    /// - A CSV file with the columns `path` and any of `label`, `mask`, `defect`, `split`; paths are relative to it.
+    /// - A CSV file with the columns `path` and any of `label`, `mask`, `defect`, `split`; paths are relative to it. Of a file with
+    ///   splits, `test` is taken, or the one that is asked for.
     /// - A folder with `test/good`, `test/DEFECT` (or another split's name, or these folders directly or under `images`), the normal one
     ///   being called good, normal, ok, healthy, negative, nominal or defect-free; masks under `ground_truth` or `masks`
     ///   in folders named alike, each with its image's name or that and `_mask`, or a folder of its image's name with several
@@ -110,7 +111,7 @@ impl Dataset {
             return Err(Error::file(path, fault.to_owned() + &words::hint(path)));
         };
         dataset.check_names(path)?;
-        dataset.note_loose_images(path);
+        dataset.note_left_out(path);
         let unlabelled = |s: &&Sample| s.input.kind == FileKind::Volume && s.truth == Truth::Unknown;
         if let Some(volume) = dataset.samples.iter().find(unlabelled) {
             return Err(Error::file(

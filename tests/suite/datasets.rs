@@ -1,35 +1,12 @@
 //! What a labelled dataset is taken for is said, and a wrong guess ends in an error about the right thing.
-use crate::common::folder::picture;
+use crate::common::place::Place;
 use crate::common::run;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use tempfile::TempDir;
-
-struct Place(TempDir);
 
 impl Place {
-    fn new() -> Self {
-        let place = Place(TempDir::new().unwrap());
-        std::fs::create_dir(place.at("model")).unwrap();
-        crate::common::small::write(&place.at("model"), 1);
-        let settings = r#"{"format": 1, "method": "anoddpm", "name": "small", "network": "model.safetensors",
-            "input": {"width": 32, "height": 32, "channels": 1, "range": [-1, 1]}, "lambda": 20,
-            "sampler": {"kind": "ddim", "steps": 1}, "residual": "absolute"}"#;
-        std::fs::write(place.at("model/detector.json"), settings).unwrap();
-        place
-    }
-    fn at(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-    fn text(&self, name: &str) -> String {
-        self.at(name).to_str().unwrap().to_owned()
-    }
     fn pictures(&self, names: &[&str]) {
-        for (i, name) in names.iter().enumerate() {
-            let path = self.at(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            picture(&path, 32, 32, 11 * i as u32);
-        }
+        names.iter().enumerate().for_each(|(i, name)| self.picture(name, 11 * i as u32));
     }
     /// `residua eval`, its exit code, and everything that it said.
     fn eval(&self, input: &str, more: &[&str]) -> (i32, String) {
@@ -40,7 +17,7 @@ impl Place {
         (code, text + &err)
     }
     fn report(&self) -> Value {
-        serde_json::from_slice(&std::fs::read(self.at("eval/eval.json")).unwrap()).unwrap()
+        self.json("eval/eval.json")
     }
 }
 
@@ -113,10 +90,10 @@ fn folders_are_said_as_they_are_understood() {
         ),
         ("visa", &["Normal/0.png", "Anomaly/0.png"], 0, "1 normal, 1 Anomaly; no masks"),
         (
-            "gt",
-            &["good/0.png", "bad/0.png", "gt/0.png"],
+            "truth",
+            &["good/0.png", "bad/0.png", "bad_gt/0.png"],
             2,
-            "folder `gt` would be taken for images of a defect, but its name",
+            "folder `bad_gt` would be taken for images of a defect, but its name",
         ),
         ("masks", &["good/0.png", "bad/0.png", "bad_masks/0.png"], 2, "folder `bad_masks` would be taken for"),
         ("parts", &["good/0.png", "bad/0.png", "validation/0.png"], 2, "that it is a part of the dataset"),
@@ -133,6 +110,8 @@ fn folders_are_said_as_they_are_understood() {
     std::fs::write(p.at("mvtec/participants.csv"), "id,age\n1,30\n").unwrap();
     let (code, said) = p.eval("mvtec", &[]);
     assert!(code == 2 && said.contains("datasets lie in bottle/"), "{said}");
+    let (code, said) = p.eval("ok", &["--sequence", "flair"]);
+    assert!(code == 2 && said.contains("--sequence is for volumes beside their segmentations"), "{said}");
     let (code, said) = p.eval("ok", &["--axis", "2"]);
     assert!(code == 2 && said.contains("--axis: there is no volume among the images"), "{said}");
 }
@@ -142,7 +121,7 @@ fn maps_belong_to_their_images() {
     let p = Place::new();
     p.pictures(&["a/good/0.png", "a/bad/0.png", "b/good/0.png"]);
     // Of the same names, and others.
-    picture(&p.at("b/good/0.png"), 32, 32, 90);
+    p.picture("b/good/0.png", 90);
     std::fs::create_dir(p.at("b/bad")).unwrap();
     std::fs::copy(p.at("a/bad/0.png"), p.at("b/bad/0.png")).unwrap();
     let (input, model, out) = (p.text("a"), p.text("model"), p.text("out"));
@@ -152,9 +131,7 @@ fn maps_belong_to_their_images() {
     let (code, said) = p.eval("b", &["--maps", &out]);
     assert!(code == 2 && said.contains("b/good/0.png: has no result: that of its name is of another image"), "{said}");
     assert_eq!(p.report()["images"].as_array().unwrap().len(), 1, "a copy has the result of its original");
-    for flag in
-        [&["--runs", "2"][..], &["--seed", "1"], &["--quality", "fast"], &["--batch", "2"], &["--device", "cpu"]]
-    {
+    for flag in [&["--runs", "2"][..], &["--seed", "1"], &["--quality", "fast"], &["--batch", "2"]] {
         let (code, said) = p.eval("a", &[&["--maps", &out], flag].concat());
         assert!(code == 2 && said.contains(&format!("{} is about running a model", flag[0])), "{said}");
     }

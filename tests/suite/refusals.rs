@@ -1,35 +1,24 @@
 //! A flag that changes nothing is refused before the work, and not passed over.
-use crate::common::folder::picture;
+use crate::common::place::Place;
 use crate::common::{golden, run};
-use std::path::PathBuf;
-use tempfile::TempDir;
 
-struct Place(TempDir);
+/// A model, three pictures and a table.
+fn place() -> Place {
+    let p = Place::new();
+    p.settings(
+        r#"{"format": 2, "name": "small", "input": {"width": 32, "height": 32, "channels": 1, "range": [-1, 1]},
+            "system": {"method": "anoddpm", "lambda": 20, "sampler": {"kind": "ddim", "steps": 1}}}"#,
+    );
+    ["good/a", "good/b", "bad/c"]
+        .iter()
+        .enumerate()
+        .for_each(|(i, n)| p.picture(&format!("data/{n}.png"), 40 * i as u32));
+    let row = |i: u32| format!("{},{},{}\n", i * 37 % 101, i * 53 % 97, u8::from(i % 9 == 4));
+    std::fs::write(p.at("table.csv"), format!("a,b,label\n{}", (0..60).map(row).collect::<String>())).unwrap();
+    p
+}
 
 impl Place {
-    fn new() -> Self {
-        let place = Place(TempDir::new().unwrap());
-        std::fs::create_dir(place.at("model")).unwrap();
-        crate::common::small::write(&place.at("model"), 1);
-        let settings = r#"{"format": 2, "name": "small", "input": {"width": 32, "height": 32, "channels": 1, "range": [-1, 1]},
-            "system": {"method": "anoddpm", "lambda": 20, "sampler": {"kind": "ddim", "steps": 1}}}"#;
-        std::fs::write(place.at("model/detector.json"), settings).unwrap();
-        for (i, name) in ["good/a", "good/b", "bad/c"].iter().enumerate() {
-            let path = place.at(&format!("data/{name}.png"));
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            picture(&path, 32, 32, 40 * i as u32);
-        }
-        let rows: String =
-            (0..60).map(|i| format!("{},{},{}\n", i * 37 % 101, i * 53 % 97, u8::from(i % 9 == 4))).collect();
-        std::fs::write(place.at("table.csv"), format!("a,b,label\n{rows}")).unwrap();
-        place
-    }
-    fn at(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-    fn text(&self, name: &str) -> String {
-        self.at(name).to_str().unwrap().to_owned()
-    }
     /// Words that begin with `@` are paths in the place.
     fn refused(&self, command: &str, says: &str) {
         let words = command.split_whitespace();
@@ -44,7 +33,7 @@ impl Place {
 
 #[test]
 fn what_does_not_apply_is_named() {
-    let p = Place::new();
+    let p = place();
     let network = golden("resnet-basic").join("model.safetensors");
     let fit = ["dte", "fit", &p.text("data"), "--out", &p.text("dte"), "--device", "cpu", "--features"];
     let (code, _, err) = run(&[
@@ -106,7 +95,7 @@ fn what_does_not_apply_is_named() {
         ("dial @data --model @model --axis 1", "--axis: there is no volume among the images"),
         // What the folder says already, and what is said twice.
         ("detect @data --model @model --size 64 --out @out", "detector.json says the size of the input"),
-        ("detect @data --model @model --runs 2 --set runs=3 --out @out", "`runs` and `runs` are given"),
+        ("detect @data --model @model --runs 2 --set runs=3 --out @out", "`runs` is given twice"),
         (
             "detect @data --model @model --steps 2 --set sampler=ddpm --out @out",
             "`sampler.steps` and `sampler` are given",
@@ -121,7 +110,7 @@ fn what_does_not_apply_is_named() {
             "dial @data --model @model --try-steps 30,40",
             "all 10 combinations to try have more DDIM steps than lambda allows",
         ),
-        ("rescore @data --threshold 1 --model @model", "--fpr"),
+        ("rescore @data --threshold 1 --model @model", "--model: its calibration is for --fpr"),
         // Numbers that are none.
         ("detect @data --model @model --threshold nan --out @out", "it must be a finite number"),
         ("detect @data --model @model --pixel-threshold inf --out @out", "it must be a finite number"),
@@ -142,7 +131,7 @@ fn what_does_not_apply_is_named() {
 
 #[test]
 fn faults_of_settings_are_sentences() {
-    let p = Place::new();
+    let p = place();
     let good = std::fs::read_to_string(p.at("model/detector.json")).unwrap();
     for (from, to, says) in [
         (

@@ -1,48 +1,16 @@
 //! Thresholds, calibrations and measurements are tied to what they were made from.
-use crate::common::folder::picture;
+use crate::common::place::Place;
 use crate::common::{run, volume::nifti};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
-use tempfile::TempDir;
+use std::path::Path;
 
-/// A model folder around the smallest network, and what lies beside it.
-struct Place(TempDir);
+mod again;
+
+const PDDPM: &str = r#"{"format": 2, "input": {"width": 32, "height": 32, "channels": 1, "range": [-1, 1]},
+    "networks": {"denoiser": {"file": "model.safetensors"}},
+    "system": {"method": "pddpm", "patch": 32, "stride": 32, "median": 1, "erosion": 0}}"#;
 
 impl Place {
-    fn new() -> Self {
-        let place = Place(TempDir::new().unwrap());
-        std::fs::create_dir(place.at("model")).unwrap();
-        crate::common::small::write(&place.at("model"), 1);
-        place.settings("");
-        place
-    }
-    /// `more` goes into `detector.json`.
-    fn settings(&self, more: &str) {
-        let settings = format!(
-            r#"{{"format": 1, "method": "anoddpm", "name": "small", "network": "model.safetensors",
-            "input": {{"width": 32, "height": 32, "channels": 1, "range": [-1, 1]}}, "lambda": 20,
-            "sampler": {{"kind": "ddim", "steps": 2}}, "residual": "absolute"{more},
-            "threshold": {{"pixel": 0.0, "image": 0.0}}}}"#
-        );
-        std::fs::write(self.at("model/detector.json"), settings).unwrap();
-    }
-    fn pddpm(&self) {
-        let settings = r#"{"format": 2, "input": {"width": 32, "height": 32, "channels": 1, "range": [-1, 1]},
-            "networks": {"denoiser": {"file": "model.safetensors"}},
-            "system": {"method": "pddpm", "patch": 32, "stride": 32, "median": 1, "erosion": 0}}"#;
-        std::fs::write(self.at("model/detector.json"), settings).unwrap();
-    }
-    fn at(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-    fn text(&self, name: &str) -> String {
-        self.at(name).to_str().unwrap().to_owned()
-    }
-    fn picture(&self, name: &str, shift: u32) {
-        let path = self.at(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        picture(&path, 32, 32, shift);
-    }
     /// A volume of this many slices along its last axis.
     fn volume(&self, name: &str, depth: i16, shift: usize) {
         let voxels: Vec<u8> = (0..32 * 32 * depth as usize).map(|i| ((i * 7 + i / 64 + shift) % 200) as u8).collect();
@@ -58,9 +26,6 @@ impl Place {
     fn detect(&self, input: &str, more: &[&str]) -> (i32, String) {
         let (input, out) = (self.text(input), self.text("out"));
         self.run(&[&["detect", &input, "--out", &out], more].concat())
-    }
-    fn json(&self, name: &str) -> Value {
-        serde_json::from_slice(&std::fs::read(self.at(name)).unwrap()).unwrap()
     }
     fn verdict(&self) -> String {
         self.json("out/results.json")["records"][0]["verdict"].as_str().unwrap().to_owned()
@@ -112,7 +77,9 @@ fn a_calibration_counts_distinct_images_and_says_what_is_odd() {
     let p = Place::new();
     p.picture("same/1.png", 3);
     let first = p.at("same/1.png");
-    (2..=6).for_each(|i| drop(std::fs::copy(&first, p.at(&format!("same/{i}.png"))).unwrap()));
+    for i in 2..=6 {
+        std::fs::copy(&first, p.at(&format!("same/{i}.png"))).unwrap();
+    }
     // The same pixels in another file.
     image::open(&first).unwrap().save(p.at("same/7.bmp")).unwrap();
     let same = p.text("same");
@@ -187,7 +154,7 @@ fn a_calibration_is_of_pictures_or_of_volumes_of_an_axis_and_of_a_noise() {
     assert!(code == 2 && said.contains("taken to be made along axis 2, not 1"), "{said}");
 
     // Of a system that judges volumes: volumes, and pictures are something else.
-    p.pddpm();
+    p.settings(PDDPM);
     assert_eq!(p.run(&["calibrate", &scans]).0, 0);
     assert_eq!(p.json("model/calibration.json")["of"], "volumes");
     let (code, said) = p.detect("in", &["--fpr", "0.5"]);
@@ -267,43 +234,8 @@ fn measurements_are_of_their_labels_and_thresholds_of_their_row() {
     let (code, said) = p.detect("data/0.png", &["--quality", "best", "--runs", "2", "--gate"]);
     assert!(code == 2 && said.contains("--gate: there is no image threshold"), "{said}");
     // The model's own eta has become another one: the row brings the one that it was measured with.
-    p.settings("");
     let text = std::fs::read_to_string(p.at("model/detector.json")).unwrap();
     std::fs::write(p.at("model/detector.json"), text.replace("\"steps\": 2", "\"steps\": 2, \"eta\": 0.5")).unwrap();
     assert_eq!(p.detect("data/0.png", &["--quality", "best"]).0, 0);
     assert_eq!(p.json("out/results.json")["records"][0]["parameters"]["system"]["sampler"]["eta"], 0.0);
-}
-
-#[test]
-fn judging_again_passes_nothing_that_failed() {
-    let p = Place::new();
-    p.picture("in/a.png", 3);
-    std::fs::write(p.at("in/b.png"), "xx").unwrap();
-    assert_eq!(p.detect("in", &["--maps"]).0, 2);
-    let out = p.text("out");
-    let rescore = |more: &[&str]| {
-        let (code, text, err) = run(&[&["rescore", &out], more].concat());
-        (code, text + &err)
-    };
-    let (code, said) = rescore(&["--threshold", "1e9", "--gate"]);
-    assert!(code == 2 && said.contains("b.png") && said.contains("1 failed"), "{said}");
-    assert_eq!(rescore(&["--threshold", "-1", "--gate"]).0, 2);
-    std::fs::remove_file(p.at("in/b.png")).unwrap();
-    assert_eq!(p.detect("in", &["--maps", "--runs", "2"]).0, 0);
-    let (code, said) = rescore(&["--pixel-threshold", "0.1", "--gate"]);
-    assert!(code == 2 && said.contains("a.png: --gate: there is no image threshold to judge it by"), "{said}");
-    assert_eq!(rescore(&["--threshold", "1e9", "--gate"]).0, 0);
-    assert_eq!(rescore(&["--threshold", "-1", "--gate"]).0, 1);
-    // A map that another run left is no map of this result.
-    let map = std::fs::read(p.at("out/a/map.npy")).unwrap();
-    assert_eq!(p.detect("in", &["--maps"]).0, 0);
-    std::fs::write(p.at("out/a/map.npy"), map).unwrap();
-    let (code, said) = rescore(&["--pixel-threshold", "0.1"]);
-    assert!(code == 2 && said.contains("map.npy: gives the score") && said.contains("of another run"), "{said}");
-    // Damaged results are said in words.
-    let text = std::fs::read_to_string(p.at("out/results.json")).unwrap();
-    let score = text.lines().find(|l| l.contains("\"score\"")).unwrap();
-    std::fs::write(p.at("out/results.json"), text.replace(score, "      \"score\": null,")).unwrap();
-    let (code, said) = rescore(&["--threshold", "1"]);
-    assert!(code == 2 && said.contains("`records[0].score` is null, but a number is needed"), "{said}");
 }

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 /// Evaluates the results in `folder`, which are found by the paths of their images.
 pub(super) fn evaluate(args: &Args, folder: &Path, given: &Given) -> Result<(Dataset, Done)> {
-    for flags in [&MODEL_FLAGS[..], &["--seed", "--batch", "--device"]] {
+    for flags in [&MODEL_FLAGS[..], &["--seed", "--batch"]] {
         given.refuse(flags, |flag| {
             format!("{flag} is about running a model; --maps takes the results that are there")
         })?;

@@ -210,6 +210,11 @@ pub(super) fn run(args: &Args, paths: &[PathBuf]) -> Result<ExitCode> {
 fn way(args: &Args) -> Result<(Way, serde_json::Value)> {
     let t = &args.tables;
     if let Some(folder) = &args.model.model {
+        if !Model::is_in(folder) && folder.join("detector.json").is_file() {
+            let shown = args.dataset.display();
+            let fault = format!("is no model that `residua dte fit` wrote, and {shown} is taken for a table or tables");
+            return Err(Error::file(folder, fault));
+        }
         return Ok((Way::Fitted(Model::open(folder)?), serde_json::json!({ "model": path_text(folder) })));
     }
     let (protocol, setting, neighbours) = t.how();

@@ -5,6 +5,7 @@ use crate::detect::{Finished, Scorer};
 use crate::{Error, Result};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
 
 /// A calibration, and what was left out of it.
@@ -30,17 +31,21 @@ pub fn calibrate(scorer: &mut Scorer, inputs: &[Input]) -> Result<Calibrated> {
     }
     let (distinct, mut equal) = distinct(inputs)?;
     let data = hash_files(distinct.iter().flat_map(|i| i.files.iter().map(|f| &**f)))?;
+    let channels = scorer.spec().channels;
     let (mut scores, mut pixels) = (Vec::new(), PixelHistogram::default());
     let mut seen: HashMap<[u8; 32], PathBuf> = HashMap::new();
     scorer.run(&distinct, |finished| {
         match finished {
             Finished::Image(scored) => {
                 let path = &scored.item.path;
-                if of == ScoreOf::Pictures
-                    && let Some(first) = seen.insert(hash(&scored.picture), path.clone())
-                {
-                    equal.push((path.clone(), first));
-                    return Ok(());
+                if of == ScoreOf::Pictures {
+                    match seen.entry(hash(scored.picture.to_channels(channels)?)) {
+                        Entry::Occupied(first) => {
+                            equal.push((path.clone(), first.get().clone()));
+                            return Ok(());
+                        }
+                        Entry::Vacant(place) => drop(place.insert(path.clone())),
+                    }
                 }
                 if let Some(map) = &scored.map {
                     pixels.add(&map.data);
@@ -80,12 +85,13 @@ fn distinct(inputs: &[Input]) -> Result<(Vec<Input>, Vec<(PathBuf, PathBuf)>)> {
     Ok((kept, equal))
 }
 
-/// SHA-256 over a picture's size and values.
-fn hash(picture: &Picture) -> [u8; 32] {
+/// SHA-256 over a picture's size and its values in 16 bits: a grey picture may be stored in colour.
+fn hash(picture: Picture) -> [u8; 32] {
     let mut all = Sha256::new();
-    for size in [picture.width, picture.height, picture.channels] {
+    for size in [picture.width, picture.height] {
         all.update((size as u64).to_le_bytes());
     }
-    all.update(bytemuck::cast_slice::<f32, u8>(&picture.data));
+    let values: Vec<u8> = picture.data.iter().flat_map(|v| ((v * 65535.0).round() as i32).to_le_bytes()).collect();
+    all.update(&values);
     all.finalize().into()
 }

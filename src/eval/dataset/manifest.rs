@@ -37,6 +37,10 @@ fn parse(bytes: &[u8], path: &Path, selection: &Selection) -> Result<Dataset> {
     for record in table.records() {
         let record = record.map_err(|e| fault(e.to_string()))?;
         let line = record.position().map_or(0, csv::Position::line);
+        // Spreadsheets leave such rows at the end.
+        if record.iter().all(str::is_empty) {
+            continue;
+        }
         if record.len() != header.len() {
             let (has, needs) = (record.len(), header.len());
             return Err(fault(format!("row {line} has {has} fields, but the header has {needs}")));

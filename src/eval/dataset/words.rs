@@ -1,7 +1,7 @@
 //! What a dataset is taken for, in words, and what cannot be meant.
 use super::super::GOOD;
 use super::{Dataset, DatasetLayout, Truth, is_normal};
-use crate::data::{EXTENSIONS, FileKind};
+use crate::data::{EXTENSIONS, FileKind, list_files, stem};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -53,9 +53,17 @@ impl Dataset {
         Ok(())
     }
 
-    /// Says how many images lie beside the folders, where no folder tells what they are.
-    pub(super) fn note_loose_images(&mut self, path: &Path) {
+    /// Says how many images lie there that are not taken: beside the folders, where none tells what they are, and volumes without a
+    /// segmentation.
+    pub(super) fn note_left_out(&mut self, path: &Path) {
         let root = self.split.as_ref().map_or(path.to_owned(), |s| path.join(s));
+        if self.layout == DatasetLayout::Volumes {
+            let alone = self.volumes_alone(&root);
+            if alone > 0 {
+                self.notes.push(format!("{alone} volumes without a segmentation are not taken"));
+            }
+            return;
+        }
         let loose = std::fs::read_dir(&root).into_iter().flatten().flatten().filter(|e| {
             let name = e.file_name().to_string_lossy().to_lowercase();
             !name.starts_with('.') && e.path().is_file() && EXTENSIONS.iter().any(|end| name.ends_with(end))
@@ -64,6 +72,27 @@ impl Dataset {
         if self.layout == DatasetLayout::Folders && loose > 0 {
             self.notes.push(format!("{loose} files beside the folders are not taken"));
         }
+    }
+
+    /// How many volumes no segmentation is named after.
+    fn volumes_alone(&self, root: &Path) -> usize {
+        let masks: Vec<(&Path, String)> = self
+            .samples
+            .iter()
+            .filter_map(|s| if let Truth::Mask(mask) = &s.truth { Some(mask) } else { None })
+            .filter_map(|mask| {
+                let stem = stem(mask);
+                let end = stem.rfind(['_', '-', '.']).unwrap_or(0);
+                Some((mask.parent()?, stem[..end].to_owned()))
+            })
+            .collect();
+        let files = list_files(&[root.to_owned()]).unwrap_or_default();
+        let alone = |file: &&std::path::PathBuf| {
+            let of =
+                |(folder, name): &(&Path, String)| file.parent() == Some(*folder) && stem(file).starts_with(&**name);
+            FileKind::of(file) == FileKind::Volume && !masks.iter().any(of)
+        };
+        files.iter().filter(alone).count()
     }
 
     /// Whether there are volumes, which are cut along an axis.
@@ -136,6 +165,12 @@ pub(super) fn hint(path: &Path) -> String {
         names.join(", ") + if of.len() > 8 { ", …" } else { "" }
     };
     let sets: Vec<_> = below.iter().filter(|p| has_normal(p) || has_normal(&p.join("test"))).cloned().collect();
+    let tables = std::fs::read_dir(path).into_iter().flatten().flatten().map(|e| e.path());
+    let table =
+        |p: &std::path::PathBuf| p.extension().is_some_and(|e| ["csv", "npz", "parquet"].iter().any(|t| e == *t));
+    if let (true, Some(file)) = (sets.is_empty(), tables.filter(table).min()) {
+        return format!("; {} is a file that could be meant: name it itself", name(&file));
+    }
     match (sets.is_empty(), below.is_empty()) {
         (false, _) => format!("; datasets lie in {}: name one of them", shown(&sets)),
         (true, false) => format!("; it holds the folders {}", shown(&below)),

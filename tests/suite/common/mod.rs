@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod folder;
 pub mod host;
+pub mod place;
 pub mod small;
 pub mod volume;
 

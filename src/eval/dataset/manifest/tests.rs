@@ -59,7 +59,7 @@ fn faults_are_about_the_list() {
 
 #[test]
 fn lists_are_read_as_others_write_them() {
-    let text = "\u{feff}\"path\",\"Label\",mask,split,id\r\n\"a.png\",0.0,,TEST,1\r\nsub\\c.png,NG,m.png,TEST,2\r\nno.png,0,,train,3\r\n";
+    let text = "\u{feff}\"path\",\"Label\",mask,split,id\r\n\"a.png\",0.0,,TEST,1\r\nsub\\c.png,NG,m.png,TEST,2\r\nno.png,0,,train,3\r\n,,,,\r\n \r\n";
     let found = read_list(text, None).unwrap();
     assert_eq!(found.split.as_deref(), Some("TEST"));
     let defects: Vec<_> = found.samples.iter().map(|s| &*s.defect).collect();
