@@ -1,8 +1,8 @@
 //! `residua dte`: anomalous rows of tables, and images as such rows, by diffusion time estimation.
 use super::DeviceArgs;
-use crate::{Error, Result};
 use crate::data::write_bytes;
 use crate::detect::dte::{Estimate, EstimatorKind, FitSettings, Model, RandomState, Recipe};
+use crate::{Error, Result};
 use clap::{Subcommand, ValueEnum};
 pub(super) use columns::{ColumnArgs, in_table};
 use input::InputArgs;

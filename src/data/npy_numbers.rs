@@ -14,7 +14,10 @@ pub(super) enum NumberType {
 /// into an f64 exactly.
 /// # Errors
 /// In words: an array of something else, or one that is cut off.
-pub(super) fn numbers<T>(file: NpyFile<&[u8]>, make: impl Fn(f64, NumberType) -> T) -> Result<(Vec<T>, NumberType), String> {
+pub(super) fn numbers<T>(
+    file: NpyFile<&[u8]>,
+    make: impl Fn(f64, NumberType) -> T,
+) -> Result<(Vec<T>, NumberType), String> {
     /// All values as `N`, each made an f64.
     fn all<N: npyz::Deserialize, T>(
         file: NpyFile<&[u8]>,
@@ -64,4 +67,5 @@ fn number_type(dtype: &DType) -> Result<NumberType, String> {
     Err(format!("it holds {what} (NumPy's type {}); integers, booleans and floats are read", dtype.descr()))
 }
 
-pub(super) const RECORDS: &str = "it holds records with named fields (a structured array); integers, booleans and floats are read";
+pub(super) const RECORDS: &str =
+    "it holds records with named fields (a structured array); integers, booleans and floats are read";

@@ -3,7 +3,7 @@
 use super::Table;
 use super::table::column_place;
 use super::table_columns::{TableColumns, listed, other_columns};
-use super::table_index::{are_distinct, are_flags, are_whole, count_rows, is_unnamed};
+use super::table_index::{are_distinct, are_flags, are_rounded, are_whole, count_rows, is_unnamed};
 use super::table_label::{self, Words};
 use super::table_number::{Field, advice, field, quoted};
 use super::table_roles::{ColumnRoles, Role};
@@ -110,7 +110,7 @@ impl Found<'_> {
         if self.rows == 0 {
             return Err(fault("has no row of values".into()));
         }
-        self.leave_out_indices().map_err(fault)?;
+        self.leave_out_indices(roles).map_err(fault)?;
         self.check_numbers().map_err(fault)?;
         if let (Some(fitted), Some(_)) = (&roles.fitted, &self.names) {
             let found = self.named(Role::Feature);
@@ -119,7 +119,8 @@ impl Found<'_> {
             }
         }
         let label = self.columns.iter().position(|c| c.role == Role::Label);
-        let words = label.map(|l| (self.name(l).to_owned(), std::mem::replace(&mut self.columns[l].cells, Cells::Skipped)));
+        let words =
+            label.map(|l| (self.name(l).to_owned(), std::mem::replace(&mut self.columns[l].cells, Cells::Skipped)));
         let words = match words {
             Some((name, Cells::Words(words))) => Some((name, words)),
             _ => self.labels.take(),
@@ -127,7 +128,9 @@ impl Found<'_> {
         let labels = words.as_ref().map(|(name, w)| table_label::read(w, name, &roles.meaning, |row| self.row(row)));
         let labels = labels.transpose().map_err(fault)?;
         if let (None, Some(flag)) = (&labels, roles.needs_label()) {
-            return Err(fault(format!("has no labels, of which {flag} says what they mean; --label names their column")));
+            return Err(fault(format!(
+                "has no labels, of which {flag} says what they mean; --label names their column"
+            )));
         }
         let flags = labels.and_then(|l| {
             self.notes.extend(l.note);
@@ -159,7 +162,7 @@ impl Found<'_> {
     }
 
     /// Decides of each column with an index's name whether it is one.
-    fn leave_out_indices(&mut self) -> Result<(), String> {
+    fn leave_out_indices(&mut self, roles: &ColumnRoles) -> Result<(), String> {
         for i in 0..self.columns.len() {
             let name = self.name(i).to_owned();
             let unnamed = is_unnamed(&name);
@@ -169,7 +172,9 @@ impl Found<'_> {
             }
             let what = match &column.cells {
                 Cells::Numbers(v) if v.iter().all(|v| v.is_nan()) && unnamed => "holds nothing",
-                Cells::Numbers(v) if are_whole(v) && (unnamed || are_distinct(v)) => "numbers the rows",
+                Cells::Numbers(v) if are_whole(v) && (unnamed || are_distinct(v) || are_rounded(v)) => {
+                    "numbers the rows"
+                }
                 Cells::Text(..) | Cells::Unreadable(_) if unnamed => "names the rows",
                 Cells::Numbers(_) if unnamed => {
                     let flag = quoted(&name);
@@ -177,7 +182,13 @@ impl Found<'_> {
                         "column `{name}` has no name in the file; take it as a feature (--keep {flag}) or leave it out (--drop {flag})"
                     ));
                 }
-                _ => {
+                cells => {
+                    if roles.fitted.is_none() && matches!(cells, Cells::Numbers(_)) {
+                        self.notes.push(format!(
+                            "column `{name}` is taken as a feature, as its values do not number the rows (--drop {} leaves it out)",
+                            quoted(&name)
+                        ));
+                    }
                     column.role = Role::Feature;
                     continue;
                 }
@@ -197,7 +208,10 @@ impl Found<'_> {
         for (i, column) in features() {
             if let Cells::Unreadable(what) = column.cells {
                 let name = self.name(i);
-                return Err(format!("column `{name}` holds {what}, not numbers; --drop {} leaves it out", quoted(name)));
+                return Err(format!(
+                    "column `{name}` holds {what}, not numbers; --drop {} leaves it out",
+                    quoted(name)
+                ));
             }
         }
         let texts = features().filter_map(|(i, c)| match &c.cells {
@@ -209,7 +223,8 @@ impl Found<'_> {
         let Some(&(row, at, text)) = texts.first() else { return Ok(()) };
         let short: String = text.chars().take(60).collect();
         let column = column_place(self.names.as_deref(), at);
-        let mut fault = format!("{}, {column}: `{short}` is not a number: {}", self.row(row), advice(text, self.name(at)));
+        let mut fault =
+            format!("{}, {column}: `{short}` is not a number: {}", self.row(row), advice(text, self.name(at)));
         if texts.len() > 1 {
             let mut others: Vec<usize> = texts[1..].iter().map(|t| t.1).collect();
             others.sort_unstable();
@@ -229,7 +244,8 @@ impl Found<'_> {
             })
             .collect();
         let named = self.names.is_some();
-        let settled = |i: usize| roles.keep.iter().any(|k| named && k == self.name(i)) || (named && roles.fitted.is_some());
+        let settled =
+            |i: usize| roles.keep.iter().any(|k| named && k == self.name(i)) || (named && roles.fitted.is_some());
         let column = |i: usize| column_place(self.names.as_deref(), i);
         let mut notes = Vec::new();
         for (place, &(i, values)) in features.iter().enumerate() {
@@ -237,7 +253,10 @@ impl Found<'_> {
             if settled(i) {
                 continue;
             }
-            let doubt = if count_rows(values) {
+            let doubt = if are_rounded(values) {
+                "holds whole numbers of more than 15 digits, which are rounded: ids, perhaps, and no measurements"
+                    .into()
+            } else if count_rows(values) {
                 let hint = if named { format!("; --drop {name} leaves it out") } else { String::new() };
                 format!("counts the rows, as an index does, and is taken as a feature{hint}")
             } else if !labelled && outermost && features.len() > 1 && are_flags(values) {
@@ -259,7 +278,9 @@ impl Found<'_> {
                 Some(names) => listed(&where_.iter().map(|&i| names[i].clone()).collect::<Vec<_>>()),
                 None => format!("{} columns", where_.len()),
             };
-            notes.push(format!("{missing} values are missing, in {columns}; each counts as the mean of its column's training rows"));
+            notes.push(format!(
+                "{missing} values are missing, in {columns}; each counts as the mean of its column's training rows"
+            ));
         }
         self.notes.extend(notes);
     }

@@ -28,7 +28,10 @@ fn read<'a>(bytes: &[u8], source: &'a Path, roles: &ColumnRoles) -> Result<Found
         if let Some(flag) = roles.needs_names() {
             return Err(format!("the first line holds numbers and no names of columns, such as {flag} needs"));
         }
-        notes.push("the first line holds numbers, so it is read as a row: columns have no names and go by their position".into());
+        notes.push(
+            "the first line holds numbers, so it is read as a row: columns have no names and go by their position"
+                .into(),
+        );
         (None, vec![Role::Feature; fields.len()])
     } else {
         if are_counted(&fields) {
@@ -178,7 +181,8 @@ impl<'a> Records<'a> {
     fn uneven(&self, found: usize, width: usize) -> String {
         let fields = |n: usize| if n == 1 { "1 field".to_owned() } else { format!("{n} fields") };
         let (line, by) = (self.line, self.dialect.separator_name());
-        let mut fault = format!("line {line} has {}, the first line {}, separated by {by}", fields(found), fields(width));
+        let mut fault =
+            format!("line {line} has {}, the first line {}, separated by {by}", fields(found), fields(width));
         if found == width + 1 && self.record == 2 {
             fault += "; if the first field of each row is its name, the header needs a name for it too";
         }

@@ -130,9 +130,14 @@ mod tests {
         assert_eq!(separator("a,b\n1;2\n"), b',');
         assert_eq!(separator("a\n1\n"), b',');
         assert_eq!(separator("a;b"), b';');
-        assert_eq!(Dialect::of(b"\xef\xbb\xbfsep=;\r\na;b\r\n").unwrap(), Dialect { separator: b';', start: 10, line: 2 });
+        assert_eq!(
+            Dialect::of(b"\xef\xbb\xbfsep=;\r\na;b\r\n").unwrap(),
+            Dialect { separator: b';', start: 10, line: 2 }
+        );
         assert_eq!(Dialect::of(b"# a,b\n1,2\n").unwrap(), Dialect { separator: b',', start: 1, line: 1 });
-        for (bytes, says) in [(&b"MATLAB 5.0 MAT-file, x"[..], "MATLAB"), (b"\x1f\x8b\x08", "gzip"), (b"a\0b", "no text")] {
+        for (bytes, says) in
+            [(&b"MATLAB 5.0 MAT-file, x"[..], "MATLAB"), (b"\x1f\x8b\x08", "gzip"), (b"a\0b", "no text")]
+        {
             assert!(Dialect::of(bytes).unwrap_err().contains(says));
         }
     }

@@ -33,6 +33,11 @@ pub(super) fn are_distinct(values: &[f64]) -> bool {
     sorted.windows(2).all(|w| w[0] != w[1])
 }
 
+/// Whether some value is a whole number that an f64 may have rounded.
+pub(super) fn are_rounded(values: &[f64]) -> bool {
+    are_whole(values) && values.iter().any(|v| v.abs() >= 9_007_199_254_740_992.0)
+}
+
 /// Whether values count rows: each whole number is the one before and 1, in three rows or more.
 pub(super) fn count_rows(values: &[f64]) -> bool {
     values.len() >= 3 && are_whole(values) && values.windows(2).all(|w| w[1] == w[0] + 1.0)
@@ -41,10 +46,7 @@ pub(super) fn count_rows(values: &[f64]) -> bool {
 /// Whether values are two, and those that labels have.
 pub(super) fn are_flags(values: &[f64]) -> bool {
     let has = |wanted: f64| values.contains(&wanted);
-    values.len() >= 3
-        && has(1.0)
-        && (has(0.0) != has(-1.0))
-        && values.iter().all(|v| [0.0, 1.0, -1.0].contains(v))
+    values.len() >= 3 && has(1.0) && (has(0.0) != has(-1.0)) && values.iter().all(|v| [0.0, 1.0, -1.0].contains(v))
 }
 
 #[cfg(test)]
@@ -53,7 +55,9 @@ mod tests {
 
     #[test]
     fn names_of_an_index() {
-        for name in ["Unnamed: 0", "Unnamed: 0.1", "index", "level_0", "id", "ID", "customer_id", "TransactionID", "row.names"] {
+        for name in
+            ["Unnamed: 0", "Unnamed: 0.1", "index", "level_0", "id", "ID", "customer_id", "TransactionID", "row.names"]
+        {
             assert!(is_index_name(name), "{name}");
         }
         for name in ["a", "acid", "solid", "Unnamed", "width", "level", "humid"] {
@@ -65,6 +69,7 @@ mod tests {
     fn values_of_an_index() {
         assert!(count_rows(&[3.0, 4.0, 5.0]) && !count_rows(&[3.0, 5.0, 4.0]) && !count_rows(&[0.0, 1.0]));
         assert!(are_distinct(&[5.0, 3.0]) && !are_distinct(&[5.0, 3.0, 5.0]));
+        assert!(are_rounded(&[1.0, 1e17]) && !are_rounded(&[1.0, 1e15]) && !are_rounded(&[0.5, 1e17]));
         assert!(!are_whole(&[1.0, f64::NAN]) && !are_whole(&[0.5]));
         assert!(are_flags(&[1.0, 0.0, 0.0]) && are_flags(&[-1.0, 1.0, 1.0]) && !are_flags(&[-1.0, 1.0, 0.0]));
         assert!(!are_flags(&[1.0, 1.0, 1.0]) && !are_flags(&[0.0, 1.0, 2.0]));

@@ -45,8 +45,27 @@ const NORMAL: [&str; 13] =
     ["0", "normal", "inlier", "good", "ok", "benign", "nominal", "regular", "healthy", "no", "n", "f", "in"];
 /// What anomalous rows are called, in lower case.
 const ANOMALOUS: [&str; 21] = [
-    "1", "anomaly", "anomalous", "abnormal", "outlier", "bad", "nok", "ng", "defect", "defective", "faulty", "attack",
-    "malicious", "malware", "fraud", "fraudulent", "malignant", "yes", "y", "t", "out",
+    "1",
+    "anomaly",
+    "anomalous",
+    "abnormal",
+    "outlier",
+    "bad",
+    "nok",
+    "ng",
+    "defect",
+    "defective",
+    "faulty",
+    "attack",
+    "malicious",
+    "malware",
+    "fraud",
+    "fraudulent",
+    "malignant",
+    "yes",
+    "y",
+    "t",
+    "out",
 ];
 
 fn plain(name: &str) -> String {
@@ -139,7 +158,8 @@ pub(super) fn read(
     let flags: Vec<bool> = words.of.iter().map(|&o| anomalous[o as usize]).collect();
     let count = flags.iter().filter(|f| **f).count();
     let of = |kind: bool| {
-        let these: Vec<String> = distinct.iter().zip(&anomalous).filter(|(_, a)| **a == kind).map(|d| d.0.clone()).collect();
+        let these: Vec<String> =
+            distinct.iter().zip(&anomalous).filter(|(_, a)| **a == kind).map(|d| d.0.clone()).collect();
         listed(&these)
     };
     let usual = ["y", "label"].contains(&name);

@@ -19,7 +19,9 @@ const NAMES: [&str; 3] = ["feature_names", "columns", "names"];
 pub(super) fn decode_npy_table(bytes: &[u8], source: &Path, roles: &ColumnRoles) -> Result<TableFile> {
     let fault = |text: String| Error::file(source, text);
     if let Some(flag) = roles.needs_names().or(roles.needs_label()) {
-        return Err(fault(format!("a .npy file has no named columns and no labels, such as {flag} needs; .npz and CSV have")));
+        return Err(fault(format!(
+            "a .npy file has no named columns and no labels, such as {flag} needs; .npz and CSV have"
+        )));
     }
     let array = Array::numbers(bytes).map_err(|e| fault(format!("the array: {e}")))?;
     let (rows, columns) = array.columns().map_err(|e| fault(format!("the array: {e}")))?;
@@ -77,7 +79,11 @@ fn read<'a>(bytes: &[u8], source: &'a Path, roles: &ColumnRoles) -> Result<Found
         }
         Some(found) => {
             if found.len() != columns.len() {
-                return Err(format!("has {} names of columns for the {} of array `{whole}`", found.len(), columns.len()));
+                return Err(format!(
+                    "has {} names of columns for the {} of array `{whole}`",
+                    found.len(),
+                    columns.len()
+                ));
             }
             let by_name = ColumnRoles { label: LabelChoice::Absent, ..roles.clone() };
             let (kinds, more) = by_name.of(&found)?;
@@ -147,7 +153,8 @@ impl<'a> Members<'a> {
     fn of(bytes: &'a [u8]) -> Result<Self, String> {
         let damaged = |e: zip::result::ZipError| format!("is not an .npz archive: {e}");
         let archive = zip::ZipArchive::new(std::io::Cursor::new(bytes)).map_err(damaged)?;
-        let files = archive.file_names().map(|n| n.map(Into::into)).collect::<Result<Vec<String>, _>>().map_err(damaged)?;
+        let files =
+            archive.file_names().map(|n| n.map(Into::into)).collect::<Result<Vec<String>, _>>().map_err(damaged)?;
         if files.iter().any(|f| f == "[Content_Types].xml") {
             return Err("is an Excel workbook: save the sheet as CSV".into());
         }

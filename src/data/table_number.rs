@@ -50,7 +50,9 @@ pub(super) fn advice(text: &str, name: &str) -> String {
     let marks = text.chars().all(|c| digits(c) || "., '\u{a0}\u{202f}+-%$€£".contains(c));
     let lower = text.to_lowercase();
     if super::EXTENSIONS.iter().any(|e| lower.ends_with(e)) {
-        return format!("it looks like the name of an image, and the file like a list of images, not a table of numbers; {drop}");
+        return format!(
+            "it looks like the name of an image, and the file like a list of images, not a table of numbers; {drop}"
+        );
     }
     let date = text.len() >= 8 && text.starts_with(digits) && text.matches(['-', '/', ':', '.']).count() >= 2;
     if date && text.contains(['-', '/', ':']) {
@@ -62,7 +64,8 @@ pub(super) fn advice(text: &str, name: &str) -> String {
             .into();
     }
     if text.contains(char::is_whitespace) && text.split_whitespace().all(|p| field(p) != Field::Text) {
-        return "the columns seem to be separated by spaces; commas, semicolons, tabs and | are read as separators".into();
+        return "the columns seem to be separated by spaces; commas, semicolons, tabs and | are read as separators"
+            .into();
     }
     format!("a missing value is an empty field, NA, NaN, null, N/A or ?; {drop}")
 }
@@ -82,7 +85,9 @@ mod tests {
 
     #[test]
     fn fields_are_numbers_missing_or_text() {
-        for (text, value) in [("1", 1.0), ("-2.5e3", -2500.0), ("+.5", 0.5), ("True", 1.0), ("FALSE", 0.0), ("1e-400", 0.0)] {
+        for (text, value) in
+            [("1", 1.0), ("-2.5e3", -2500.0), ("+.5", 0.5), ("True", 1.0), ("FALSE", 0.0), ("1e-400", 0.0)]
+        {
             assert_eq!(field(text), Field::Number(value), "{text}");
         }
         assert_eq!(field("1e400"), Field::Number(f64::INFINITY));

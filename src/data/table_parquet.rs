@@ -59,7 +59,10 @@ fn decode(bytes: &[u8], source: &Path, roles: &ColumnRoles) -> Result<TableFile>
     let tell = |n: &&String| is_index(n) && !n.starts_with("__index_level_");
     let told: Vec<String> = index.iter().filter(tell).cloned().collect();
     if !told.is_empty() {
-        notes.push(format!("{} is the index of the data frame and is left out (--keep NAME takes it as a feature)", listed(&told)));
+        notes.push(format!(
+            "{} is the index of the data frame and is left out (--keep NAME takes it as a feature)",
+            listed(&told)
+        ));
     }
     let groups = file.metadata().row_groups();
     let total = groups.iter().try_fold(0u64, |n, g| n.checked_add(u64::try_from(g.num_rows()).ok()?));
@@ -69,7 +72,9 @@ fn decode(bytes: &[u8], source: &Path, roles: &ColumnRoles) -> Result<TableFile>
     let start = |(&c, &role): (&usize, &Role)| match (role, kind(&schema.column(c))) {
         (Role::LeftOut, _) => Ok((Cells::Skipped, None)),
         (Role::Label, Ok(kind)) => Ok((Cells::Words(Words::default()), Some(kind))),
-        (Role::Label, Err(what)) => Err(fault(format!("column `{}` holds {what}, not labels", schema.column(c).name()))),
+        (Role::Label, Err(what)) => {
+            Err(fault(format!("column `{}` holds {what}, not labels", schema.column(c).name())))
+        }
         (_, Ok(ColumnKind::Text)) => Ok((Cells::Unreadable("text"), None)),
         (_, Ok(kind)) => Ok((Cells::Numbers(Vec::new()), Some(kind))),
         (_, Err(what)) => Ok((Cells::Unreadable(what), None)),

@@ -84,7 +84,9 @@ impl ColumnRoles {
         let like: Vec<String> = names.iter().filter(|n| is_label_name(n) && !settled(n)).cloned().collect();
         let features = |label: Option<&str>| -> Vec<String> {
             let others: Vec<String> = like.iter().filter(|n| Some(n.as_str()) != label).cloned().collect();
-            let text = || format!("{} looks like a label, but is taken as a feature (--drop NAME leaves it out)", listed(&others));
+            let text = || {
+                format!("{} looks like a label, but is taken as a feature (--drop NAME leaves it out)", listed(&others))
+            };
             if others.is_empty() || what != "column" || fitted.is_some() { Vec::new() } else { vec![text()] }
         };
         match &self.label {
@@ -94,7 +96,9 @@ impl ColumnRoles {
                 Ok((Some(found), features(Some(name))))
             }
             LabelChoice::Guess => {
-                if let Some(known) = fitted.and_then(|f| at(f.label.as_deref()?)) {
+                let known = fitted.and_then(|f| f.label.as_ref());
+                let known = known.filter(|l| !self.drop.contains(l) && !self.keep.contains(l));
+                if let Some(known) = known.and_then(|l| at(l)) {
                     return Ok((Some(known), Vec::new()));
                 }
                 match &like[..] {

@@ -52,9 +52,14 @@ fn faults_are_named() {
     assert!(message(&npz(&[("a", x()), ("b", x())]), None).contains("no array `X`"));
     assert!(message(&npz(&[("X", x())]), Some("z")).contains("no array `z`"));
     assert!(message(&npy(&[1, 2, 2], C, vec![1u8; 4]), None).contains("[1, 2, 2]"));
-    assert!(message(&npy(&[1, 2], C, vec![1.0, f64::INFINITY]), None).contains("row 1, column 2: the value is infinite"));
+    assert!(
+        message(&npy(&[1, 2], C, vec![1.0, f64::INFINITY]), None).contains("row 1, column 2: the value is infinite")
+    );
     assert!(message(b"a,b\n1,x\n", None).contains("line 2, column `b`: `x` is not a number"));
-    assert!(message(b"1,2\n3,4\n", Some("y")).contains("the first line holds numbers and no names of columns, such as --label"));
+    assert!(
+        message(b"1,2\n3,4\n", Some("y"))
+            .contains("the first line holds numbers and no names of columns, such as --label")
+    );
     assert!(message(b"a,b\n", None).contains("has no row"));
     assert!(message(b"a,b\n1\n", None).contains("line 2 has 1 field, the first line 2 fields, separated by commas"));
     assert!(message(b"a,b\n1,2\n", Some("c")).contains("no column `c`"));

@@ -18,6 +18,8 @@ mod metrics;
 mod selftest;
 mod shaders;
 mod systems;
+mod table_columns;
+mod table_files;
 mod tables;
 mod tolerance;
 mod volume;

@@ -30,7 +30,9 @@ impl InputArgs {
         let own = model.filter(|_| recorded.is_some()).map(|(folder, _)| folder.join(FEATURES_FILE));
         if let Some(network) = self.images.features.clone().or(own.filter(|p| p.is_file())) {
             if let Some(flag) = self.columns.first_given() {
-                return Err(Error::Invalid(format!("{flag} is for tables; these are images, whose folders tell labels")));
+                return Err(Error::Invalid(format!(
+                    "{flag} is for tables; these are images, whose folders tell labels"
+                )));
             }
             return embed(device, &self.inputs, &network, &self.images, recorded);
         }
@@ -46,6 +48,13 @@ impl InputArgs {
         }
         let file = self.columns.read(path, model.map(|m| m.1))?;
         let columns = file.columns();
-        Ok(Rows { table: file.table, source: Some(path.clone()), columns, paths: None, features: None, failures: Vec::new() })
+        Ok(Rows {
+            table: file.table,
+            source: Some(path.clone()),
+            columns,
+            paths: None,
+            features: None,
+            failures: Vec::new(),
+        })
     }
 }

@@ -120,7 +120,7 @@ fn is_table(path: &Path) -> bool {
         header.is_some_and(|mut h| h.headers().is_ok_and(|names| names.iter().any(|n| n.eq_ignore_ascii_case("path"))))
     };
     match &*ending {
-        "npz" | "npy" | "parquet" => true,
+        "npz" | "npy" | "parquet" | "tsv" => true,
         "csv" => !lists_images(),
         _ => false,
     }
