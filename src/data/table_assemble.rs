@@ -221,7 +221,7 @@ impl Found<'_> {
         let mut texts: Vec<(usize, usize, &String)> = texts.collect();
         texts.sort_by_key(|t| (t.0, t.1));
         let Some(&(row, at, text)) = texts.first() else { return Ok(()) };
-        let short: String = text.chars().take(60).collect();
+        let short: String = text.escape_debug().take(60).collect();
         let column = column_place(self.names.as_deref(), at);
         let mut fault =
             format!("{}, {column}: `{short}` is not a number: {}", self.row(row), advice(text, self.name(at)));
@@ -273,14 +273,13 @@ impl Found<'_> {
         let gaps = |values: &[f64]| values.iter().filter(|v| v.is_nan()).count();
         let missing: usize = features.iter().map(|f| gaps(f.1)).sum();
         if missing > 0 {
-            let where_: Vec<usize> = features.iter().filter(|f| gaps(f.1) > 0).map(|f| f.0).collect();
+            let columns: Vec<usize> = features.iter().filter(|f| gaps(f.1) > 0).map(|f| f.0).collect();
             let columns = match &self.names {
-                Some(names) => listed(&where_.iter().map(|&i| names[i].clone()).collect::<Vec<_>>()),
-                None => format!("{} columns", where_.len()),
+                Some(names) => listed(&columns.iter().map(|&i| names[i].clone()).collect::<Vec<_>>()),
+                None => format!("{} columns", columns.len()),
             };
-            notes.push(format!(
-                "{missing} values are missing, in {columns}; each counts as the mean of its column's training rows"
-            ));
+            let values = if missing == 1 { "1 value is".to_owned() } else { format!("{missing} values are") };
+            notes.push(format!("{values} missing, in {columns}: the mean of the column's training rows stands in"));
         }
         self.notes.extend(notes);
     }

@@ -19,7 +19,7 @@ fn names(of: &[&str]) -> Vec<String> {
 
 #[test]
 fn arrays_of_every_type_of_number_hold_the_same() {
-    let wanted = [0.0, 1.0, 1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 1.0];
+    let wanted = [0.0f64, 1.0, 1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 1.0];
     for name in
         ["f16", "f16_big", "f16_fortran", "f32_big", "f64_big", "i64", "i16_big", "u32_big", "bool", "bool_fortran"]
     {
@@ -28,8 +28,8 @@ fn arrays_of_every_type_of_number_hold_the_same() {
         assert_eq!((table.columns, &table.values[..]), (3, &wanted[..]), "{name}");
         // As a picture the values are scaled by their type.
         let picture = read_picture(&file, ValueRange::UNIT).unwrap();
-        let scale = if name.starts_with('i') || name.starts_with('u') { 1.0 / 255.0 } else { 1.0 };
-        let scaled: Vec<f32> = wanted.iter().map(|v| v * scale).collect();
+        let scale = if name.starts_with('i') || name.starts_with('u') { 255.0 } else { 1.0 };
+        let scaled: Vec<f32> = wanted.iter().map(|&v| v as f32 / scale).collect();
         assert_eq!((picture.height, picture.width, &picture.data), (4, 3, &scaled), "{name}");
     }
     for (name, says) in [
@@ -114,7 +114,7 @@ fn parquet_files_of_data_frames() {
     assert!(text.contains("it lacks `c`, and it has also `b`"), "{text}");
     let nullable = read("tables/nullable.parquet", &usual);
     assert!(nullable.table.values[3].is_nan() && nullable.table.values[2] == 2.0);
-    assert!(nullable.notes[0].contains("1 values are missing, in `b`"), "{:?}", nullable.notes);
+    assert!(nullable.notes[0].contains("1 value is missing, in `b`"), "{:?}", nullable.notes);
     let meaning = LabelMeaning::Normal(names(&["anomaly"]));
     assert_eq!(read("tables/swapped.parquet", &ColumnRoles { meaning, ..usual }).table.labels.unwrap()[1], false);
 }

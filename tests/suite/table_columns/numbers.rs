@@ -125,6 +125,9 @@ fn files_of_other_programs() {
         ("image,b\npart_1.png,2\n", "list of images"),
         ("a,b\n1,2,3\n", "line 2 has 3 fields, the first line 2 fields"),
         ("a b c\n1 2 3\n", "separated by spaces"),
+        ("\"a\" \"b\"\n\"1\" 0.1257 8.6907 -4.2124\n", "separated by spaces"),
+        ("a,b\n1,\"2\n3,4\n", "a quotation mark seems not to be closed"),
+        ("a,b\n1,2\n", "there is one row to fit to"),
         ("a,b\n1,2\n,\n3,4\n", "line 3 is empty, with more lines behind it"),
         ("a,b\n1,2\n,NA\n", "line 3: no feature has a value"),
         ("a,b\n1,inf\n", "line 2, column `b`: the value is infinite"),
@@ -141,10 +144,16 @@ fn files_of_other_programs() {
     }
     let err = p.refused(b"gr\xf6\xdfe,b\n1,2\n", "latin.csv", &[]);
     assert!(err.contains("line 1: is not UTF-8 text"), "{err}");
+    p.write("t.csv", "a,b\n1,2\n1,3\n");
+    let (code, _, err) = p.fit("t.csv", "model", &[]);
+    assert!(code == 0 && err.contains("column `a` has the same value in all training rows"), "{err}");
     // Words for missing values, and booleans.
     let words = "a,b,c,on\n1,2,3,True\n2,NULL,N/A,false\n3,?,7,TRUE\n4,4,<NA>,False\n5,nan,1,True\n6,1,2,False\n";
     p.write("t.csv", words);
     let (code, out, err) = p.fit("t.csv", "model", &["--neighbours", "1", "--keep", "a"]);
     assert!(code == 0 && out.contains("6 of 6 rows, 4 columns"), "{out}{err}");
-    assert!(err.contains("5 values are missing, in `b`, `c`; each counts as the mean"), "{err}");
+    assert!(
+        err.contains("5 values are missing, in `b`, `c`: the mean of the column's training rows stands in"),
+        "{err}"
+    );
 }
