@@ -186,6 +186,7 @@ fn fit(args: &Fit, given: &Given) -> Result<bool> {
     let settings = args.training.settings(args.neighbours, args.batch, Estimate::default(), args.seed);
     let mut loss = None;
     let normal = table.select(&rows);
+    input.tell_constant(&normal);
     let fitted = Model::fit(&device, &settings, &normal, |_, now| {
         loss = Some(now);
         true

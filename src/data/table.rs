@@ -79,6 +79,12 @@ impl Table {
         let lines = self.lines.as_ref().map(|l| indices.iter().map(|&i| l[i]).collect());
         Table { columns: self.columns, values, labels, names: self.names.clone(), lines }
     }
+    /// The columns with one value, or none, in all rows.
+    pub fn constant_columns(&self) -> Vec<usize> {
+        let values = |c: usize| self.values.iter().skip(c).step_by(self.columns).filter(|v| !v.is_nan());
+        let constant = |c: &usize| values(*c).zip(values(*c).skip(1)).all(|(a, b)| a == b);
+        (0..self.columns).filter(constant).collect()
+    }
     /// Where a user finds a row: its line in a text file, else its number, each counted from 1.
     pub fn row_place(&self, row: usize) -> String {
         self.lines.as_ref().map_or_else(|| format!("row {}", row + 1), |lines| format!("line {}", lines[row]))

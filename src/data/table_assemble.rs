@@ -3,7 +3,7 @@
 use super::Table;
 use super::table::column_place;
 use super::table_columns::{TableColumns, listed, other_columns};
-use super::table_index::{are_distinct, are_flags, are_whole, count_rows, is_unnamed};
+use super::table_index::{are_distinct, are_flags, are_rounded, are_whole, count_rows, is_unnamed};
 use super::table_label::{self, Words};
 use super::table_number::{Field, advice, field, quoted};
 use super::table_roles::{ColumnRoles, Role};
@@ -110,7 +110,7 @@ impl Found<'_> {
         if self.rows == 0 {
             return Err(fault("has no row of values".into()));
         }
-        self.leave_out_indices().map_err(fault)?;
+        self.leave_out_indices(roles).map_err(fault)?;
         self.check_numbers().map_err(fault)?;
         if let (Some(fitted), Some(_)) = (&roles.fitted, &self.names) {
             let found = self.named(Role::Feature);
@@ -162,7 +162,7 @@ impl Found<'_> {
     }
 
     /// Decides of each column with an index's name whether it is one.
-    fn leave_out_indices(&mut self) -> Result<(), String> {
+    fn leave_out_indices(&mut self, roles: &ColumnRoles) -> Result<(), String> {
         for i in 0..self.columns.len() {
             let name = self.name(i).to_owned();
             let unnamed = is_unnamed(&name);
@@ -172,7 +172,9 @@ impl Found<'_> {
             }
             let what = match &column.cells {
                 Cells::Numbers(v) if v.iter().all(|v| v.is_nan()) && unnamed => "holds nothing",
-                Cells::Numbers(v) if are_whole(v) && (unnamed || are_distinct(v)) => "numbers the rows",
+                Cells::Numbers(v) if are_whole(v) && (unnamed || are_distinct(v) || are_rounded(v)) => {
+                    "numbers the rows"
+                }
                 Cells::Text(..) | Cells::Unreadable(_) if unnamed => "names the rows",
                 Cells::Numbers(_) if unnamed => {
                     let flag = quoted(&name);
@@ -180,7 +182,13 @@ impl Found<'_> {
                         "column `{name}` has no name in the file; take it as a feature (--keep {flag}) or leave it out (--drop {flag})"
                     ));
                 }
-                _ => {
+                cells => {
+                    if roles.fitted.is_none() && matches!(cells, Cells::Numbers(_)) {
+                        self.notes.push(format!(
+                            "column `{name}` is taken as a feature, as its values do not number the rows (--drop {} leaves it out)",
+                            quoted(&name)
+                        ));
+                    }
                     column.role = Role::Feature;
                     continue;
                 }
@@ -213,7 +221,7 @@ impl Found<'_> {
         let mut texts: Vec<(usize, usize, &String)> = texts.collect();
         texts.sort_by_key(|t| (t.0, t.1));
         let Some(&(row, at, text)) = texts.first() else { return Ok(()) };
-        let short: String = text.chars().take(60).collect();
+        let short: String = text.escape_debug().take(60).collect();
         let column = column_place(self.names.as_deref(), at);
         let mut fault =
             format!("{}, {column}: `{short}` is not a number: {}", self.row(row), advice(text, self.name(at)));
@@ -245,7 +253,10 @@ impl Found<'_> {
             if settled(i) {
                 continue;
             }
-            let doubt = if count_rows(values) {
+            let doubt = if are_rounded(values) {
+                "holds whole numbers of more than 15 digits, which are rounded: ids, perhaps, and no measurements"
+                    .into()
+            } else if count_rows(values) {
                 let hint = if named { format!("; --drop {name} leaves it out") } else { String::new() };
                 format!("counts the rows, as an index does, and is taken as a feature{hint}")
             } else if !labelled && outermost && features.len() > 1 && are_flags(values) {
@@ -262,14 +273,13 @@ impl Found<'_> {
         let gaps = |values: &[f64]| values.iter().filter(|v| v.is_nan()).count();
         let missing: usize = features.iter().map(|f| gaps(f.1)).sum();
         if missing > 0 {
-            let where_: Vec<usize> = features.iter().filter(|f| gaps(f.1) > 0).map(|f| f.0).collect();
+            let columns: Vec<usize> = features.iter().filter(|f| gaps(f.1) > 0).map(|f| f.0).collect();
             let columns = match &self.names {
-                Some(names) => listed(&where_.iter().map(|&i| names[i].clone()).collect::<Vec<_>>()),
-                None => format!("{} columns", where_.len()),
+                Some(names) => listed(&columns.iter().map(|&i| names[i].clone()).collect::<Vec<_>>()),
+                None => format!("{} columns", columns.len()),
             };
-            notes.push(format!(
-                "{missing} values are missing, in {columns}; each counts as the mean of its column's training rows"
-            ));
+            let values = if missing == 1 { "1 value is".to_owned() } else { format!("{missing} values are") };
+            notes.push(format!("{values} missing, in {columns}: the mean of the column's training rows stands in"));
         }
         self.notes.extend(notes);
     }

@@ -95,7 +95,10 @@ fn other_kind(bytes: &[u8]) -> Option<&'static str> {
     known
         .or_else(|| begins(b"@relation").then_some("an ARFF file"))
         .or_else(|| (begins(b"{") || begins(b"[")).then_some("JSON"))
-        .or_else(|| (begins(b"<!doctype") || begins(b"<html") || begins(b"<?xml")).then_some("an HTML or XML page"))
+        .or_else(|| {
+            (begins(b"<!doctype") || begins(b"<html") || begins(b"<table") || begins(b"<?xml"))
+                .then_some("an HTML or XML page")
+        })
         .or_else(|| bytes.iter().take(4096).any(|&b| b == 0).then_some("no text"))
 }
 

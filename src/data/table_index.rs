@@ -33,6 +33,11 @@ pub(super) fn are_distinct(values: &[f64]) -> bool {
     sorted.windows(2).all(|w| w[0] != w[1])
 }
 
+/// Whether some value is a whole number that an f64 may have rounded.
+pub(super) fn are_rounded(values: &[f64]) -> bool {
+    are_whole(values) && values.iter().any(|v| v.abs() >= 9_007_199_254_740_992.0)
+}
+
 /// Whether values count rows: each whole number is the one before and 1, in three rows or more.
 pub(super) fn count_rows(values: &[f64]) -> bool {
     values.len() >= 3 && are_whole(values) && values.windows(2).all(|w| w[1] == w[0] + 1.0)
@@ -64,6 +69,7 @@ mod tests {
     fn values_of_an_index() {
         assert!(count_rows(&[3.0, 4.0, 5.0]) && !count_rows(&[3.0, 5.0, 4.0]) && !count_rows(&[0.0, 1.0]));
         assert!(are_distinct(&[5.0, 3.0]) && !are_distinct(&[5.0, 3.0, 5.0]));
+        assert!(are_rounded(&[1.0, 1e17]) && !are_rounded(&[1.0, 1e15]) && !are_rounded(&[0.5, 1e17]));
         assert!(!are_whole(&[1.0, f64::NAN]) && !are_whole(&[0.5]));
         assert!(are_flags(&[1.0, 0.0, 0.0]) && are_flags(&[-1.0, 1.0, 1.0]) && !are_flags(&[-1.0, 1.0, 0.0]));
         assert!(!are_flags(&[1.0, 1.0, 1.0]) && !are_flags(&[0.0, 1.0, 2.0]));

@@ -49,10 +49,17 @@ pub(super) fn advice(text: &str, name: &str) -> String {
     let digits = |c: char| c.is_ascii_digit();
     let marks = text.chars().all(|c| digits(c) || "., '\u{a0}\u{202f}+-%$€£".contains(c));
     let lower = text.to_lowercase();
+    if text.contains('\n') {
+        return "a quotation mark seems not to be closed".into();
+    }
     if super::EXTENSIONS.iter().any(|e| lower.ends_with(e)) {
         return format!(
             "it looks like the name of an image, and the file like a list of images, not a table of numbers; {drop}"
         );
+    }
+    if text.contains(char::is_whitespace) && text.split_whitespace().all(|p| field(p) != Field::Text) {
+        return "the columns seem to be separated by spaces; commas, semicolons, tabs and | are read as separators"
+            .into();
     }
     let date = text.len() >= 8 && text.starts_with(digits) && text.matches(['-', '/', ':', '.']).count() >= 2;
     if date && text.contains(['-', '/', ':']) {
@@ -61,10 +68,6 @@ pub(super) fn advice(text: &str, name: &str) -> String {
     if marks && text.contains(digits) {
         return "numbers are read without thousands separators, units and currencies, with a point as decimal mark (or, where \
                 columns are separated by semicolons or tabs, a comma)"
-            .into();
-    }
-    if text.contains(char::is_whitespace) && text.split_whitespace().all(|p| field(p) != Field::Text) {
-        return "the columns seem to be separated by spaces; commas, semicolons, tabs and | are read as separators"
             .into();
     }
     format!("a missing value is an empty field, NA, NaN, null, N/A or ?; {drop}")

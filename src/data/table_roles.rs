@@ -96,7 +96,9 @@ impl ColumnRoles {
                 Ok((Some(found), features(Some(name))))
             }
             LabelChoice::Guess => {
-                if let Some(known) = fitted.and_then(|f| at(f.label.as_deref()?)) {
+                let known = fitted.and_then(|f| f.label.as_ref());
+                let known = known.filter(|l| !self.drop.contains(l) && !self.keep.contains(l));
+                if let Some(known) = known.and_then(|l| at(l)) {
                     return Ok((Some(known), Vec::new()));
                 }
                 match &like[..] {

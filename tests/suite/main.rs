@@ -30,6 +30,8 @@ mod refusals;
 mod selftest;
 mod shaders;
 mod systems;
+mod table_columns;
+mod table_files;
 mod tables;
 mod thresholds;
 mod tolerance;

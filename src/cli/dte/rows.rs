@@ -48,6 +48,23 @@ impl Rows {
         }
     }
 
+    /// Says on the standard error which columns of a table have one value in all training rows.
+    pub fn tell_constant(&self, training: &Table) {
+        const SHOWN: usize = 8;
+        let (Some(path), constant) = (&self.source, training.constant_columns()) else { return };
+        if constant.is_empty() {
+            return;
+        }
+        let mut names: Vec<String> = constant.iter().take(SHOWN).map(|&c| training.column_place(c)).collect();
+        names.extend((constant.len() > SHOWN).then(|| format!("{} more", constant.len() - SHOWN)));
+        eprintln!(
+            "note: {}: {} the same value in all training rows; another value in a row to be scored counts as it is, not in \
+             standard deviations",
+            path.display(),
+            names.join(", ") + if names.len() == 1 { " has" } else { " have" }
+        );
+    }
+
     /// Lists the images that gave no row on the standard error; true when there are any.
     pub fn tell_failures(&self) -> bool {
         self.failures.iter().for_each(|f| eprintln!("error: {}", f.error));

@@ -139,7 +139,7 @@ pub(super) fn find(args: &Args) -> Result<Option<Vec<PathBuf>>> {
 fn is_table(path: &Path) -> bool {
     let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     match &*ending {
-        "npz" | "npy" | "parquet" => true,
+        "npz" | "npy" | "parquet" | "tsv" => true,
         "csv" => !lists_images(path),
         _ => false,
     }

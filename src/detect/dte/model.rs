@@ -76,8 +76,8 @@ impl Model {
     }
     /// Fits to all rows of a table; `progress` as for [`Estimator::fit`].
     /// # Errors
-    /// [`Error::Invalid`] naming a column without any value, or a value that stands for none; as [`Scaler::fit`] and
-    /// [`Estimator::fit`].
+    /// [`Error::Invalid`] for one row, and naming a column without any value, or a value that stands for none; as
+    /// [`Scaler::fit`] and [`Estimator::fit`].
     pub async fn fit(
         device: &Device,
         settings: &FitSettings,
@@ -199,6 +199,9 @@ impl Model {
 
 /// Refuses training rows that would make a model of something else.
 fn check_values(table: &Table) -> Result<()> {
+    if table.rows() < 2 {
+        return Err(Error::Invalid("there is one row to fit to, and two are needed at least".into()));
+    }
     for c in 0..table.columns {
         if table.values.iter().skip(c).step_by(table.columns).all(|v| v.is_nan()) {
             return Err(Error::Invalid(format!("{} has no value in any training row", table.column_place(c))));
