@@ -62,7 +62,8 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
     let mut run = run::detect(args, scorer, calibration, found)?;
     let saved = run.save(args, &about);
     if matches!(run.done, Err(Error::Interrupted)) {
-        return run.done.map(|()| ExitCode::SUCCESS);
+        saved?;
+        return Err(Error::Interrupted);
     }
     // Whatever could not be written, what was found is told.
     if args.json {

@@ -4,15 +4,26 @@ use super::{check_writable, utc_now};
 use crate::{Error, Result};
 use std::fs::{File, TryLockError};
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// The file that is locked. It stays, empty of meaning, when no run is under way.
+/// The file that is locked.
 const FILE: &str = ".residua.lock";
 
 /// The right to write into a folder, until it is dropped or the process ends, however it ends.
 #[derive(Debug)]
 pub struct FolderLock {
     _file: File,
+    path: PathBuf,
+}
+
+impl Drop for FolderLock {
+    /// The file goes while it is still locked. Elsewhere it cannot be told whether the file that was locked is still the one
+    /// that others open, so it stays.
+    fn drop(&mut self) {
+        if cfg!(unix) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
 }
 
 /// Makes an output folder, tries a file in it and takes the right to write there; removes what killed runs left of files
@@ -23,26 +34,45 @@ pub fn lock_folder(folder: &Path) -> Result<FolderLock> {
     check_writable(folder)?;
     let path = folder.join(FILE);
     let failed = |e| Error::io(&path, e);
-    let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => {
-            let me = format!("process {}{}, since {}", std::process::id(), on_host(), utc_now());
-            file.set_len(0).and_then(|()| file.write_all(me.as_bytes())).map_err(failed)?;
-            remove_leftovers(folder)?;
+    let mut file = loop {
+        let file = File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
+        match file.try_lock() {
+            // The last run has removed it in between.
+            Ok(()) if !is_at(&file, &path) => {}
+            Ok(()) => break file,
+            Err(TryLockError::WouldBlock) => return Err(held(file, folder)),
+            Err(TryLockError::Error(e)) => {
+                tracing::warn!("{}: cannot be locked ({e}), so nothing keeps a second run out", folder.display());
+                return Ok(FolderLock { _file: file, path });
+            }
         }
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            // Some systems let nobody read a locked file.
-            let _ = file.take(200).read_to_string(&mut holder);
-            let holder = if holder.is_empty() { String::new() } else { format!(" ({holder})") };
-            let fault = format!("another run is writing into this folder{holder}; wait for it or give another --out");
-            return Err(Error::file(folder, fault));
-        }
-        Err(TryLockError::Error(e)) => {
-            tracing::warn!("{}: cannot be locked ({e}), so nothing keeps a second run out", folder.display());
-        }
-    }
-    Ok(FolderLock { _file: file })
+    };
+    let me = format!("process {}{}, since {}", std::process::id(), on_host(), utc_now());
+    file.set_len(0).and_then(|()| file.write_all(me.as_bytes())).map_err(failed)?;
+    remove_leftovers(folder)?;
+    Ok(FolderLock { _file: file, path })
+}
+
+fn held(file: File, folder: &Path) -> Error {
+    let mut holder = String::new();
+    // Some systems let nobody read a locked file.
+    let _ = file.take(200).read_to_string(&mut holder);
+    let holder = if holder.is_empty() { String::new() } else { format!(" ({holder})") };
+    let fault = format!("another run is writing into this folder{holder}; wait for it or give another --out");
+    Error::file(folder, fault)
+}
+
+/// Whether a file is still the one at its path.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let place = |meta: std::fs::Metadata| (meta.dev(), meta.ino());
+    file.metadata().ok().map(place) == std::fs::metadata(path).ok().map(place)
+}
+
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> bool {
+    true
 }
 
 /// Process numbers say little where several machines or containers share a folder.
@@ -66,7 +96,12 @@ mod tests {
         std::fs::write(out.join(".results.json.7-3.part"), b"half").unwrap();
         std::fs::write(out.join(".mine.part"), b"a user's").unwrap();
         drop(lock);
-        lock_folder(&out).unwrap();
+        assert_eq!(out.join(FILE).exists(), !cfg!(unix));
+        // As a killed run leaves it.
+        std::fs::write(out.join(FILE), b"process 1, since ever and longer than what comes in its place").unwrap();
+        let lock = lock_folder(&out).unwrap();
+        assert!(lock_folder(&out).unwrap_err().to_string().contains("Z)"), "nothing is left of the older holder");
+        drop(lock);
         assert!(!out.join(".results.json.7-3.part").exists() && out.join(".mine.part").exists());
     }
 }

@@ -91,7 +91,7 @@ fn tidy(name: &str) -> String {
     if name.is_empty() || name.starts_with('.') {
         name.insert(0, '_');
     }
-    if ["results.json", "results.csv", "report.html"].contains(&name.to_lowercase().as_str()) {
+    if ["results.json", "results.csv", "results.journal", "report.html"].contains(&name.to_lowercase().as_str()) {
         name.push('_');
     }
     name

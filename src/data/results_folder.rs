@@ -37,27 +37,29 @@ pub(super) fn holds_one_result(folder: &Path) -> bool {
 /// # Errors
 /// [`Error::Io`] with the file that cannot be removed.
 pub fn remove_results(out: &Path, folder: &str) -> Result<()> {
-    let inside = Path::new(folder).components().all(|part| matches!(part, Component::Normal(_)));
-    let mut at = out.join(folder);
-    if folder.is_empty() || !inside {
-        return Ok(());
+    let mut at = out.to_owned();
+    for part in Path::new(folder).components() {
+        at.push(part);
+        let real = std::fs::symlink_metadata(&at).is_ok_and(|meta| meta.is_dir());
+        if !real || !matches!(part, Component::Normal(_)) {
+            return Ok(());
+        }
     }
     let mut names = &OF_IMAGE[..];
     while at != out {
-        let real = std::fs::symlink_metadata(&at).is_ok_and(|meta| meta.is_dir());
-        if real {
-            clear(&at, names)?;
-            // Fails where something else lies in it.
-            if std::fs::remove_dir(&at).is_err() {
-                return Ok(());
-            }
-        }
-        names = &OF_VOLUME;
-        if !at.pop() {
+        clear(&at, names)?;
+        // Fails where something else lies in it.
+        if std::fs::remove_dir(&at).is_err() || !at.pop() || holds_folders(&at) {
             break;
         }
+        // The map of a volume is that of its slices, so it goes with the last of them.
+        names = &OF_VOLUME;
     }
     Ok(())
+}
+
+fn holds_folders(folder: &Path) -> bool {
+    std::fs::read_dir(folder).is_ok_and(|entries| entries.flatten().any(|e| e.path().is_dir()))
 }
 
 /// Removes what an earlier run has written for an image into its folder, if it is there: a file that this run does not
@@ -111,7 +113,7 @@ mod tests {
         }
         assert!(!out.join("a").exists() && out.join("b/notes.txt").exists() && !out.join("b/mask.png").exists());
         assert!(root.path().join("mask.png").exists());
-        assert!(!out.join("v/v_k0").exists() && !out.join("v/map.nii.gz").exists() && out.join("v/v_k1").exists());
+        assert!(!out.join("v/v_k0").exists() && out.join("v/map.nii.gz").exists() && out.join("v/v_k1").exists());
         remove_results(&out, "v/v_k1").unwrap();
         assert!(!out.join("v").exists() && out.exists());
     }

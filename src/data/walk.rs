@@ -141,12 +141,12 @@ fn child(entry: &DirEntry) -> Option<Found> {
     }
     match std::fs::metadata(&path) {
         Ok(meta) if meta.is_dir() => Some(Found::Folder(path)),
-        _ if !link && !has_known_ending(&path) => None,
-        Ok(meta) if !has_known_ending(&path) && meta.is_file() => None,
+        Ok(_) if !has_known_ending(&path) => None,
         Ok(meta) => Some(match check_regular(&path, &meta) {
             Ok(()) => Found::File(path),
             Err(e) => Found::Fault(path, e),
         }),
+        Err(_) if !link && !has_known_ending(&path) => None,
         // It might lead to a folder of images.
         Err(e) if link && e.kind() == std::io::ErrorKind::NotFound => {
             let e = Error::file(&path, "is a link to nothing");

@@ -1,5 +1,6 @@
 //! What `--resume` keeps and what it does again, and what becomes of an earlier run's results.
 use crate::common::bench::{Bench, ended};
+use crate::common::volume::nifti;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -94,29 +95,14 @@ fn a_mask_that_counts_is_part_of_the_content() {
 }
 
 /// Of 8 x 6 x 2 voxels.
-fn volume(path: &Path, first: f32) {
-    let mut bytes = vec![0u8; 352];
-    bytes[0..4].copy_from_slice(&348i32.to_le_bytes());
-    for (i, d) in [3i16, 8, 6, 2, 1, 1, 1, 1].iter().enumerate() {
-        bytes[40 + 2 * i..42 + 2 * i].copy_from_slice(&d.to_le_bytes());
-    }
-    bytes[70..72].copy_from_slice(&16i16.to_le_bytes());
-    bytes[72..74].copy_from_slice(&32i16.to_le_bytes());
-    bytes[108..112].copy_from_slice(&352f32.to_le_bytes());
-    bytes[112..116].copy_from_slice(&1f32.to_le_bytes());
-    bytes[254..256].copy_from_slice(&1i16.to_le_bytes());
-    for at in [280, 300, 320] {
-        bytes[at..at + 4].copy_from_slice(&1f32.to_le_bytes());
-    }
-    bytes[344..348].copy_from_slice(b"n+1\0");
-    bytes.extend((0..96).flat_map(|i| (first + i as f32).to_le_bytes()));
-    std::fs::write(path, bytes).unwrap();
+fn volume(path: &Path, first: u8) {
+    nifti(path, [8, 6, 2], 1, &(0..96).map(|i| first + i).collect::<Vec<u8>>());
 }
 
 #[test]
 fn a_finished_volume_is_never_done_again() {
     let b = Bench::new(&["a"]);
-    volume(&b.at("in/v.nii"), 0.0);
+    volume(&b.at("in/v.nii"), 0);
     assert_eq!(b.run(&[]).0, 0);
     let before = b.records("out");
     assert_eq!((before.len(), &before[1]["slices"]), (3, &json!(2)));
@@ -132,7 +118,7 @@ fn a_finished_volume_is_never_done_again() {
     let along: Vec<Value> = b.records("out");
     assert!(code == 0 && along.len() == 7, "{err}");
     assert!(!b.at("out/v/v_k0").exists() && b.at("out/v/v_j5/mask.png").exists());
-    volume(&b.at("in/v.nii"), 100.0);
+    volume(&b.at("in/v.nii"), 100);
     assert_eq!(b.run(&["--resume", "--axis", "1"]).0, 0);
     assert_ne!(b.records("out")[1]["seconds"], along[1]["seconds"]);
 }

@@ -36,18 +36,24 @@ fn take(finished: &mut BTreeMap<String, Value>, out: &Path) {
     }
 }
 
-/// Resumes to the end, and holds results to those of an uninterrupted run in `whole`.
-fn check(b: &Bench, finish: &mut Command, finished: &BTreeMap<String, Value>) {
+/// Resumes to the end, and holds results to those of an uninterrupted run in `whole`: byte for byte where batches were the
+/// same (`exact`); otherwise the order of sums is another one.
+fn check(b: &Bench, finish: &mut Command, finished: &BTreeMap<String, Value>, exact: bool) {
     let (code, _, err) = ended(&finish.output().unwrap());
     assert_eq!(code, 0, "{err}");
-    assert_eq!(b.scores("out"), b.scores("whole"));
+    let (out, whole) = (b.scores("out"), b.scores("whole"));
+    let near = |a: &(String, f64), b: &(String, f64)| a.0 == b.0 && (a.1 - b.1).abs() <= 1e-6 * b.1;
+    assert!(out.len() == whole.len() && out.iter().zip(&whole).all(|(a, b)| near(a, b)), "{out:?} {whole:?}");
+    if exact {
+        assert_eq!(out, whole);
+    }
     assert!(!b.at("out/results.journal").exists());
     let records: BTreeMap<_, _> =
         b.records("out").into_iter().map(|r| (r["folder"].as_str().unwrap().to_owned(), r)).collect();
     for (folder, image) in finished {
         assert_eq!(&records[folder], image, "what was finished was computed again");
     }
-    for r in records.keys() {
+    for r in records.keys().filter(|_| exact) {
         for file in ["heatmap.png", "overlay.png", "mask.png", "reconstruction.png"] {
             let read = |out: &str| std::fs::read(b.at(out).join(r).join(file)).unwrap();
             assert_eq!(read("out"), read("whole"), "{r}/{file}");
@@ -59,7 +65,7 @@ fn check(b: &Bench, finish: &mut Command, finished: &BTreeMap<String, Value>) {
 fn what_is_finished_outlives_sigkill() {
     let b = Bench::new(&["a", "b", "c", "d", "e", "f", "g"]);
     let (input, out) = (b.at("in"), b.at("out"));
-    assert!(b.detect(&input, "whole").output().unwrap().status.success());
+    assert!(b.detect(&input, "whole").args(["--batch", "1"]).output().unwrap().status.success());
     let resume = || {
         let mut command = b.detect(&input, "out");
         command.args(["--resume", "--batch", "1"]);
@@ -73,12 +79,14 @@ fn what_is_finished_outlives_sigkill() {
         child.wait().unwrap();
         // The lock went with its process, and a torn line with the next run.
         let at = out.join("results.journal");
-        let torn = [std::fs::read(&at).unwrap(), b"{\"image\": {\"path\": \"in".to_vec()].concat();
+        // On a machine with much else to do it may have come to its end.
+        let Ok(journal) = std::fs::read(&at) else { break };
+        let torn = [journal, b"{\"image\": {\"path\": \"in".to_vec()].concat();
         std::fs::write(&at, torn).unwrap();
         take(&mut finished, &out);
         assert!(finished.len() >= images.min(7));
     }
-    check(&b, &mut resume(), &finished);
+    check(&b, &mut resume(), &finished, true);
 }
 
 #[cfg(unix)]
@@ -100,28 +108,34 @@ fn a_request_to_end_leaves_results_and_report() {
     }
 }
 
-/// As its name says, on the shipped model; half a minute to some minutes, so it is run by hand:
-/// `cargo test --test suite -- --ignored sixty_kills`.
+/// As its name says, on the shipped model; it takes minutes, so it is run by hand:
+/// `cargo test --test suite -- --ignored --nocapture sixty_kills`.
 #[test]
 #[ignore = "takes minutes"]
 fn sixty_kills_at_random_moments() {
+    for batch in ["1", "4"] {
+        kill_at_random(30, batch);
+    }
+}
+
+fn kill_at_random(wanted: usize, batch: &str) {
     let b = Bench::new(&[]);
     for i in 0..30 {
         b.picture(&format!("in/p{i:02}.png"), i);
     }
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights/texture");
     let detect = |out: &str| {
-        let mut command = Command::new(std::env::var_os("RESIDUA_BIN").unwrap_or(env!("CARGO_BIN_EXE_residua").into()));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_residua"));
         command.arg("detect").arg(b.at("in")).arg("--model").arg(&model).arg("--out").arg(b.at(out));
-        command.args(["--runs", "1", "--steps", "1", "--device", "cpu", "--resume"]);
+        command.args(["--runs", "1", "--steps", "1", "--device", "cpu", "--resume", "--batch", batch]);
         command
     };
     assert!(detect("whole").output().unwrap().status.success());
     let mut random = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64 | 1;
-    println!("seed {random}");
-    let (mut kills, mut ends, mut rounds, mut kept) = (0, 0, 0, 0);
+    println!("batch {batch}, seed {random}");
+    let (mut kills, mut ends, mut kept) = (0, 0, 0);
     let mut finished = BTreeMap::new();
-    while kills < 60 {
+    while kills < wanted {
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
@@ -133,18 +147,13 @@ fn sixty_kills_at_random_moments() {
         }
         let ended = child.wait().unwrap().success();
         take(&mut finished, &b.at("out"));
-        rounds += 1;
         if ended {
-            check(&b, &mut detect("out"), &finished);
             (ends, kept) = (ends + 1, kept + finished.len());
+            check(&b, &mut detect("out"), &finished, batch == "1");
             std::fs::remove_dir_all(b.at("out")).unwrap();
             finished.clear();
         }
     }
-    check(&b, &mut detect("out"), &finished);
-    println!(
-        "{kills} kills in {rounds} rounds, {} ends, {} images kept from killed runs",
-        ends + 1,
-        kept + finished.len()
-    );
+    check(&b, &mut detect("out"), &finished, batch == "1");
+    println!("{kills} kills, {} runs that came to their end, {} images kept", ends + 1, kept + finished.len());
 }
