@@ -16,6 +16,7 @@ mod fusion;
 mod goldens;
 mod host_example;
 mod metrics;
+mod report;
 mod selftest;
 mod shaders;
 mod systems;
