@@ -37,7 +37,8 @@ pub(crate) fn drawings(curves: &[(&str, &Curve)], scores: &[(f64, bool)]) -> [Dr
 /// The drawings in a page.
 pub(crate) fn drawing_sections(drawings: &[Drawing]) -> String {
     let shown = drawings.iter().filter(|d| !d.2.is_empty());
-    shown.map(|(_, title, svg)| format!("<section><h2>{title}</h2>{svg}</section>")).collect()
+    let sections: String = shown.map(|(_, title, svg)| format!("<section><h2>{title}</h2>{svg}</section>")).collect();
+    if sections.is_empty() { sections } else { format!("<div class=\"drawings\">{sections}</div>") }
 }
 
 /// Four digits after the point.

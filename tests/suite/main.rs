@@ -27,6 +27,7 @@ mod not_finite;
 mod pipes;
 mod ranges;
 mod refusals;
+mod report;
 mod selftest;
 mod shaders;
 mod systems;

@@ -28,7 +28,7 @@ fn pddpm_judges_a_volume_as_a_whole() {
         assert!(p.at("out").join(file).is_file(), "{file}");
     }
     let html = std::fs::read_to_string(p.at("out/report.html")).unwrap();
-    assert!(html.contains("<h2>Volumes</h2>"));
+    assert!(html.contains("<summary>Volumes (1)</summary>"));
     // The map is zero outside the eroded ball, and the volume's score is its mean inside the whole ball.
     let read = |slice: usize| residua::data::read_map(&p.at(&format!("out/scan/scan_k{slice}/map.npy"))).unwrap();
     let (mut sum, mut count) = (0.0, 0);
