@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 pub(crate) struct ModelArgs {
-    /// Model folder or safetensors file [default: the shipped texture model]
+    /// Model folder or checkpoint (safetensors, or PyTorch's .pt, .pth, .ckpt, .bin) [default: the shipped texture model]
     #[arg(long, value_name = "FOLDER")]
     pub model: Option<PathBuf>,
     #[command(flatten)]
@@ -80,7 +80,12 @@ impl ModelArgs {
         {
             *steps = (*steps).min(s.lambda);
         }
-        Ok(())
+        // Settings hang together: what does not fit is told with all that was asked for.
+        let flags = || all.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(", ");
+        config.check().map_err(|e| match all.is_empty() {
+            true => e,
+            false => Error::Invalid(format!("{e} (as asked for: {})", flags())),
+        })
     }
 }
 
