@@ -34,10 +34,20 @@ pub(super) struct Args {
 enum Found {
     /// A UNet with all that its system needs.
     Model(Box<ModelFolder>),
-    /// A UNet of which something is not known: the flags that would say it.
-    Unsaid(Layout, Vec<&'static str>),
+    /// A UNet that a detector cannot be made of as it is, and why.
+    Alone(Layout, String),
     /// Something else, in words.
     Other(String),
+}
+
+impl Found {
+    fn layout(&self) -> Option<Layout> {
+        match self {
+            Found::Model(model) => model.networks.denoiser().and_then(|n| n.as_unet()).map(|u| u.layout).ok(),
+            Found::Alone(layout, _) => Some(*layout),
+            Found::Other(_) => None,
+        }
+    }
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
@@ -86,12 +96,20 @@ fn examine(args: &Args, checkpoint: &Checkpoint, flags: Overrides) -> Result<Fou
     let bare = !args.file.join("detector.json").is_file();
     let unsaid = if bare { unsaid(args, checkpoint, &flags)? } else { Vec::new() };
     if !unsaid.is_empty() {
-        return Ok(Found::Unsaid(layout, unsaid));
+        let flags = unsaid.join(", ");
+        let why = format!("neither the weights nor a config say {flags}: give them to this command, or with --model");
+        return Ok(Found::Alone(layout, why));
     }
     let over = |base: Overrides| Overrides { weights: flags.weights, ..args.network.overrides(base) };
-    let model = ModelFolder::open_with(&args.file, over, args.size, |_| Ok(()))?;
-    model.settle(args.network.strict)?;
-    Ok(Found::Model(Box::new(model)))
+    match ModelFolder::open_with(&args.file, over, args.size, |_| Ok(())) {
+        Ok(model) => {
+            model.settle(args.network.strict)?;
+            Ok(Found::Model(Box::new(model)))
+        }
+        // Its weights are worth converting all the same.
+        Err(e) if bare => Ok(Found::Alone(layout, e.to_string())),
+        Err(e) => Err(e),
+    }
 }
 
 /// The flags that must say what neither the weights nor a config do.
@@ -127,10 +145,7 @@ fn write(args: &Args, checkpoint: &Checkpoint, found: &Found, folder: &Path) -> 
         let mut said = config.settings();
         let name = checkpoint.path().file_name().map(|n| n.to_string_lossy().into_owned());
         said.entry(CONVERTED).or_insert(json!(name));
-        if let Found::Model(model) = found {
-            said.insert("layout".into(), json!(model.networks.denoiser()?.as_unet()?.layout.to_string()));
-        }
-        if let Found::Unsaid(layout, _) = found {
+        if let Some(layout) = found.layout() {
             said.insert("layout".into(), json!(layout.to_string()));
         }
         let nothing = said.get(ABOUT).and_then(Value::as_object).is_some_and(Map::is_empty);
@@ -172,19 +187,12 @@ fn tell(args: &Args, checkpoint: &Checkpoint, found: &Found) {
     if let Some(copies) = checkpoint.copies() {
         println!("  weights      {copies}");
     }
+    if let Some(layout) = found.layout() {
+        println!("  layout       {layout}");
+    }
     match found {
-        Found::Model(model) => {
-            let layout = model.networks.denoiser().and_then(|n| n.as_unet()).map(|u| u.layout.to_string());
-            println!("  layout       {}", layout.unwrap_or_default());
-            println!("  detector     {}, for --model {out}", model.config.system.title());
-        }
-        Found::Unsaid(layout, flags) => {
-            println!("  layout       {layout}");
-            println!(
-                "  detector     none: neither the weights nor a config say {}; give them to this command or with --model {out}",
-                flags.join(", ")
-            );
-        }
+        Found::Model(model) => println!("  detector     {}, for --model {out}", model.config.system.title()),
+        Found::Alone(_, why) => println!("  detector     none: {why}"),
         Found::Other(what) => println!("  network      {what}"),
     }
 }

@@ -69,22 +69,26 @@ impl ModelArgs {
     }
     /// Settings and shorthands over a detector's. A shorthand that the system has no such setting for is refused.
     fn apply(&self, config: &mut DetectorConfig) -> Result<()> {
-        let short = [("lambda", self.lambda), ("runs", self.runs), ("sampler.steps", self.steps)];
-        let given = short.iter().filter_map(|(name, value)| Some(((*name).to_owned(), value.as_ref()?.to_string())));
-        let all: Vec<(String, String)> = given.chain(self.set.iter().cloned()).collect();
-        all.iter().try_for_each(|(name, value)| config.system.set(name, value))?;
+        let short =
+            [("lambda", "lambda", self.lambda), ("runs", "runs", self.runs), ("sampler.steps", "steps", self.steps)];
+        let short = short.iter().filter_map(|&(name, flag, value)| {
+            let value = value?.to_string();
+            Some((name.to_owned(), value.clone(), format!("--{flag} {value}")))
+        });
+        let set = self.set.iter().map(|(n, v)| (n.clone(), v.clone(), format!("--set {n}={v}")));
+        let all: Vec<(String, String, String)> = short.chain(set).collect();
+        all.iter().try_for_each(|(name, value, _)| config.system.set(name, value))?;
         // A lower lambda leaves no room for as many steps, unless they were asked for.
-        let asked = all.iter().any(|(name, _)| name.starts_with("sampler"));
+        let asked = all.iter().any(|(name, ..)| name.starts_with("sampler"));
         if let (System::AnoDdpm(s), false) = (&mut config.system, asked)
             && let SamplerConfig::Ddim { steps, .. } = &mut s.sampler
         {
             *steps = (*steps).min(s.lambda);
         }
-        // Settings hang together: what does not fit is told with all that was asked for.
-        let flags = || all.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(", ");
-        config.check().map_err(|e| match all.is_empty() {
-            true => e,
-            false => Error::Invalid(format!("{e} (as asked for: {})", flags())),
+        // Settings hang together, so that what does not fit is told with all flags.
+        config.check().map_err(|e| match all.iter().map(|(.., flag)| flag.clone()).reduce(|a, b| a + " " + &b) {
+            Some(flags) => Error::Invalid(format!("{flags}: {e}")),
+            None => e,
         })
     }
 }

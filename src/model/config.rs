@@ -122,6 +122,7 @@ impl Config {
         Ok(Config { path: checkpoint.path().to_owned(), map: Some(own), origin: Origin::Checkpoint })
     }
     /// The settings, for a file that says the same.
+    #[cfg(feature = "cli")]
     pub(crate) fn settings(&self) -> Map<String, Value> {
         self.map.clone().unwrap_or_default()
     }

@@ -23,6 +23,7 @@ mod testing;
 pub mod unet;
 
 pub use checkpoint::{Checkpoint, Copies};
+#[cfg(feature = "cli")]
 pub(crate) use config::{ABOUT, CONVERTED};
 pub use config::{AttentionOrder, Config, Overrides};
 pub use cost::Cost;

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 use std::borrow::Cow;
 
 /// Numbers that a view may repeat at most beyond those of its storage (`expand` repeats without limit).
+#[cfg(feature = "pytorch")]
 const MAX_REPEATED: usize = 1 << 22;
 
 /// A tensor in one of a checkpoint's files.
@@ -34,6 +35,7 @@ impl Stored {
     /// of `len`.
     /// # Errors
     /// When it does not lie inside of the storage, or repeats it beyond all measure.
+    #[cfg(feature = "pytorch")]
     pub fn view(
         (dtype, size): (Dtype, usize),
         shape: &[usize],
@@ -94,7 +96,7 @@ impl Stored {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "pytorch"))]
 mod tests {
     use super::*;
 

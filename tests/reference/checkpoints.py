@@ -178,7 +178,7 @@ def write(folder):
     good("protocol5.pt", {"net": prefixed("_orig_mod.", a)}, a, pickle_protocol=5)
     good("lucidrains.pt", lucidrains(a, b), b, a)
     good("nested.pt", {"params_ema": {"state_dict": prefixed("module.", b)}, "params": {"state_dict": prefixed("module.", a)}}, b, a)
-    good("one_unknown_name.pt", {"epoch": 1, "my_net": a, "losses": [0.5]}, a)
+    good("one_unknown_name.pt", {"epoch": torch.tensor(1), "my_net": a, "losses": [0.5]}, a)
     good("nameless_average.pt", {"model": a, "ema": {"decay": 0.99, "shadow_params": list(b.values())}}, a)
 
     base = torch.arange(24, dtype=torch.float32).reshape(4, 6)

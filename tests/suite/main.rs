@@ -1,8 +1,10 @@
 //! The integration tests, in one program: each file drives one part, most of them through the command line.
 mod bad_input;
 mod calibrate;
+mod checkpoints;
 mod commands;
 mod common;
+mod convert;
 mod detect;
 mod dial;
 mod dte_images;
@@ -15,6 +17,7 @@ mod fusion;
 mod goldens;
 mod host_example;
 mod metrics;
+mod schedulers;
 mod selftest;
 mod shaders;
 mod systems;

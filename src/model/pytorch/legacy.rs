@@ -23,7 +23,10 @@ pub fn read(bytes: &[u8], heap: &mut Heap) -> Result<(Value, Sequence)> {
         stream.take(part.at)?;
         Ok::<_, String>((value, stream.at))
     };
-    let (magic, _) = next(heap)?;
+    let (magic, _) = next(heap).map_err(|fault| match fault.contains("would call") {
+        true => fault,
+        false => format!("is no PyTorch file: {fault}"),
+    })?;
     if !matches!(heap.get(magic), Some(Node::Bytes(b)) if b.starts_with(&MAGIC)) {
         return Err(format!("is a pickle, but not a file of torch.save: it holds {}", heap.describe(magic)));
     }

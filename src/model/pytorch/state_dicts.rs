@@ -65,11 +65,15 @@ pub fn find(heap: &Heap, root: Value) -> Result<Found> {
     let mut search = Search { heap, groups, nameless: None, modules, unread, left: MAX_ENTRIES };
     search.visit(root, &mut Vec::new(), true);
     let Search { mut groups, nameless, modules, unread, .. } = search;
+    // A counter beside the dictionaries is no state dict.
+    if groups.len() > 1 {
+        groups.retain(|g| !g.path.is_empty() || g.tensors.iter().any(|(k, _)| k.contains('.')));
+    }
     // Below known names first; of those without, only what stands alone is certain.
     let known = groups.iter().any(|g| g.known && !g.path.is_empty());
     if known {
         // Beside a wrapped state dict, counters and losses are no weights.
-        groups.retain(|g| g.known && (!g.path.is_empty() || g.tensors.iter().any(|(k, _)| k.contains('.'))));
+        groups.retain(|g| g.known);
         groups.iter_mut().filter(|g| g.path.is_empty()).for_each(|g| g.tensors.retain(|(k, _)| k.contains('.')));
     } else if groups.iter().any(|g| g.known) {
         groups.retain(|g| g.known);

@@ -1,9 +1,11 @@
 //! The stack machine that a pickle is a program for.
 use super::call::{call, storage};
-use super::stream::{Stream, text};
+use super::stream::Stream;
 use super::value::{Heap, Node, Object, Value};
 use super::{Result, globals};
 use std::collections::HashMap;
+
+mod literals;
 
 /// Runs the pickle at the stream's position, to its end, and gives its value.
 /// # Errors
@@ -53,29 +55,6 @@ impl Machine<'_, '_, '_> {
         let value = self.heap.add(node);
         self.stack.push(value);
     }
-    fn text(&mut self, length: usize) -> Result<()> {
-        let text = text(self.stream.take(length)?);
-        self.push(Node::Text(text));
-        Ok(())
-    }
-    fn bytes(&mut self, length: usize) -> Result<()> {
-        let bytes = self.stream.take(length)?.to_vec();
-        self.push(Node::Bytes(bytes));
-        Ok(())
-    }
-    fn long(&mut self, length: usize) -> Result<()> {
-        let bytes = self.stream.take(length)?;
-        if bytes.len() <= 8 {
-            let fill = if bytes.last().is_some_and(|b| b & 0x80 != 0) { 0xff } else { 0 };
-            let mut wide = [fill; 8];
-            wide[..bytes.len()].copy_from_slice(bytes);
-            self.stack.push(Value::Int(i64::from_le_bytes(wide)));
-        } else {
-            // Too wide to compute with; PyTorch's own magic number is one.
-            self.push(Node::Bytes(bytes.to_vec()));
-        }
-        Ok(())
-    }
     fn tuple(&mut self, count: usize) -> Result<()> {
         let mut items = (0..count).map(|_| self.pop()).collect::<Result<Vec<_>>>()?;
         items.reverse();
@@ -102,10 +81,6 @@ impl Machine<'_, '_, '_> {
         let top = self.top()?;
         self.memo.insert(at, top);
         Ok(())
-    }
-    fn number<T: std::str::FromStr>(&mut self) -> Result<T> {
-        let line = self.stream.line()?;
-        line.trim().trim_end_matches('L').parse().map_or_else(|_| damaged("a number cannot be read"), Ok)
     }
     /// Puts entries into the dictionary on top of the stack.
     fn set(&mut self, items: &[Value]) -> Result<()> {
@@ -146,6 +121,9 @@ impl Machine<'_, '_, '_> {
     }
 
     fn step(&mut self, op: u8) -> Result<()> {
+        if self.literal(op)? {
+            return Ok(());
+        }
         match op {
             // Protocol and frames say nothing that is needed.
             0x80 => drop(self.stream.byte()?),
@@ -157,69 +135,6 @@ impl Machine<'_, '_, '_> {
             },
             b'1' => drop(self.marked()?),
             b'2' => self.stack.push(self.top()?),
-            b'N' => self.stack.push(Value::None),
-            0x88 | 0x89 => self.stack.push(Value::Bool(op == 0x88)),
-            b'I' => {
-                let line = self.stream.line()?;
-                let value = match line.trim() {
-                    "00" => Value::Bool(false),
-                    "01" => Value::Bool(true),
-                    other => Value::Int(other.parse().map_or_else(|_| damaged("a number cannot be read"), Ok)?),
-                };
-                self.stack.push(value);
-            }
-            b'L' => {
-                let line = self.stream.line()?;
-                match line.trim().trim_end_matches('L').parse() {
-                    Ok(n) => self.stack.push(Value::Int(n)),
-                    Err(_) => self.push(Node::Bytes(line.into_bytes())),
-                }
-            }
-            b'F' => {
-                let value = Value::Float(self.number()?);
-                self.stack.push(value);
-            }
-            b'J' => self.stack.push(Value::Int(i32::from_le_bytes(self.stream.array()?).into())),
-            b'K' => self.stack.push(Value::Int(self.stream.byte()?.into())),
-            b'M' => self.stack.push(Value::Int(u16::from_le_bytes(self.stream.array()?).into())),
-            b'G' => self.stack.push(Value::Float(f64::from_be_bytes(self.stream.array()?))),
-            0x8a => {
-                let n = self.stream.byte()?;
-                self.long(n.into())?;
-            }
-            0x8b => {
-                let n = self.stream.length(false)?;
-                self.long(n)?;
-            }
-            b'S' => {
-                let line = self.stream.line()?;
-                let inner = line.trim().trim_matches(|c| c == '\'' || c == '"').to_owned();
-                self.push(Node::Text(inner));
-            }
-            b'V' => {
-                let line = self.stream.line()?;
-                self.push(Node::Text(line));
-            }
-            b'T' | b'X' => {
-                let n = self.stream.length(false)?;
-                self.text(n)?;
-            }
-            b'U' | 0x8c => {
-                let n = self.stream.byte()?;
-                self.text(n.into())?;
-            }
-            0x8d => {
-                let n = self.stream.length(true)?;
-                self.text(n)?;
-            }
-            b'C' => {
-                let n = self.stream.byte()?;
-                self.bytes(n.into())?;
-            }
-            b'B' | 0x8e | 0x96 => {
-                let n = self.stream.length(op != b'B')?;
-                self.bytes(n)?;
-            }
             b')' => self.push(Node::Tuple(Vec::new())),
             b']' => self.push(Node::List(Vec::new())),
             b'}' => self.push(Node::Dict(Vec::new())),
