@@ -3,6 +3,7 @@ use super::Result;
 use super::pickle::{Heap, Node, Value, to_json};
 use crate::model::keys;
 use serde_json::{Map, Value as Json};
+use std::collections::HashSet;
 
 /// How deep wrappers are nested at most, and how many entries are looked at: dictionaries may hold themselves.
 const MAX_DEPTH: usize = 5;
@@ -92,7 +93,8 @@ pub fn find(heap: &Heap, root: Value) -> Result<Found> {
         }
         groups[0].path.clear();
     }
-    if let Some((_, key, class)) = unread.iter().find(|(path, ..)| groups.iter().any(|g| g.path == *path)) {
+    let paths: HashSet<&[String]> = groups.iter().map(|g| g.path.as_slice()).collect();
+    if let Some((_, key, class)) = unread.iter().find(|(path, ..)| paths.contains(path.as_slice())) {
         return Err(format!("tensor `{key}` is of a kind that is not read (`{class}`)"));
     }
     let mut found = Found { nameless, about: about(heap, root), ..Found::default() };
@@ -105,6 +107,12 @@ pub fn find(heap: &Heap, root: Value) -> Result<Found> {
 impl Search<'_> {
     fn visit(&mut self, value: Value, path: &mut Vec<String>, known: bool) {
         let heap = self.heap;
+        let attributes = heap.attributes(value).map_or(0, |state| heap.entries(state).len());
+        let cost = heap.entries(value).len() + heap.elements(value).len() + attributes + 1;
+        self.left = self.left.saturating_sub(cost);
+        if self.left == 0 {
+            return;
+        }
         if is_module(heap, value) {
             let class = heap.object(value).map(|o| o.class.clone()).unwrap_or_default();
             let place = if path.is_empty() { String::new() } else { format!("`{}` is ", path.join(".")) };
@@ -118,8 +126,7 @@ impl Search<'_> {
         }
         let entries = heap.entries(value);
         let optimizer = heap.entry(value, "param_groups").is_some() && heap.entry(value, "state").is_some();
-        self.left = self.left.saturating_sub(entries.len() + 1);
-        if optimizer || path.len() > MAX_DEPTH || self.left == 0 {
+        if optimizer || path.len() > MAX_DEPTH {
             return;
         }
         let mut tensors = Vec::new();

@@ -6,6 +6,12 @@ use safetensors::Dtype;
 /// Calls within calls: PyTorch has one in another (a subclass of a tensor, made of a tensor).
 const MAX_DEPTH: usize = 4;
 
+/// Arguments of a call that are looked at; PyTorch's have eight at most.
+pub const MAX_ARGS: usize = 16;
+
+/// Dimensions of a tensor, as in PyTorch.
+const MAX_DIMS: usize = 64;
+
 /// The value of `callable(*args)`.
 /// # Errors
 /// The name of what is not called here; arguments that do not fit.
@@ -17,17 +23,16 @@ pub fn call(heap: &mut Heap, callable: Value, args: &[Value], depth: usize) -> R
     let first = args.first().copied();
     match (name.as_str(), args) {
         ("collections.OrderedDict" | "builtins.dict", _) => dictionary(heap, first),
-        ("builtins.set" | "builtins.frozenset", _) => {
-            let items = first.map_or_else(Vec::new, |v| heap.elements(v).to_vec());
-            Ok(heap.add(Node::Set(items)))
-        }
-        ("builtins.list" | "builtins.tuple", _) => {
-            let items = first.map_or_else(Vec::new, |v| heap.elements(v).to_vec());
-            Ok(heap.add(Node::List(items)))
+        // Sets and tuples of a list are read as that list.
+        ("builtins.set" | "builtins.frozenset" | "builtins.list" | "builtins.tuple", _) => {
+            Ok(first.unwrap_or_else(|| heap.add(Node::List(Vec::new()))))
         }
         ("builtins.bytes" | "builtins.bytearray", []) => Ok(heap.add(Node::Bytes(Vec::new()))),
         ("builtins.bytes" | "builtins.bytearray" | "_codecs.encode", &[value, ..]) => encoded(heap, value),
-        ("builtins.int" | "builtins.long" | "builtins.float" | "builtins.bool" | "builtins.str", &[value]) => Ok(value),
+        (
+            "builtins.int" | "builtins.long" | "builtins.float" | "builtins.bool" | "builtins.str" | "builtins.unicode",
+            &[value],
+        ) => Ok(value),
         ("torch._utils._rebuild_tensor" | "torch._utils._rebuild_tensor_v2", &[s, offset, shape, strides, ..]) => {
             rebuilt(heap, s, [offset, shape, strides], None)
         }
@@ -38,7 +43,7 @@ pub fn call(heap: &mut Heap, callable: Value, args: &[Value], depth: usize) -> R
         }
         ("torch._utils._rebuild_parameter" | "torch._utils._rebuild_parameter_with_state", &[data, ..]) => Ok(data),
         ("torch._tensor._rebuild_from_type_v2", &[inner, _, inner_args, ..]) if depth < MAX_DEPTH => {
-            let inner_args = heap.elements(inner_args).to_vec();
+            let inner_args: Vec<Value> = heap.elements(inner_args).iter().copied().take(MAX_ARGS).collect();
             call(heap, inner, &inner_args, depth + 1)
         }
         ("numpy.core.multiarray.scalar" | "numpy._core.multiarray.scalar", &[dtype, bytes]) => {
@@ -54,12 +59,13 @@ pub fn call(heap: &mut Heap, callable: Value, args: &[Value], depth: usize) -> R
                 _ => Err(format!("its pickle would make {} an object", heap.describe(class))),
             }
         }
-        // An attribute of a class, such as a member of an enumeration; of `typing`, a type with its parameters.
+        // An attribute of a class: a member of an enumeration, a class inside of it; of `typing`, a type with its parameters.
         ("builtins.getattr", &[class, attribute]) => match (heap.get(class), heap.text(attribute)) {
-            (Some(Node::Global(class)), Some(attribute)) if !attribute.starts_with('_') => {
+            (Some(Node::Global(class)), Some(attribute)) if !attribute.starts_with('_') && attribute.len() < 100 => {
                 let named = format!("{class}.{attribute}");
                 globals::check_call(class)?;
-                Ok(object(heap, named, &[]))
+                globals::check_mention(&named)?;
+                Ok(heap.add(Node::Global(named)))
             }
             _ => Err(globals::refusal(&name)),
         },
@@ -85,6 +91,7 @@ fn object(heap: &mut Heap, class: String, args: &[Value]) -> Value {
 fn dictionary(heap: &mut Heap, of: Option<Value>) -> Result<Value> {
     let mut entries = Vec::new();
     if let Some(of) = of {
+        heap.charge(heap.entries(of).len() + heap.elements(of).len())?;
         entries.extend_from_slice(heap.entries(of));
         for &pair in heap.elements(of) {
             let &[key, value] = heap.elements(pair) else { return Err("a dictionary is made of no pairs".into()) };
@@ -96,6 +103,11 @@ fn dictionary(heap: &mut Heap, of: Option<Value>) -> Result<Value> {
 
 /// Bytes that protocol 2 writes as a text, each a character.
 fn encoded(heap: &mut Heap, value: Value) -> Result<Value> {
+    heap.charge(match heap.get(value) {
+        Some(Node::Text(text)) => text.len(),
+        Some(Node::Bytes(bytes)) => bytes.len(),
+        _ => 0,
+    })?;
     let bytes = match heap.get(value) {
         Some(Node::Text(text)) => text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect::<Option<Vec<u8>>>(),
         Some(Node::Bytes(bytes)) => Some(bytes.clone()),
@@ -138,7 +150,7 @@ pub fn storage(heap: &mut Heap, id: Value) -> Result<Value> {
     let (&Value::Int(len), view) = rest.split_first().ok_or_else(fault)? else { return Err(fault()) };
     let Some(Node::Global(class)) = heap.get(class) else { return Err(fault()) };
     let key = match (key, heap.text(key)) {
-        (_, Some(text)) => text.to_owned(),
+        (_, Some(text)) if text.len() <= 200 => text.to_owned(),
         (Value::Int(n), _) => n.to_string(),
         _ => return Err(fault()),
     };
@@ -203,6 +215,9 @@ fn rebuilt(heap: &mut Heap, of: Value, places: [Value; 3], dtype: Option<&str>) 
     let offset = whole(&offset).and_then(|o| o.checked_add(storage.offset)).ok_or_else(fault)?;
     // `torch.Size` is kept as an object of what it was made with.
     let shape = heap.object(shape).and_then(|o| o.args.first().copied()).unwrap_or(shape);
+    if heap.elements(shape).len().max(heap.elements(strides).len()) > MAX_DIMS {
+        return Err(fault());
+    }
     let (shape, strides) = (sizes(shape)?, sizes(strides)?);
     if shape.len() != strides.len() {
         return Err(fault());

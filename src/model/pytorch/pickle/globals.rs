@@ -37,9 +37,12 @@ const INERT: &str = "collections.OrderedDict builtins.dict builtins.list builtin
     torch.serialization._get_layout numpy.dtype numpy.ndarray numpy.core.multiarray._reconstruct \
     numpy._core.multiarray._reconstruct numpy.core.numeric._frombuffer numpy._core.numeric._frombuffer";
 
-/// Python's own types, which a file may name; its functions are refused.
-const TYPES: &str = "object int long float complex str unicode bytes bytearray list tuple dict set frozenset bool slice range \
-    xrange type NoneType ellipsis Ellipsis NotImplemented NotImplementedType getattr";
+/// Python's own functions whose mere mention is refused.
+const BUILTINS: &str = "eval exec compile execfile open file input raw_input __import__ breakpoint globals locals vars setattr \
+    delattr exit quit help memoryview reload apply";
+
+/// The longest name of a class with its module.
+const MAX_NAME: usize = 512;
 
 fn listed(list: &str, name: &str) -> bool {
     list.split_ascii_whitespace().any(|n| n == name)
@@ -47,10 +50,18 @@ fn listed(list: &str, name: &str) -> bool {
 
 /// Module and name as one, in Python 3's words.
 pub fn full_name(module: &str, name: &str) -> String {
+    // Protocol 2 has Python 2's names, which Python 3 takes for its own.
     let module = match module {
-        "__builtin__" => "builtins",
+        "__builtin__" | "exceptions" => "builtins",
         "copy_reg" => "copyreg",
-        "UserDict" => "collections",
+        "UserDict" | "UserList" | "UserString" => "collections",
+        "commands" => "subprocess",
+        "cPickle" => "pickle",
+        "thread" => "_thread",
+        "Queue" => "queue",
+        "urllib2" => "urllib.request",
+        "httplib" => "http.client",
+        "_winreg" => "winreg",
         other => other,
     };
     format!("{module}.{name}")
@@ -73,9 +84,12 @@ pub fn refusal(full: &str) -> String {
 
 /// Refuses what may not even be named.
 pub fn check_mention(full: &str) -> Result<()> {
+    if full.len() > MAX_NAME {
+        return Err("its pickle is damaged: the name of a class is too long".into());
+    }
     let module = module_of(full);
-    let function = module == "builtins" && !listed(TYPES, full.trim_start_matches("builtins."));
-    if listed(DANGEROUS, module) || function || full.starts_with("functools.reduce") {
+    let function = module == "builtins" && listed(BUILTINS, full.trim_start_matches("builtins."));
+    if listed(DANGEROUS, module) || function {
         return Err(refusal(full));
     }
     Ok(())

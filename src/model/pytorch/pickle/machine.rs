@@ -1,5 +1,5 @@
 //! The stack machine that a pickle is a program for.
-use super::call::{call, storage};
+use super::call::{MAX_ARGS, call, storage};
 use super::stream::Stream;
 use super::value::{Heap, Node, Object, Value};
 use super::{Result, globals};
@@ -67,7 +67,8 @@ impl Machine<'_, '_, '_> {
         self.push(Node::Global(full));
         Ok(())
     }
-    fn call(&mut self, callable: Value, args: Vec<Value>) -> Result<()> {
+    fn call(&mut self, callable: Value, mut args: Vec<Value>) -> Result<()> {
+        args.truncate(MAX_ARGS);
         let made = call(self.heap, callable, &args, 0)?;
         self.stack.push(made);
         Ok(())
@@ -212,12 +213,12 @@ impl Machine<'_, '_, '_> {
             }
             b'R' | 0x81 => {
                 let (args, callable) = (self.pop()?, self.pop()?);
-                let args = self.heap.elements(args).to_vec();
+                let args: Vec<Value> = self.heap.elements(args).iter().copied().take(MAX_ARGS).collect();
                 self.call(callable, args)?;
             }
             0x92 => {
                 let (_named, args, callable) = (self.pop()?, self.pop()?, self.pop()?);
-                let args = self.heap.elements(args).to_vec();
+                let args: Vec<Value> = self.heap.elements(args).iter().copied().take(MAX_ARGS).collect();
                 self.call(callable, args)?;
             }
             b'i' => {

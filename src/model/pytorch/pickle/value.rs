@@ -70,13 +70,26 @@ pub enum Node {
     Tensor(Tensor),
 }
 
+/// Elements and bytes that a file's calls may copy in all. Checkpoints copy next to nothing; what a file could have copied by a
+/// few bytes again and again is no measure of its size.
+const MAX_COPIED: usize = 1 << 22;
+
 /// All nodes of a file's pickles.
 #[derive(Default)]
 pub struct Heap {
     nodes: Vec<Node>,
+    copied: usize,
 }
 
 impl Heap {
+    /// Accounts for a copy of so many elements or bytes.
+    pub fn charge(&mut self, count: usize) -> Result<(), String> {
+        self.copied = self.copied.saturating_add(count);
+        if self.copied > MAX_COPIED {
+            return Err("its pickle copies the same values again and again".into());
+        }
+        Ok(())
+    }
     pub fn add(&mut self, node: Node) -> Value {
         self.nodes.push(node);
         Value::Node(self.nodes.len() - 1)
