@@ -14,7 +14,7 @@ mod ceiling;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Model folder or safetensors file
+    /// Model folder or checkpoint (safetensors, .pt, .pth, .ckpt, .bin)
     #[arg(long, value_name = "FOLDER")]
     model: PathBuf,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `residua inspect`: what a model folder or a safetensors file is, what one step of it takes, and its settings by name.
+//! `residua inspect`: what a model folder or a checkpoint is, what one step of it takes, and its settings by name.
 use super::NetworkArgs;
 use super::network::{Size, Subject};
 use crate::detect::networks::Role;
@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Model folder or safetensors file
+    /// Model folder or checkpoint (safetensors, .pt, .pth, .ckpt, .bin)
     #[arg(value_name = "FOLDER|FILE")]
     path: PathBuf,
     #[command(flatten)]

@@ -12,6 +12,7 @@ mod bench;
 mod builtin;
 mod calibrate;
 mod compare;
+mod convert;
 mod detect;
 mod devices;
 mod dial;
@@ -44,6 +45,9 @@ pub(crate) struct NetworkArgs {
     /// How a guided-diffusion checkpoint orders q, k and v: legacy or new
     #[arg(long, value_name = "ORDER")]
     attention_order: Option<crate::model::AttentionOrder>,
+    /// Which weights to read of a checkpoint that holds both: ema (averaged over training, the default) or raw
+    #[arg(long, value_name = "COPY")]
+    weights: Option<crate::model::WeightCopy>,
     /// Refuse checkpoints with tensors that the network does not use
     #[arg(long)]
     strict: bool,
@@ -61,6 +65,7 @@ impl NetworkArgs {
     /// The flags over `base` (what detector.json says).
     pub(crate) fn overrides(&self, base: crate::model::Overrides) -> crate::model::Overrides {
         crate::model::Overrides {
+            weights: self.weights.or(base.weights),
             heads: self.heads.or(base.heads.filter(|_| self.head_channels.is_none())),
             head_channels: self.head_channels.or(base.head_channels.filter(|_| self.heads.is_none())),
             attention_order: self.attention_order.or(base.attention_order),
@@ -149,8 +154,10 @@ enum Command {
     Dial(dial::Args),
     /// Judge the results of a run again, under other thresholds, without running it
     Rescore(rescore::Args),
-    /// Tell what a model folder or a safetensors file is
+    /// Tell what a model folder or a checkpoint is
     Inspect(inspect::Args),
+    /// Make a model folder of another program's checkpoint
+    Convert(convert::Args),
     /// List the adapters of this machine
     Devices(devices::Args),
     /// Run golden folders and hold the results to theirs
@@ -194,6 +201,7 @@ pub fn main() -> ExitCode {
         Some(Command::Dial(a)) => dial::run(&a, &given),
         Some(Command::Rescore(a)) => rescore::run(&a),
         Some(Command::Inspect(a)) => inspect::run(&a),
+        Some(Command::Convert(a)) => convert::run(&a),
         Some(Command::Devices(a)) => devices::run(&a),
         Some(Command::Compare(a)) => compare::run(&a),
         Some(Command::Selftest(a)) => selftest::run(&a),

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 #[derive(clap::Args)]
 pub(crate) struct ModelArgs {
-    /// Model folder or safetensors file [default: the texture model that comes with the program]
+    /// Model folder or checkpoint (safetensors, or PyTorch's .pt, .pth, .ckpt, .bin) [default: the texture model inside the program]
     #[arg(long, value_name = "FOLDER")]
     pub model: Option<PathBuf>,
     #[command(flatten)]
@@ -123,12 +123,21 @@ impl ModelArgs {
     /// # Errors
     /// [`Error::Invalid`] for a setting that is given twice, as a whole and in part included.
     pub fn named(&self) -> Result<Vec<(String, String)>> {
-        let short = [("lambda", self.lambda), ("runs", self.runs), ("sampler.steps", self.steps)];
-        let given = short.iter().filter_map(|(name, value)| Some(((*name).to_owned(), value.as_ref()?.to_string())));
-        let all: Vec<(String, String)> = given.chain(self.set.iter().cloned()).collect();
-        for (i, (name, _)) in all.iter().enumerate() {
+        Ok(self.flags()?.into_iter().map(|(name, value, _)| (name, value)).collect())
+    }
+    /// The same, each with the flag as it was given.
+    fn flags(&self) -> Result<Vec<(String, String, String)>> {
+        let short =
+            [("lambda", "lambda", self.lambda), ("runs", "runs", self.runs), ("sampler.steps", "steps", self.steps)];
+        let short = short.iter().filter_map(|&(name, flag, value)| {
+            let value = value?.to_string();
+            Some((name.to_owned(), value.clone(), format!("--{flag} {value}")))
+        });
+        let set = self.set.iter().map(|(n, v)| (n.clone(), v.clone(), format!("--set {n}={v}")));
+        let all: Vec<(String, String, String)> = short.chain(set).collect();
+        for (i, (name, ..)) in all.iter().enumerate() {
             let whole = |a: &str, b: &str| a == b || b.strip_prefix(a).is_some_and(|rest| rest.starts_with('.'));
-            if let Some((other, _)) = all[..i].iter().find(|(other, _)| whole(other, name) || whole(name, other)) {
+            if let Some((other, ..)) = all[..i].iter().find(|(other, ..)| whole(other, name) || whole(name, other)) {
                 let what = if other == name {
                     format!("`{name}` is given twice")
                 } else {
@@ -141,15 +150,19 @@ impl ModelArgs {
     }
     /// Settings and shorthands over a detector's. A shorthand that the system has no such setting for is refused.
     fn apply(&self, config: &mut DetectorConfig) -> Result<()> {
-        let all = self.named()?;
-        all.iter().try_for_each(|(name, value)| config.system.set(name, value))?;
+        let all = self.flags()?;
+        all.iter().try_for_each(|(name, value, _)| config.system.set(name, value))?;
         // A lower lambda leaves no room for as many steps, unless they were asked for.
-        let asked = all.iter().any(|(name, _)| name.starts_with("sampler"));
+        let asked = all.iter().any(|(name, ..)| name.starts_with("sampler"));
         if let (System::AnoDdpm(s), false) = (&mut config.system, asked)
             && let SamplerConfig::Ddim { steps, .. } = &mut s.sampler
         {
             *steps = (*steps).min(s.lambda);
         }
-        Ok(())
+        // Settings hang together, so that what does not fit is told with all flags.
+        config.check().map_err(|e| match all.iter().map(|(.., flag)| flag.clone()).reduce(|a, b| a + " " + &b) {
+            Some(flags) => Error::Invalid(format!("{flags}: {e}")),
+            None => e,
+        })
     }
 }

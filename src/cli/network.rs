@@ -53,7 +53,7 @@ pub(super) struct Work {
 
 impl Subject {
     /// Opens a folder (with `detector.json`, of `residua dte fit`, or with a checkpoint and perhaps its `config.json`) or a
-    /// safetensors file.
+    /// checkpoint.
     pub fn open(path: &Path, flags: &NetworkArgs, size: Option<Size>) -> Result<Self> {
         if path.join("detector.json").is_file() || dte::Model::is_in(path) {
             let adjust = |config: &mut DetectorConfig| match (size, &mut config.input) {

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Model folder or safetensors file
+    /// Model folder or checkpoint (safetensors, .pt, .pth, .ckpt, .bin)
     #[arg(long, value_name = "FOLDER")]
     model: PathBuf,
     /// Where the .wgsl files go

@@ -31,8 +31,11 @@ pub struct AnoDdpm {
     pub lambda: usize,
     /// The way back.
     pub sampler: SamplerConfig,
-    /// Clamp the estimate of x0 to the input's range −1..1.
+    /// Clamp the estimate of x0 to ±`clip_range`.
     pub clip: bool,
+    /// Where that clamp is; 1 where nothing else is said.
+    #[serde(skip_serializing_if = "is_one")]
+    pub clip_range: f64,
     /// Independent reconstructions, averaged before the residual; 1 ..= 1000.
     pub runs: usize,
     /// From image and reconstruction to the map.
@@ -50,11 +53,16 @@ impl Default for AnoDdpm {
             lambda: 250,
             sampler: SamplerConfig::default(),
             clip: true,
+            clip_range: 1.0,
             runs: 1,
             residual: ResidualKind::Squared,
             blur: None,
         }
     }
+}
+
+fn is_one(range: &f64) -> bool {
+    *range == 1.0
 }
 
 /// Its settings by name.
@@ -65,7 +73,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting::new("runs", Range::Count(1, 1000), "independent reconstructions that are averaged"),
     Setting::new("noise", Range::Noise, "the noise of both directions"),
     Setting::new("noise_per", Range::Words(&["run", "volume", "image"]), "what shares one noise"),
-    Setting::new("clip", Range::Flag, "clamp the estimate of the clean image to -1..1"),
+    Setting::new("clip", Range::Flag, "clamp the estimate of the clean image to the input's range"),
     Setting::new("residual", Range::Words(RESIDUALS), "from image and reconstruction to the map"),
     Setting::new("blur", Range::Blur, "smoothing of the map, in pixels of the network's input"),
 ];
@@ -83,6 +91,8 @@ impl AnoDdpm {
         let steps = self.schedule.train_steps;
         must((1..=steps).contains(&self.lambda), "lambda", &format!("1..=schedule.train_steps, which is {steps}"))?;
         must((1..=1000).contains(&self.runs), "runs", "1..=1000")?;
+        let range = self.clip_range > 0.0 && self.clip_range <= f64::from(f32::MAX);
+        must(range, "clip_range", "above 0")?;
         self.noise.check()?;
         self.blur.map_or(Ok(()), BlurConfig::check)?;
         self.timesteps()?;
@@ -112,7 +122,7 @@ impl AnoDdpm {
             }
         };
         Ok(Sampler {
-            clip: self.clip.then_some(1.0),
+            clip: self.clip.then_some(self.clip_range),
             quiet: Quiet::AtEnd,
             variance_channels: self.schedule.variance == VarianceKind::LearnedRange,
             ..Sampler::guided(self.schedule.schedule()?, prediction, method)

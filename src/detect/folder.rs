@@ -1,9 +1,10 @@
-//! What a user points at: a folder with `detector.json` and safetensors, a plain diffusers folder, a folder that `dte fit` wrote, or
-//! one file.
-use super::config::{DetectorConfig, InputConfig, ScheduleConfig};
+//! What a user points at: a folder with `detector.json` and its networks, a plain diffusers folder, a folder that `dte fit` wrote,
+//! or one file.
+use super::config::{DetectorConfig, InputConfig};
 use super::networks::{Networks, Role};
+use super::plain::{self, Scheduler};
 use super::{System, dte};
-use crate::model::{Config, Overrides, locate};
+use crate::model::Overrides;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -22,16 +23,16 @@ pub struct ModelFolder {
 }
 
 impl ModelFolder {
-    /// Opens a model folder or a safetensors file, which says all that is needed; see [`ModelFolder::open_with`].
+    /// Opens a model folder or a checkpoint, which says all that is needed; see [`ModelFolder::open_with`].
     /// # Errors
     /// As there.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::open_with(path.as_ref(), |unet| unet, None, |_| Ok(()))
     }
-    /// Opens a model folder or a safetensors file. `overrides` changes what is said of a UNet's weights, `adjust` the settings
+    /// Opens a model folder or a checkpoint. `overrides` changes what is said of a UNet's weights, `adjust` the settings
     /// (command-line flags), before they are checked against the weights; `size` is the side of the input where nothing else
     /// says it. Without a `detector.json` the settings are AnoDDPM's as published, on the input size and channels that the
-    /// checkpoint's own config names, and with the schedule of diffusers' scheduler file if there is one; of a folder that
+    /// checkpoint's own config names, and with diffusers' scheduler file if there is one; of a folder that
     /// `residua dte fit` wrote, those of diffusion time estimation.
     /// # Errors
     /// Whatever is wrong with the files, by name; [`Error::MissingSetting`] for what they do not say.
@@ -58,10 +59,18 @@ impl ModelFolder {
             if denoiser != Default::default() {
                 config.networks.insert(Role::Denoiser, denoiser);
             }
+        } else if !overrides(Overrides::default()).is_empty() {
+            let fault = "has no denoiser, so that flags about its weights (--heads, --head-channels, --attention-order, \
+                         --weights) do not apply";
+            return Err(Error::file(path, fault));
         }
         let networks = Networks::open(path, &config)?;
+        let mut scheduler = None;
         if bare {
-            config = published(path, &networks, config, size)?;
+            scheduler = Scheduler::beside(networks.denoiser()?.checkpoint.path())?;
+            config = plain::published(&networks, config, scheduler.as_ref(), size)?;
+        } else if let Some(side) = size {
+            agree_on_size(path, &config, side)?;
         }
         if let (System::Dte(settings), Some(estimator)) = (&mut config.system, &networks.estimator) {
             settings.estimator = estimator.model.method;
@@ -69,9 +78,12 @@ impl ModelFolder {
         if config.name.is_empty() {
             config.name = path.file_name().map_or("model".into(), |n| n.to_string_lossy().into_owned());
         }
+        let before = config.clone();
         adjust(&mut config)?;
-        let named = if settings.is_file() { &settings } else { path };
-        config.check().map_err(|e| Error::file(named, e.to_string()))?;
+        // What is wrong only now is not the files' fault.
+        let blame = |e: Error| if config == before { Error::file(path, e.to_string()) } else { e };
+        config.check().map_err(blame)?;
+        scheduler.iter().try_for_each(|s| s.agree(&config.system))?;
         Self::of(path, config, networks)
     }
     /// From settings and networks that are there already; `path` is what errors and measurements name.
@@ -101,24 +113,14 @@ impl ModelFolder {
     }
 }
 
-/// AnoDDPM's settings as published, for a plain checkpoint.
-fn published(path: &Path, networks: &Networks, config: DetectorConfig, size: Option<usize>) -> Result<DetectorConfig> {
-    let network = networks.denoiser()?;
-    let (file, spec) = (network.checkpoint.path(), network.as_unet()?);
-    let beside = Config::beside(file)?;
-    let key = beside.alias(&["sample_size", "image_size", "img_size"]);
-    let missing = || Error::MissingSetting { path: file.to_owned(), name: "input size", flag: "--size" };
-    let (height, width) = size.map(|s| (s, s)).or(beside.size(key)?).ok_or_else(missing)?;
-    let input = InputConfig { width, height, ..InputConfig::square(1, spec.in_channels()) };
-    let mut published = DetectorConfig { networks: config.networks, ..DetectorConfig::as_published(input) };
-    if let (Some(scheduler), System::AnoDdpm(system)) = (scheduler_of(&locate(path)?), &mut published.system) {
-        system.schedule = ScheduleConfig::from_diffusers(&scheduler)?;
+/// `--size` says what a model's own settings do not; it does not change them.
+fn agree_on_size(path: &Path, config: &DetectorConfig, side: usize) -> Result<()> {
+    match &config.input {
+        None => Err(Error::Invalid("--size is for images; this model takes rows".into())),
+        Some(i) if (i.width, i.height) == (side, side) => Ok(()),
+        Some(i) => {
+            let fault = format!("input is {} x {}, so that --size {side} does not apply", i.height, i.width);
+            Err(Error::file(path.join("detector.json"), fault))
+        }
     }
-    Ok(published)
-}
-
-/// diffusers' scheduler file, beside the weights or in the pipeline's folder for it.
-fn scheduler_of(file: &Path) -> Option<PathBuf> {
-    let places = ["scheduler_config.json", "../scheduler/scheduler_config.json"];
-    places.iter().filter_map(|p| Some(file.parent()?.join(p))).find(|p| p.is_file())
 }

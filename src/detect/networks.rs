@@ -33,10 +33,10 @@ impl std::fmt::Display for Role {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NetworkFile {
-    /// The safetensors file, in the model folder; found by itself when absent.
+    /// The file, in the model folder: safetensors, one of PyTorch's, or the index of several; found by itself when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// What cannot be inferred from a UNet's weights (heads, attention order).
+    /// What cannot be inferred from a UNet's weights (heads, attention order, which copy of two).
     #[serde(skip_serializing_if = "Overrides::is_empty")]
     pub unet: Overrides,
 }
@@ -137,18 +137,31 @@ impl Networks {
     }
 }
 
-/// A denoiser that takes and gives images of the model's input, with a variance beside where `learned`.
+/// A denoiser that takes and gives images of the model's input, with a variance beside where `learned`. What is at fault is
+/// named by `detector.json` where there is one, otherwise by the checkpoint.
 pub(super) fn agree(model: &ModelFolder, learned: bool) -> Result<()> {
     let (input, network) = (model.config.image()?, model.networks.denoiser()?);
-    let (spec, path) = (network.as_unet()?, &model.settings);
-    let out = if learned { 2 * input.channels } else { input.channels };
-    if spec.in_channels() != input.channels {
-        let fault = format!("input.channels is {}, but the network takes {}", input.channels, spec.in_channels());
+    let spec = network.as_unet()?;
+    let said = model.settings.is_file();
+    let path = if said { model.settings.as_path() } else { network.checkpoint.path() };
+    let (takes, gives, channels) = (spec.in_channels(), spec.out_channels(), input.channels);
+    if takes != channels {
+        return Err(Error::file(path, format!("input.channels is {channels}, but the network takes {takes}")));
+    }
+    let needed = if learned { 2 * channels } else { channels };
+    if gives != needed {
+        let variance = if learned { "with" } else { "without" };
+        let why = match gives == 2 * channels {
+            true => {
+                "; the second half looks like a learned variance: a detector.json beside it whose schedule has \
+                 \"variance\": \"learned_range\" says so"
+            }
+            false => "",
+        };
+        let fault = format!(
+            "the network gives {gives} channels, but {needed} are needed for {channels} {variance} a variance{why}"
+        );
         return Err(Error::file(path, fault));
     }
-    if spec.out_channels() != out {
-        let fault = format!("the network gives {} channels, but {out} are needed", spec.out_channels());
-        return Err(Error::file(path, fault));
-    }
-    spec.accepts(Shape::new(1, input.height, input.width, input.channels), false)
+    spec.accepts(Shape::new(1, input.height, input.width, channels), false)
 }

@@ -19,7 +19,7 @@ mod timesteps;
 pub use chain::{chain_step, noise_to, sampler_step, step_time};
 pub use noise::{Noise, NoiseSource};
 pub use sampler::{Method, Prediction, Quiet, Sampler, Variance, seed};
-pub use schedule::{MAX_STEPS, Precision, Schedule};
+pub use schedule::{MAX_STEPS, Precision, Schedule, ScheduleKind};
 pub use scheduler_config::{SchedulerConfig, Spacing};
 pub use timesteps::Timesteps;
 

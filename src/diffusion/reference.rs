@@ -232,12 +232,25 @@ fn configs_are_refused_by_name() {
         (r#"{"trained_betas": [0.1, "x"]}"#, "trained_betas"),
         (r#"{"clip_sample_range": -1}"#, "clip_sample_range"),
         (r#"[]"#, "object"),
+        // diffusers takes a null for what it is, and fails.
+        (r#"{"prediction_type": null}"#, "prediction_type"),
+        (r#"{"beta_schedule": null}"#, "beta_schedule"),
+        (r#"{"beta_start": null}"#, "beta_start"),
+        (r#"{"timestep_spacing": null}"#, "timestep_spacing"),
+        (r#"{"steps_offset": null}"#, "steps_offset"),
+        (r#"{"trained_betas": [0.1, 0.2], "num_train_timesteps": 3}"#, "num_train_timesteps"),
     ] {
         let error = SchedulerConfig::from_json(&serde_json::from_str(json).unwrap(), Path::new("dir/s.json"));
         let text = error.unwrap_err().to_string();
         assert!(text.starts_with("dir/s.json: ") && text.contains(name), "{json}: {text}");
     }
-    let old = diffusers(r#"{"predict_epsilon": false, "trained_betas": [0.1, 0.2], "clip_sample": null}"#);
+    let old = diffusers(r#"{"predict_epsilon": false, "trained_betas": [0.1, 0.2]}"#);
     assert_eq!((old.prediction, old.clip, old.schedule.steps()), (Prediction::Sample, Some(1.0), 2));
+    let null =
+        diffusers(r#"{"clip_sample": null, "thresholding": null, "trained_betas": null, "variance_type": null}"#);
+    assert_eq!((null.clip, null.schedule.steps(), null.variance), (None, 1000, Some(Variance::FixedSmall)));
+    let null =
+        diffusers(r#"{"_class_name": "DDIMScheduler", "set_alpha_to_one": null, "num_train_timesteps": 1000.0}"#);
+    assert!(!null.set_alpha_to_one && null.sampler(0.0, false).final_alpha_bar < 1.0);
     assert_eq!(old.variance, Some(Variance::FixedSmall));
 }

@@ -111,11 +111,11 @@ impl Sampler {
             Precision::Double => levels(a),
         };
         let time = (t as f64 * self.time_scale) as f32;
-        Ok(StepRow { t: time, signal, noise, noise_t: t as i32, clip: f32::MAX, ..Default::default() })
+        Ok(StepRow { t: time, signal, noise, noise_t: t as i32, ..Default::default() })
     }
 
     /// One row a timestep, in the chain's order. `draw` is the step's position and `noise_t` its t; seeds and weight are zero,
-    /// see [`seed`]. Without clipping `clip` is the largest f32.
+    /// see [`seed`]. Without clipping `clip` is [`StepRow::NO_CLIP`].
     /// # Errors
     /// [`Error::Invalid`] when a timestep is past the schedule, when η or the clip is out of range, or when a coefficient
     /// is infinite, as for ε-prediction from a level with ᾱ = 0.
@@ -149,7 +149,7 @@ impl Sampler {
         };
         let mut row = self.noising(t)?;
         row.draw = i as u32;
-        row.clip = self.clip.map_or(f32::MAX, |c| c as f32);
+        row.clip = self.clip.map_or(StepRow::NO_CLIP, |c| c as f32);
         match self.schedule.precision {
             Precision::Single => self.fill(&mut row, a as f32, a_previous as f32, quiet),
             Precision::Double => self.fill(&mut row, a, a_previous, quiet),

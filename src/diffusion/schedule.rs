@@ -1,5 +1,6 @@
 //! Noise schedules: betas and their running products.
 use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
 
 /// The arithmetic in which a table was made. It is part of a checkpoint's definition: float32 products differ by 1e-6 relative at
 /// the end of the chain, and `1 − ᾱ_t/ᾱ_prev` in float32 by far more at its start.
@@ -33,6 +34,20 @@ pub struct Schedule {
     pub precision: Precision,
 }
 
+/// A schedule's formula.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScheduleKind {
+    /// [`Schedule::linear`].
+    Linear,
+    /// [`Schedule::scaled_linear`].
+    ScaledLinear,
+    /// [`Schedule::cosine`], which needs no betas.
+    Cosine,
+    /// [`Schedule::sigmoid`].
+    Sigmoid,
+}
+
 /// The most training steps a schedule may have; published ones have 250 to 4000.
 pub const MAX_STEPS: usize = 100_000;
 
@@ -50,6 +65,18 @@ impl Schedule {
         }
         let alpha_bars = products(&betas, precision);
         Ok(Schedule { betas, alpha_bars, precision })
+    }
+
+    /// A schedule by its formula, from the first beta to the last.
+    /// # Errors
+    /// [`Error::Invalid`] for no steps or betas outside (0,1].
+    pub fn of(kind: ScheduleKind, steps: usize, [start, end]: [f64; 2], precision: Precision) -> Result<Self> {
+        match kind {
+            ScheduleKind::Linear => Self::linear(steps, start, end, precision),
+            ScheduleKind::ScaledLinear => Self::scaled_linear(steps, start, end, precision),
+            ScheduleKind::Cosine => Self::cosine(steps, precision),
+            ScheduleKind::Sigmoid => Self::sigmoid(steps, start, end, precision),
+        }
     }
 
     /// β linear from `start` to `end` (Ho 2020: 1e-4 to 0.02 for T = 1000).

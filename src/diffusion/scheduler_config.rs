@@ -1,5 +1,7 @@
 //! diffusers' `scheduler_config.json`, for DDPMScheduler and DDIMScheduler.
-use super::{Method, Precision, Prediction, Quiet, Sampler, Schedule, Timesteps, Variance, schedule::MAX_STEPS};
+use super::{
+    Method, Precision, Prediction, Quiet, Sampler, Schedule, ScheduleKind, Timesteps, Variance, schedule::MAX_STEPS,
+};
 use crate::{Error, Result};
 use serde_json::Value;
 use std::path::Path;
@@ -32,7 +34,38 @@ pub struct SchedulerConfig {
     pub variance: Option<Variance>,
     /// ᾱ below DDIM's last step is 1 rather than ᾱ_0.
     pub set_alpha_to_one: bool,
+    /// `beta_schedule`.
+    pub kind: ScheduleKind,
+    /// `beta_start` and `beta_end`.
+    pub ends: [f64; 2],
+    /// `trained_betas`, which go before those.
+    pub trained_betas: Option<Vec<f64>>,
+    /// `rescale_betas_zero_snr`.
+    pub zero_snr: bool,
 }
+
+/// Every field that the two schedulers have, and those that older versions had and that no longer do anything.
+const FIELDS: [&str; 19] = [
+    "num_train_timesteps",
+    "beta_start",
+    "beta_end",
+    "beta_schedule",
+    "trained_betas",
+    "variance_type",
+    "clip_sample",
+    "prediction_type",
+    "thresholding",
+    "dynamic_thresholding_ratio",
+    "clip_sample_range",
+    "sample_max_value",
+    "timestep_spacing",
+    "steps_offset",
+    "rescale_betas_zero_snr",
+    "set_alpha_to_one",
+    "predict_epsilon",
+    "tensor_format",
+    "timestep_values",
+];
 
 /// The object with the file's name, for errors.
 struct Fields<'a> {
@@ -45,20 +78,25 @@ impl Fields<'_> {
         let found = self.object.get(name).unwrap_or(&Value::Null);
         Err(Error::file(self.path, format!("`{name}` is {found}, but {wanted}")))
     }
-    /// The value; none when absent or null, both of which stand for the default.
+    /// The value; none when absent, which stands for the default. diffusers takes a null for what it is: no list, not true, and
+    /// an error where a number or a text is needed.
     fn get(&self, name: &str) -> Option<&Value> {
-        self.object.get(name).filter(|v| !v.is_null())
+        self.object.get(name)
     }
     fn flag(&self, name: &str, default: bool) -> Result<bool> {
-        self.get(name)
-            .map_or(Ok(default), |v| v.as_bool().map_or_else(|| self.fault(name, "must be true or false"), Ok))
+        match self.get(name) {
+            None => Ok(default),
+            Some(Value::Null) => Ok(false),
+            Some(v) => v.as_bool().map_or_else(|| self.fault(name, "must be true or false"), Ok),
+        }
     }
     fn number(&self, name: &str, default: f64) -> Result<f64> {
         self.get(name).map_or(Ok(default), |v| v.as_f64().map_or_else(|| self.fault(name, "must be a number"), Ok))
     }
     fn count(&self, name: &str, default: usize) -> Result<usize> {
         let Some(v) = self.get(name) else { return Ok(default) };
-        match v.as_u64() {
+        let whole = v.as_u64().or_else(|| v.as_f64().filter(|f| f.fract() == 0.0 && *f >= 0.0).map(|f| f as u64));
+        match whole {
             Some(n) if n <= MAX_STEPS as u64 => Ok(n as usize),
             _ => self.fault(name, &format!("must be a whole number up to {MAX_STEPS}")),
         }
@@ -78,8 +116,9 @@ impl SchedulerConfig {
         Self::from_json(&value, path)
     }
 
-    /// Interprets the file's content; `path` is for messages. Unknown fields are passed over. Old files may lack
-    /// `prediction_type`, `steps_offset` and `clip_sample`, or say `predict_epsilon: false` for a network that puts out x0.
+    /// Interprets the file's content; `path` is for messages. Fields of other schedulers, which diffusers passes over, are named in a
+    /// warning. Old files may lack `prediction_type`, `steps_offset` and `clip_sample`, or say `predict_epsilon: false` for a
+    /// network that puts out x0.
     /// # Errors
     /// [`Error::File`] naming the setting: another scheduler, dynamic thresholding, the variances "learned" and
     /// "fixed_large_log" (the latter is a NaN in diffusers), the schedule "laplace", or a value of the wrong kind or range.
@@ -93,6 +132,12 @@ impl SchedulerConfig {
             "DDIMScheduler" | "DDIMParallelScheduler" => true,
             _ => return f.fault("_class_name", "DDPMScheduler and DDIMScheduler are supported"),
         };
+        let foreign = |name: &&String| !name.starts_with('_') && !FIELDS.contains(&name.as_str());
+        let foreign: Vec<&str> = object.keys().filter(foreign).map(String::as_str).collect();
+        if !foreign.is_empty() {
+            let class = if ddim { "DDIMScheduler" } else { "DDPMScheduler" };
+            tracing::warn!("{}: {class} has no {}, which is passed over", path.display(), foreign.join(", "));
+        }
         if f.flag("thresholding", false)? {
             return f.fault("thresholding", "dynamic thresholding is not supported");
         }
@@ -106,14 +151,19 @@ impl SchedulerConfig {
         if !(clip_range > 0.0 && clip_range <= f64::from(f32::MAX)) {
             return f.fault("clip_sample_range", "must be positive");
         }
+        let (trained_betas, zero_snr) = (trained_betas(&f)?, f.flag("rescale_betas_zero_snr", false)?);
         Ok(SchedulerConfig {
-            schedule: schedule(&f)?,
+            schedule: schedule(&f, trained_betas.as_deref(), zero_snr)?,
             prediction: prediction(&f)?,
             spacing,
             steps_offset: f.count("steps_offset", 0)?,
             clip: f.flag("clip_sample", true)?.then_some(clip_range),
             variance: if ddim { None } else { Some(variance(&f)?) },
             set_alpha_to_one: f.flag("set_alpha_to_one", true)?,
+            kind: kind(&f)?,
+            ends: ends(&f)?,
+            trained_betas,
+            zero_snr,
         })
     }
 
@@ -146,31 +196,48 @@ impl SchedulerConfig {
     }
 }
 
-fn schedule(f: &Fields) -> Result<Schedule> {
-    let steps = f.count("num_train_timesteps", 1000)?;
-    let (start, end) = (f.number("beta_start", 1e-4)?, f.number("beta_end", 0.02)?);
-    let single = Precision::Single;
-    let name = f.text("beta_schedule", "linear")?;
-    let made = if f.get("trained_betas").is_some() {
-        let betas = f.object["trained_betas"].as_array().and_then(|a| a.iter().map(Value::as_f64).collect());
-        let Some(betas) = betas else { return f.fault("trained_betas", "must be a list of numbers") };
-        Schedule::from_betas(betas, single)
-    } else {
-        match name {
-            "linear" => Schedule::linear(steps, start, end, single),
-            "scaled_linear" => Schedule::scaled_linear(steps, start, end, single),
-            "squaredcos_cap_v2" => Schedule::cosine(steps, single),
-            "sigmoid" => Schedule::sigmoid(steps, start, end, single),
-            _ => return f.fault("beta_schedule", "linear, scaled_linear, squaredcos_cap_v2 and sigmoid are supported"),
-        }
+fn kind(f: &Fields) -> Result<ScheduleKind> {
+    match f.text("beta_schedule", "linear")? {
+        "linear" => Ok(ScheduleKind::Linear),
+        "scaled_linear" => Ok(ScheduleKind::ScaledLinear),
+        "squaredcos_cap_v2" => Ok(ScheduleKind::Cosine),
+        "sigmoid" => Ok(ScheduleKind::Sigmoid),
+        _ => f.fault("beta_schedule", "linear, scaled_linear, squaredcos_cap_v2 and sigmoid are supported"),
+    }
+}
+
+fn ends(f: &Fields) -> Result<[f64; 2]> {
+    Ok([f.number("beta_start", 1e-4)?, f.number("beta_end", 0.02)?])
+}
+
+fn trained_betas(f: &Fields) -> Result<Option<Vec<f64>>> {
+    match f.get("trained_betas") {
+        None | Some(Value::Null) => Ok(None),
+        Some(list) => match list.as_array().and_then(|a| a.iter().map(Value::as_f64).collect()) {
+            None => f.fault("trained_betas", "must be a list of numbers"),
+            betas => Ok(betas),
+        },
+    }
+}
+
+fn schedule(f: &Fields, betas: Option<&[f64]>, zero_snr: bool) -> Result<Schedule> {
+    let (steps, single) = (f.count("num_train_timesteps", 1000)?, Precision::Single);
+    let (kind, ends) = (kind(f)?, ends(f)?);
+    if let Some(betas) = betas.filter(|b| f.get("num_train_timesteps").is_some() && b.len() != steps) {
+        return f.fault("num_train_timesteps", &format!("`trained_betas` holds {}", betas.len()));
+    }
+    let field = if betas.is_some() { "trained_betas" } else { "beta_schedule" };
+    let made = match betas {
+        Some(betas) => Schedule::from_betas(betas.to_vec(), single),
+        None => Schedule::of(kind, steps, ends, single),
     };
-    let zero_snr = f.flag("rescale_betas_zero_snr", false)?;
     made.and_then(|s| if zero_snr { s.rescaled_to_zero_snr() } else { Ok(s) })
-        .map_err(|e| Error::file(f.path, format!("beta_schedule {name}: {e}")))
+        .map_err(|e| Error::file(f.path, format!("`{field}`: {e}")))
 }
 
 fn prediction(f: &Fields) -> Result<Prediction> {
-    let default = if f.flag("predict_epsilon", true)? { "epsilon" } else { "sample" };
+    let old = f.get("predict_epsilon").is_none_or(Value::is_null) || f.flag("predict_epsilon", true)?;
+    let default = if old { "epsilon" } else { "sample" };
     match f.text("prediction_type", default)? {
         "epsilon" => Ok(Prediction::Epsilon),
         "sample" => Ok(Prediction::Sample),
@@ -180,6 +247,10 @@ fn prediction(f: &Fields) -> Result<Prediction> {
 }
 
 fn variance(f: &Fields) -> Result<Variance> {
+    if f.get("variance_type") == Some(&Value::Null) {
+        // diffusers then computes the small variance.
+        return Ok(Variance::FixedSmall);
+    }
     match f.text("variance_type", "fixed_small")? {
         "fixed_small" | "fixed_small_log" => Ok(Variance::FixedSmall),
         "fixed_large" => Ok(Variance::FixedLarge),

@@ -89,8 +89,8 @@ impl Gpu {
         let Some(adapter) = all.iter().filter(fits).min_by_key(|a| rank(a)) else {
             let names: Vec<_> = all.iter().map(|a| a.get_info().name).collect();
             let there = if names.is_empty() { "none at all".to_owned() } else { names.join(", ") };
-            let what = name.map_or("a GPU".to_owned(), |n| format!("an adapter named `{n}`"));
-            return Err(Error::NoDevice(format!("there is no {}; adapters: {there}", what.trim_start_matches("a "))));
+            let what = name.map_or("GPU".to_owned(), |n| format!("adapter named `{n}`"));
+            return Err(Error::NoDevice(format!("there is no {what}; adapters: {there}")));
         };
         Self::open(adapter, options).await
     }

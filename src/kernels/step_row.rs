@@ -11,7 +11,7 @@
 /// `exp(½(f·log_max + (1−f)·log_min))` with `f = (v+1)/2` and v the second half of the output's channels,
 /// times `sigma` as a 0/1 mask.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct StepRow {
     /// The time fed to the network.
     pub t: f32,
@@ -19,7 +19,7 @@ pub struct StepRow {
     pub signal: f32,
     /// Coefficient of the noise in the noising.
     pub noise: f32,
-    /// Clamp of the x0 estimate; infinity for none.
+    /// Clamp of the x0 estimate; [`StepRow::NO_CLIP`] for none.
     pub clip: f32,
     /// Coefficient of the state x in the estimate of x0.
     pub x0_x: f32,
@@ -61,4 +61,28 @@ pub struct StepRow {
     pub patch: u32,
     /// Unused, zero; keeps the struct a multiple of 16 bytes.
     pub pad: u32,
+}
+
+impl StepRow {
+    /// The largest f32, which clamps nothing: WGSL makes no promise about infinities.
+    pub const NO_CLIP: f32 = f32::MAX;
+}
+
+impl Default for StepRow {
+    /// All zero, without a clamp.
+    fn default() -> Self {
+        StepRow { clip: StepRow::NO_CLIP, ..bytemuck::Zeroable::zeroed() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_clamps_nothing() {
+        let row = StepRow::default();
+        assert_eq!(1e30f32.clamp(-row.clip, row.clip), 1e30);
+        assert_eq!(StepRow { clip: 0.0, ..row }, bytemuck::Zeroable::zeroed());
+    }
 }

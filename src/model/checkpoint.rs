@@ -1,90 +1,125 @@
-//! A safetensors file, memory-mapped and checked, whose tensors are taken by plain key and shape.
-use super::keys::{self, WeightCopy};
-use super::{header, locate::locate};
+//! A checkpoint, memory-mapped and checked, whose tensors are taken by plain key and shape: a safetensors file, one of PyTorch's
+//! own, or several files by their index.
+use super::keys::{self, Name, WeightCopy};
+use super::locate::locate;
+use super::stored::{Contents, Stored};
 use crate::hex::hex;
 use crate::{Error, Result};
 use half::{bf16, f16};
 use safetensors::Dtype;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
+use source::{Bytes, Part};
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
-    ops::{Bound, Range},
+    ops::Bound,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
 };
 
+pub(super) mod shards;
+pub(super) mod source;
+
 /// A checkpoint. Keys are plain: wrapper prefixes are stripped, buffers and unchosen copies set aside.
 pub struct Checkpoint {
     path: PathBuf,
-    bytes: Bytes,
+    parts: Vec<Part>,
     tensors: BTreeMap<String, Entry>,
     aside: Vec<String>,
-}
-
-enum Bytes {
-    Mapped(memmap2::Mmap),
-    Owned(Vec<u8>),
+    copies: Option<Copies>,
+    about: Map<String, Value>,
 }
 
 struct Entry {
-    dtype: Dtype,
-    shape: Vec<usize>,
-    /// Of the whole file.
-    range: Range<usize>,
+    stored: Stored,
     used: AtomicBool,
+}
+
+/// Which of two copies of its weights is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copies {
+    /// The one that is read.
+    pub chosen: WeightCopy,
+    /// Where the averages lie: what stands before their keys.
+    pub ema: String,
+    /// Where the weights of training lie.
+    pub raw: String,
+}
+
+impl std::fmt::Display for Copies {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Copies { ema, raw, .. } = self;
+        match self.chosen {
+            WeightCopy::Ema => write!(f, "the averaged weights (`{ema}`), not those of training (`{raw}`)"),
+            WeightCopy::Raw => write!(f, "the weights of training (`{raw}`), not the averaged ones (`{ema}`)"),
+        }
+    }
 }
 
 impl Checkpoint {
     /// Opens a file, or the checkpoint of a folder (see [`locate`]), preferring an EMA copy.
     /// # Errors
-    /// [`Error::Io`] when it cannot be read, [`Error::File`] naming what is wrong with its header.
+    /// [`Error::Io`] when it cannot be read, [`Error::File`] naming what is wrong with it.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_copy(path, WeightCopy::Ema)
+        Self::open_copy(path, None)
     }
 
     /// As [`Checkpoint::open`], choosing between trained weights and their moving average.
     /// # Errors
-    /// As [`Checkpoint::open`].
-    pub fn open_copy(path: impl AsRef<Path>, copy: WeightCopy) -> Result<Self> {
-        let path = locate(path.as_ref())?;
-        let file = std::fs::File::open(&path).map_err(|e| Error::io(&path, e))?;
-        let meta = file.metadata().map_err(|e| Error::io(&path, e))?;
-        if !meta.is_file() {
-            return Err(Error::file(&path, "not a regular file"));
-        }
-        if meta.len() == 0 {
-            return Err(Error::file(&path, "truncated: the file is empty"));
-        }
-        // SAFETY: the map is private and read-only, and is only ever read as bytes, for which every
-        // value is valid. The one hazard left is another process shortening or rewriting the file
-        // while it is open, which no program that maps files can exclude; weights are not edited in place.
-        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(|e| Error::io(&path, e))?;
-        Self::new(path, Bytes::Mapped(map), copy)
+    /// As [`Checkpoint::open`]; [`Error::File`] for a choice where the file has one copy only.
+    pub fn open_copy(path: impl AsRef<Path>, copy: Option<WeightCopy>) -> Result<Self> {
+        Self::new(Part::map(locate(path.as_ref())?)?, copy)
     }
 
     /// Reads bytes in memory; `path` is the name that errors give them.
     /// # Errors
-    /// [`Error::File`] naming what is wrong with the header.
+    /// [`Error::File`] naming what is wrong with the file.
     pub fn from_bytes(path: impl Into<PathBuf>, bytes: Vec<u8>) -> Result<Self> {
-        Self::new(path.into(), Bytes::Owned(bytes), WeightCopy::Ema)
+        Self::new(Part { path: path.into(), bytes: Bytes::Owned(bytes) }, None)
     }
 
-    fn new(path: PathBuf, bytes: Bytes, copy: WeightCopy) -> Result<Self> {
-        let (start, metadata) = header::read(&path, bytes.as_slice())?;
-        let names = metadata.offset_keys();
-        let plain = keys::plain(&names, copy).map_err(|[plain, a, b]| {
+    fn new(part: Part, copy: Option<WeightCopy>) -> Result<Self> {
+        let path = part.path.clone();
+        let (parts, contents) = match shards::is_index(&path) {
+            true => shards::open(part)?,
+            false => {
+                let contents = part.read()?;
+                (vec![part], contents)
+            }
+        };
+        let Contents { tensors, about, nameless } = contents;
+        let names: Vec<Name> = tensors.iter().map(|(path, key, _)| (path.as_slice(), key.as_str())).collect();
+        let chosen = copy.unwrap_or_default();
+        let plain = keys::plain(&names, chosen).map_err(|[plain, a, b]| {
             Error::file(&path, format!("`{a}` and `{b}` both come to `{plain}` without their prefixes"))
         })?;
-        let entry = |(plain, key): (String, String)| {
-            let info = metadata.info(&key)?;
-            let range = start + info.data_offsets.0..start + info.data_offsets.1;
-            Some((plain, Entry { dtype: info.dtype, shape: info.shape.clone(), range, used: AtomicBool::new(false) }))
-        };
-        let tensors = plain.keys.into_iter().filter_map(entry).collect();
-        Ok(Checkpoint { path, bytes, tensors, aside: plain.aside })
+        let copies = plain.copies.map(|[ema, raw]| Copies { chosen, ema, raw });
+        match (&copies, copy) {
+            (Some(copies), None) => {
+                tracing::warn!("{}: {copies}, are read; --weights chooses", path.display());
+            }
+            (None, Some(_)) => {
+                return Err(Error::file(
+                    &path,
+                    "holds one copy of its weights, so that --weights has nothing to choose from",
+                ));
+            }
+            _ => {}
+        }
+        if let (Some(place), None) = (nameless, &copies) {
+            tracing::warn!(
+                "{}: the averaged weights in `{place}` have no names and cannot be told apart; those of training are read",
+                path.display()
+            );
+        }
+        let aside = plain.aside.into_iter().map(|i| keys::full(names[i])).collect();
+        let entry = |i: usize| Entry { stored: tensors[i].2.clone(), used: AtomicBool::new(false) };
+        let tensors = plain.keys.into_iter().map(|(key, i)| (key, entry(i))).collect();
+        Ok(Checkpoint { path, parts, tensors, aside, copies, about })
     }
 
-    /// The file.
+    /// The file, or the index of several.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -95,6 +130,14 @@ impl Checkpoint {
     /// File keys that are no weights, or the copy that was not chosen.
     pub fn set_aside(&self) -> &[String] {
         &self.aside
+    }
+    /// Which copy of the weights is read, where the file has two.
+    pub fn copies(&self) -> Option<&Copies> {
+        self.copies.as_ref()
+    }
+    /// What the file says about itself beside its weights, by its own names (`hyper_parameters`, `args`, ...).
+    pub fn about(&self) -> &Map<String, Value> {
+        &self.about
     }
     /// Whether there is such a tensor.
     pub fn contains(&self, key: &str) -> bool {
@@ -107,19 +150,28 @@ impl Checkpoint {
     }
     /// The shape of a tensor, as stored.
     pub fn shape(&self, key: &str) -> Option<&[usize]> {
-        self.tensors.get(key).map(|e| e.shape.as_slice())
+        self.tensors.get(key).map(|e| e.stored.shape.as_slice())
     }
     /// The dtype of a tensor.
     pub fn dtype(&self, key: &str) -> Option<Dtype> {
-        self.tensors.get(key).map(|e| e.dtype)
+        self.tensors.get(key).map(|e| e.stored.dtype)
     }
-    /// Bytes of the whole file.
+    /// A tensor's bytes: little-endian, row-major in the stored order.
+    pub fn bytes(&self, key: &str) -> Option<Cow<'_, [u8]>> {
+        let stored = &self.tensors.get(key)?.stored;
+        Some(stored.read(self.parts.get(stored.part)?.bytes.as_slice()))
+    }
+    /// Bytes of the whole file, or of all files.
     pub fn file_len(&self) -> usize {
-        self.bytes.as_slice().len()
+        self.parts.iter().map(|p| p.bytes.as_slice().len()).sum()
     }
-    /// SHA-256 of the whole file, in hexadecimal.
+    /// SHA-256 of the whole file, in hexadecimal. Of several files that of their hashes one after the other, the index's first.
     pub fn sha256(&self) -> String {
-        hex(&Sha256::digest(self.bytes.as_slice()))
+        let all: Vec<String> = self.parts.iter().map(|p| hex(&Sha256::digest(p.bytes.as_slice()))).collect();
+        match &all[..] {
+            [one] => one.clone(),
+            several => hex(&Sha256::digest(several.concat())),
+        }
     }
 
     /// Checks that a tensor is there with this shape and a dtype that can be weights, without reading it.
@@ -135,9 +187,8 @@ impl Checkpoint {
     /// As [`Checkpoint::check`], and [`Error::File`] when a value is NaN or infinite.
     pub fn take(&self, key: &str, shape: &[usize]) -> Result<Vec<f32>> {
         let entry = self.entry(key, shape)?;
-        // The header's check put every range inside the file; an empty slice would fail the length below.
-        let bytes = self.bytes.as_slice().get(entry.range.clone()).unwrap_or_default();
-        let values = decode(entry.dtype, bytes);
+        // Opening put every range inside the file.
+        let values = decode(entry.stored.dtype, &self.bytes(key).unwrap_or_default());
         if let Some(at) = values.iter().position(|v| !v.is_finite()) {
             let fault = format!("tensor `{key}` holds {} at element {at}", values[at]);
             return Err(Error::file(&self.path, fault));
@@ -180,24 +231,15 @@ impl Checkpoint {
     fn entry(&self, key: &str, shape: &[usize]) -> Result<&Entry> {
         let missing = || Error::MissingTensor { path: self.path.clone(), key: key.to_owned() };
         let entry = self.tensors.get(key).ok_or_else(missing)?;
-        if squeezed(&entry.shape) != squeezed(shape) {
-            let (path, key, found) = (self.path.clone(), key.to_owned(), entry.shape.clone());
+        if squeezed(&entry.stored.shape) != squeezed(shape) {
+            let (path, key, found) = (self.path.clone(), key.to_owned(), entry.stored.shape.clone());
             return Err(Error::TensorShape { path, key, found, expected: shape.to_vec() });
         }
-        if !matches!(entry.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16 | Dtype::F64) {
-            let fault = format!("tensor `{key}` is {}, but weights are F32, F16, BF16 or F64", entry.dtype);
+        if !matches!(entry.stored.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16 | Dtype::F64) {
+            let fault = format!("tensor `{key}` is {}, but weights are F32, F16, BF16 or F64", entry.stored.dtype);
             return Err(Error::file(&self.path, fault));
         }
         Ok(entry)
-    }
-}
-
-impl Bytes {
-    fn as_slice(&self) -> &[u8] {
-        match self {
-            Bytes::Mapped(map) => map,
-            Bytes::Owned(vec) => vec,
-        }
     }
 }
 
@@ -208,7 +250,7 @@ fn squeezed(shape: &[usize]) -> &[usize] {
 }
 
 /// Little-endian numbers to f32. Other dtypes never come here.
-fn decode(dtype: Dtype, bytes: &[u8]) -> Vec<f32> {
+pub(super) fn decode(dtype: Dtype, bytes: &[u8]) -> Vec<f32> {
     match dtype {
         Dtype::F32 => bytes.as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b)).collect(),
         Dtype::F16 => bytes.as_chunks::<2>().0.iter().map(|&b| f16::from_le_bytes(b).to_f32()).collect(),

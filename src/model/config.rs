@@ -1,5 +1,5 @@
 //! `config.json` beside a checkpoint, and what a user says over it.
-use super::Checkpoint;
+use super::{Checkpoint, WeightCopy, about};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -40,6 +40,9 @@ impl std::str::FromStr for AttentionOrder {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Overrides {
+    /// Which copy of the weights is read, of a file with two (`--weights`); the averaged one where nobody says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<WeightCopy>,
     /// Attention heads, the same number at every width (`--heads`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub heads: Option<usize>,
@@ -66,12 +69,33 @@ pub struct Overrides {
     pub downsample_padding: Option<usize>,
 }
 
-/// A `config.json`; an empty one where there is none. Unknown keys are no fault, wrong types are.
+/// A `config.json`; where there is none, what the checkpoint says about itself, or nothing. Unknown keys are no fault, wrong types
+/// are.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
     path: PathBuf,
     map: Option<Map<String, Value>>,
+    origin: Origin,
 }
+
+/// Whose word a config is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Origin {
+    /// Nobody's: there is none.
+    #[default]
+    Nothing,
+    /// The checkpoint's own.
+    Checkpoint,
+    /// The checkpoint's own, written down by `residua convert`.
+    Converted,
+    /// A file's, of the program that wrote the weights.
+    File,
+}
+
+/// The key that tells a converted checkpoint's config from others.
+pub(crate) const CONVERTED: &str = "_converted_from";
+/// Where it keeps all that the checkpoint says about itself.
+pub(crate) const ABOUT: &str = "hyper_parameters";
 
 impl Config {
     /// Reads the `config.json` in the checkpoint's folder, if there is one.
@@ -81,24 +105,52 @@ impl Config {
         let path = checkpoint.with_file_name("config.json");
         match std::fs::read(&path) {
             Ok(text) => Self::parse(path, &text),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Config { path, map: None }),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Config { path, ..Config::default() }),
             Err(e) => Err(Error::io(path, e)),
         }
+    }
+    /// The `config.json` beside a checkpoint; where there is none, the hyper-parameters that the checkpoint itself holds.
+    /// # Errors
+    /// As [`Config::beside`].
+    pub fn of(checkpoint: &Checkpoint) -> Result<Self> {
+        let beside = Self::beside(checkpoint.path())?;
+        if beside.origin != Origin::Nothing || checkpoint.about().is_empty() {
+            return Ok(beside);
+        }
+        let mut own = about::settings(checkpoint.about());
+        own.insert(ABOUT.to_owned(), Value::Object(checkpoint.about().clone()));
+        Ok(Config { path: checkpoint.path().to_owned(), map: Some(own), origin: Origin::Checkpoint })
+    }
+    /// The settings, for a file that says the same.
+    #[cfg(feature = "cli")]
+    pub(crate) fn settings(&self) -> Map<String, Value> {
+        self.map.clone().unwrap_or_default()
+    }
+    /// One of the groups in which the checkpoint says something about itself: `args`, `hyper_parameters`, ...
+    pub fn about(&self, group: &str) -> Option<&Value> {
+        self.get(ABOUT)?.get(group)
+    }
+    /// What a checkpoint says about itself, where that is read: for a message.
+    pub(super) fn own(&self) -> Option<String> {
+        let own = self.map.as_ref().filter(|_| self.origin == Origin::Checkpoint)?;
+        let said = own.iter().filter(|(k, _)| *k != ABOUT).map(|(k, v)| format!("{k} {v}"));
+        said.reduce(|a, b| a + ", " + &b)
     }
     /// Parses JSON text; `path` is the name that errors give it.
     /// # Errors
     /// When it is no JSON object.
     pub fn parse(path: impl Into<PathBuf>, text: &[u8]) -> Result<Self> {
         let path = path.into();
-        let map =
+        let map: Map<String, Value> =
             serde_json::from_slice(text).map_err(|e| Error::file(&path, format!("this is not a JSON object: {e}")))?;
-        Ok(Config { path, map: Some(map) })
+        let origin = if map.contains_key(CONVERTED) { Origin::Converted } else { Origin::File };
+        Ok(Config { path, map: Some(map), origin })
     }
-    /// Whether there is one.
+    /// Whether there is such a file, whose defaults are then those of the class that wrote it.
     pub fn exists(&self) -> bool {
-        self.map.is_some()
+        self.origin == Origin::File
     }
-    /// The file.
+    /// The file, or the checkpoint that says the same.
     pub fn path(&self) -> &Path {
         &self.path
     }

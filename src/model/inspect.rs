@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 pub struct Summary {
     /// The file.
     pub path: String,
-    /// SHA-256 of the file.
+    /// SHA-256 of the file, or of the hashes of several.
     pub sha256: String,
     /// Bytes of the file.
     pub bytes: usize,
@@ -26,6 +26,9 @@ pub struct Summary {
     pub surplus: Vec<String>,
     /// Tensors that are schedules, counters, other networks or the other copy of the weights.
     pub set_aside: usize,
+    /// Which copy of the weights is read, of a file with two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<String>,
     /// A UNet's settings as inferred and as given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<UnetSettings>,
@@ -103,6 +106,7 @@ impl Summary {
             dtypes,
             surplus: ck.surplus().into_iter().map(String::from).collect(),
             set_aside: ck.set_aside().len(),
+            weights: ck.copies().map(ToString::to_string),
             config,
             resnet,
             title,
@@ -191,6 +195,7 @@ impl std::fmt::Display for Summary {
             dtypes.join(", "),
             self.bytes
         )?;
+        self.weights.iter().try_for_each(|weights| writeln!(f, "  weights      {weights}"))?;
         self.resnet.iter().try_for_each(|name| writeln!(f, "  network      {name}"))?;
         self.config.iter().try_for_each(|settings| write!(f, "{settings}"))?;
         if self.set_aside > 0 {

@@ -1,8 +1,10 @@
 //! Foreign keys made plain: wrapper prefixes stripped, buffers set aside, EMA copies preferred.
-use std::collections::{BTreeMap, HashSet};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Which copy of the weights is read where a file holds both.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum WeightCopy {
     /// The exponential moving average, as almost every published sampler does.
     #[default]
@@ -11,46 +13,138 @@ pub enum WeightCopy {
     Raw,
 }
 
-/// Prefixes that wrappers put before a network's own keys, the longest first; true for an EMA copy.
-const PREFIXES: [(&str, bool); 10] = [
-    ("model.diffusion_model.", false),
-    ("diffusion.model.", false),
-    ("model_state_dict.", false),
-    ("state_dict.", false),
-    ("online_model.", false),
-    ("ema_model.", true),
-    ("module.", false),
-    ("model.", false),
-    ("ema.", true),
-    ("unet.", false),
-];
-
-/// What a file's keys come to.
-pub(super) struct Plain {
-    /// Plain key to the file's key.
-    pub keys: BTreeMap<String, String>,
-    /// File keys that are buffers, another network of the file, or the copy that was not chosen.
-    pub aside: Vec<String>,
+impl std::str::FromStr for WeightCopy {
+    type Err = crate::Error;
+    fn from_str(text: &str) -> crate::Result<Self> {
+        match text {
+            "ema" => Ok(WeightCopy::Ema),
+            "raw" => Ok(WeightCopy::Raw),
+            _ => Err(crate::Error::Invalid(format!("weights `{text}`: they are `ema` or `raw`"))),
+        }
+    }
 }
 
-/// Strips prefixes, repeatedly. The flag: an EMA prefix was among them.
-fn strip(key: &str) -> (&str, bool) {
-    let (mut rest, mut ema) = (key, false);
-    while let Some((tail, is_ema)) =
-        PREFIXES.iter().find_map(|(p, e)| Some((rest.strip_prefix(p).filter(|t| !t.is_empty())?, *e)))
+/// What wrappers and training programs put before a network's own keys, or call the dictionary that holds them.
+const WRAPPERS: [&str; 30] = [
+    "state_dict",
+    "model_state_dict",
+    "model_state",
+    "model_dict",
+    "network_state_dict",
+    "net_state_dict",
+    "unet_state_dict",
+    "model",
+    "module",
+    "_module",
+    "_forward_module",
+    "net",
+    "network",
+    "unet",
+    "unet_model",
+    "params",
+    "weights",
+    "diffusion",
+    "diffusion_model",
+    "diffusion_net",
+    "denoiser",
+    "denoise_fn",
+    "denoise_model",
+    "eps_model",
+    "online_model",
+    "generator",
+    "backbone",
+    "pytorch_module",
+    "inner_model",
+    "wrapped_model",
+];
+
+/// What compilers and wrappers of parts put anywhere into a key.
+const INFIXES: [&str; 3] = ["_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module."];
+
+/// Whether a name is that of a wrapper, and no part of a network.
+pub(super) fn is_wrapper(name: &str) -> bool {
+    WRAPPERS.contains(&name)
+}
+
+/// Whether a name says that what it holds is an average of weights over training.
+fn is_average(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    lower.split(['_', '-']).any(|word| word == "ema")
+        || matches!(&lower[..], "averaged_model" | "modelema" | "emamodel")
+}
+
+/// Whether a path of dictionaries says so.
+#[cfg(feature = "pytorch")]
+pub(super) fn names_average(path: &[String]) -> bool {
+    path.iter().any(|name| is_average(name))
+}
+
+/// Which copy a tensor belongs to. `Online` is what an averager keeps of the weights in training beside its average.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rank {
+    Ema,
+    Raw,
+    Online,
+}
+
+/// What a file's keys come to, as indices of the names.
+#[derive(Debug)]
+pub(super) struct Plain {
+    /// Plain key to the tensor.
+    pub keys: BTreeMap<String, usize>,
+    /// Tensors that are buffers, another network of the file, or the copy that was not chosen.
+    pub aside: Vec<usize>,
+    /// Where the averages and the weights in training lie, in a file that has both.
+    pub copies: Option<[String; 2]>,
+}
+
+/// A tensor's name: the dictionaries on the way to its state dict, and its key there.
+pub(super) type Name<'a> = (&'a [String], &'a str);
+
+/// The whole of it.
+pub(super) fn full((path, key): Name) -> String {
+    path.iter().map(String::as_str).chain([key]).collect::<Vec<_>>().join(".")
+}
+
+/// The key without wrappers, and the copy that they say it is of.
+fn strip((path, key): Name) -> (String, Rank) {
+    let key = INFIXES.iter().fold(key.to_owned(), |k, infix| k.replace(infix, ""));
+    let mut rank = Rank::Raw;
+    let mut see = |name: &str| {
+        if is_average(name) {
+            rank = Rank::Ema;
+        } else if name == "online_model" && rank == Rank::Ema {
+            rank = Rank::Online;
+        }
+    };
+    path.iter().for_each(|name| see(name));
+    let mut rest = key.as_str();
+    while let Some((first, tail)) =
+        rest.split_once('.').filter(|(f, t)| !t.is_empty() && (is_wrapper(f) || is_average(f)))
     {
+        see(first);
         rest = tail;
-        ema |= is_ema;
     }
-    (rest, ema)
+    (rest.to_owned(), rank)
 }
 
 /// Schedule constants, counters and the like: not weights of any network.
 fn is_buffer(plain: &str) -> bool {
     let last = plain.rsplit('.').next().unwrap_or(plain);
-    let top = ["betas", "logvar", "initted", "step", "scale_factor", "loss_weight", "p2_loss_weight", "num_timesteps"];
+    let top = [
+        "betas",
+        "logvar",
+        "initted",
+        "step",
+        "scale_factor",
+        "loss_weight",
+        "p2_loss_weight",
+        "num_timesteps",
+        "decay",
+        "num_updates",
+        "n_averaged",
+    ];
     last == "num_batches_tracked"
-        || matches!(plain, "model_ema.decay" | "model_ema.num_updates")
         || !plain.contains('.')
             && (top.contains(&plain) || plain.contains("alphas_cumprod") || plain.starts_with("posterior_"))
 }
@@ -63,103 +157,62 @@ fn is_other_network(key: &str) -> bool {
 /// Maps plain keys to the file's.
 /// # Errors
 /// When two keys of the same copy come to one: the plain key and the two of the file.
-pub(super) fn plain(names: &[String], copy: WeightCopy) -> Result<Plain, [String; 3]> {
-    let present: HashSet<&str> = names.iter().map(String::as_str).collect();
-    let mut chosen: BTreeMap<String, (&str, bool)> = BTreeMap::new();
+pub(super) fn plain(names: &[Name], copy: WeightCopy) -> Result<Plain, [String; 3]> {
+    let index: HashMap<Name, usize> = names.iter().enumerate().map(|(i, n)| (*n, i)).collect();
+    // The averages that CompVis's `LitEma` keeps, by the weight that they belong to.
+    let twins: HashMap<usize, usize> = names
+        .iter()
+        .enumerate()
+        .filter_map(|(i, (path, key))| Some((i, *index.get(&(*path, lit_ema_key(key)?.as_str()))?)))
+        .collect();
+    let lit: HashSet<usize> = twins.values().copied().collect();
+    let latent = names.iter().any(|(_, key)| key.starts_with("model.diffusion_model."));
+    let mut all: BTreeMap<String, [Option<usize>; 3]> = BTreeMap::new();
     let mut aside = Vec::new();
-    let mut offer = |plain: &str, key, ema: bool, aside: &mut Vec<String>| {
-        let Some(&(other, other_ema)) = chosen.get(plain) else {
-            chosen.insert(plain.to_owned(), (key, ema));
-            return Ok(());
-        };
-        if other_ema == ema {
-            return Err([plain.to_owned(), other.to_owned(), str::to_owned(key)]);
-        }
-        let keep_new = ema == (copy == WeightCopy::Ema);
-        aside.push(if keep_new { other.to_owned() } else { key.to_owned() });
-        if keep_new {
-            chosen.insert(plain.to_owned(), (key, ema));
-        }
-        Ok(())
-    };
-    let lit_ema: HashSet<String> = names.iter().filter_map(|k| lit_ema_key(k)).collect();
-    let latent = names.iter().any(|k| k.starts_with("model.diffusion_model."));
-    for key in names {
-        if lit_ema.contains(key) {
+    for (i, &name) in names.iter().enumerate().filter(|(i, _)| !lit.contains(i)) {
+        let (rest, rank) = strip(name);
+        if is_buffer(&rest) || latent && is_other_network(name.1) {
+            aside.push(i);
             continue;
         }
-        if latent && is_other_network(key) {
-            aside.push(key.clone());
-            continue;
-        }
-        let (rest, ema) = strip(key);
-        if is_buffer(rest) {
-            aside.push(key.clone());
-            continue;
-        }
-        offer(rest, key, ema, &mut aside)?;
-        if let Some(twin) = lit_ema_key(key).as_deref().and_then(|t| present.get(t)) {
-            offer(rest, twin, true, &mut aside)?;
+        for (i, rank) in [(Some(i), rank), (twins.get(&i).copied(), Rank::Ema)] {
+            let Some(i) = i else { continue };
+            let place = &mut all.entry(rest.clone()).or_default()[rank as usize];
+            if let Some(other) = place.replace(i) {
+                return Err([rest, full(names[other]), full(names[i])]);
+            }
         }
     }
-    Ok(Plain { keys: chosen.into_iter().map(|(plain, (key, _))| (plain, key.to_owned())).collect(), aside })
+    let order = match copy {
+        WeightCopy::Ema => [Rank::Ema, Rank::Raw, Rank::Online],
+        WeightCopy::Raw => [Rank::Raw, Rank::Online, Rank::Ema],
+    };
+    let mut result = Plain { keys: BTreeMap::new(), aside, copies: None };
+    for (plain, found) in all {
+        let [ema, raw, online] = found;
+        if let (None, Some((ema, raw))) = (&result.copies, ema.zip(raw.or(online))) {
+            result.copies = Some([ema, raw].map(|i| place(names[i], &plain)));
+        }
+        let mut ranked = order.iter().filter_map(|r| found[*r as usize]);
+        let chosen = ranked.next();
+        result.aside.extend(ranked);
+        result.keys.extend(chosen.map(|i| (plain, i)));
+    }
+    result.aside.sort_unstable();
+    Ok(result)
+}
+
+/// What stands before a plain key: where its copy lies.
+fn place(name: Name, plain: &str) -> String {
+    let whole = full(name);
+    let before = whole.strip_suffix(plain).or(whole.rsplit_once('.').map(|(b, _)| b)).map(|b| b.trim_end_matches('.'));
+    before.filter(|b| !b.is_empty()).unwrap_or(&whole).to_owned()
 }
 
 /// The name under which CompVis's `LitEma` keeps the average of a Lightning module's weight: all dots removed.
 fn lit_ema_key(key: &str) -> Option<String> {
-    let inner = key.strip_prefix("model.").filter(|k| k.starts_with("diffusion_model."))?;
-    Some(format!("model_ema.{}", inner.replace('.', "")))
+    Some(format!("model_ema.{}", key.strip_prefix("model.")?.replace('.', "")))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn run(names: &[&str], copy: WeightCopy) -> Plain {
-        let names: Vec<String> = names.iter().map(|s| s.to_string()).collect();
-        plain(&names, copy).unwrap_or_else(|e| panic!("{e:?}"))
-    }
-
-    #[test]
-    fn prefixes_are_stripped_repeatedly() {
-        for key in ["module.model.a.b", "ema.ema_model.a.b", "model.diffusion_model.a.b", "diffusion.model.a.b", "a.b"]
-        {
-            assert_eq!(run(&[key], WeightCopy::Ema).keys["a.b"], key);
-        }
-        assert_eq!(run(&["model."], WeightCopy::Ema).keys["model."], "model.");
-    }
-
-    #[test]
-    fn the_ema_copy_is_preferred_unless_told_otherwise() {
-        let names = ["online_model.a.w", "ema_model.a.w", "ema_model.only.w", "initted", "model.betas"];
-        let ema = run(&names, WeightCopy::Ema);
-        assert_eq!(ema.keys["a.w"], "ema_model.a.w");
-        assert_eq!(ema.aside, ["online_model.a.w", "initted", "model.betas"]);
-        let raw = run(&names, WeightCopy::Raw);
-        assert_eq!(raw.keys["a.w"], "online_model.a.w");
-        assert_eq!(raw.keys["only.w"], "ema_model.only.w");
-    }
-
-    #[test]
-    fn compvis_averages_are_found_under_their_dotless_names() {
-        let names = ["model.diffusion_model.out.0.weight", "model_ema.diffusion_modelout0weight", "model_ema.decay"];
-        let ema = run(&names, WeightCopy::Ema);
-        assert_eq!(ema.keys["out.0.weight"], "model_ema.diffusion_modelout0weight");
-        assert_eq!(ema.keys.len(), 1);
-        assert_eq!(run(&names, WeightCopy::Raw).keys["out.0.weight"], names[0]);
-    }
-
-    #[test]
-    fn two_keys_that_come_to_one_are_an_error() {
-        let names = ["module.a.w".to_owned(), "a.w".to_owned()];
-        assert!(plain(&names, WeightCopy::Ema).is_err());
-    }
-
-    #[test]
-    fn buffers_are_no_weights() {
-        for key in ["betas", "sqrt_one_minus_alphas_cumprod", "posterior_variance", "norm.num_batches_tracked"] {
-            assert!(is_buffer(key), "{key}");
-        }
-        assert!(!is_buffer("time_embed.0.weight"));
-    }
-}
+mod tests;

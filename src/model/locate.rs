@@ -1,36 +1,70 @@
-//! Which safetensors file a path means.
+//! Which file a path means.
+use super::checkpoint::shards::{is_index, shard_of};
+use super::checkpoint::source::is_pytorch_name;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
-/// A file as it is; in a folder (or its `unet/`) the file of a known name, or the only `.safetensors`.
+/// Files of known names, in the order in which they are preferred; those of PyTorch after all safetensors.
+const SAFETENSORS: [&str; 4] = [
+    "diffusion_pytorch_model.safetensors",
+    "model.safetensors",
+    "diffusion_pytorch_model.safetensors.index.json",
+    "model.safetensors.index.json",
+];
+const PYTORCH: [&str; 4] = [
+    "diffusion_pytorch_model.bin",
+    "pytorch_model.bin",
+    "diffusion_pytorch_model.bin.index.json",
+    "pytorch_model.bin.index.json",
+];
+
+/// A file as it is; in a folder (or its `unet/`) the file of a known name, or the only safetensors file, or the only one of
+/// PyTorch. The index of several files stands for them all.
 /// # Errors
-/// When the path cannot be read, or the folder holds no candidate or several.
+/// When the path cannot be read, or the folder holds no candidate or several; for one file of several that have an index.
 pub fn locate(path: &Path) -> Result<PathBuf> {
     let meta = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
     if !meta.is_dir() {
-        return Ok(path.to_owned());
+        return match shard_of(path) {
+            Some(count) if count > 1 => {
+                let fault = format!("is one of the {count} files of a checkpoint; name their folder or their index");
+                Err(Error::file(path, fault))
+            }
+            _ => Ok(path.to_owned()),
+        };
     }
     let unet = path.join("unet");
     for folder in [path, unet.as_path()] {
-        for name in ["diffusion_pytorch_model.safetensors", "model.safetensors"] {
-            let file = folder.join(name);
-            if file.is_file() {
+        let files = candidates(folder)?;
+        for (known, kind) in [(SAFETENSORS, false), (PYTORCH, true)] {
+            if let Some(file) = known.iter().map(|n| folder.join(n)).find(|f| f.is_file()) {
                 return Ok(file);
             }
-        }
-        let mut found = candidates(folder)?;
-        match found.len() {
-            0 => continue,
-            1 => return Ok(found.swap_remove(0)),
-            _ => {
-                let names: Vec<_> =
-                    found.iter().filter_map(|f| f.file_name()).map(|f| f.to_string_lossy().into_owned()).collect();
-                let fault = format!("several checkpoints, name one of them: {}", names.join(", "));
-                return Err(Error::file(folder, fault));
+            let of_kind = |f: &&PathBuf| {
+                let pytorch =
+                    is_pytorch_name(f) || f.file_name().is_some_and(|n| n.to_string_lossy().contains(".bin.index."));
+                pytorch == kind
+            };
+            let found: Vec<&PathBuf> = files.iter().filter(of_kind).collect();
+            // Files of an index are no candidates by themselves.
+            let whole: Vec<&PathBuf> = found.iter().copied().filter(|f| shard_of(f).is_none_or(|n| n < 2)).collect();
+            match (whole.len(), found.len()) {
+                (0, 0) => {}
+                (1, _) => return Ok(whole[0].clone()),
+                (0, n) => {
+                    let fault = format!("{n} files of a checkpoint in several, but no index (.index.json) of them");
+                    return Err(Error::file(folder, fault));
+                }
+                _ => {
+                    let names: Vec<_> =
+                        whole.iter().filter_map(|f| f.file_name()).map(|f| f.to_string_lossy().into_owned()).collect();
+                    let fault = format!("several checkpoints, name one of them: {}", names.join(", "));
+                    return Err(Error::file(folder, fault));
+                }
             }
         }
     }
-    Err(Error::file(path, "no .safetensors file in this folder"))
+    Err(Error::file(path, "no .safetensors file in this folder, and none of PyTorch (.pt, .pth, .ckpt, .bin)"))
 }
 
 fn candidates(folder: &Path) -> Result<Vec<PathBuf>> {
@@ -42,7 +76,8 @@ fn candidates(folder: &Path) -> Result<Vec<PathBuf>> {
         let file = entry.map_err(|e| Error::io(folder, e))?.path();
         // Inputs, outputs and layers of a golden or of a self-test are never weights.
         let records = file.file_name().is_some_and(|n| n == "io.safetensors" || n == "selftest.safetensors");
-        if file.extension().is_some_and(|e| e == "safetensors") && file.is_file() && !records {
+        let safetensors = file.extension().is_some_and(|e| e == "safetensors") && !records;
+        if (safetensors || is_pytorch_name(&file) || is_index(&file)) && file.is_file() {
             found.push(file);
         }
     }
@@ -72,5 +107,28 @@ mod tests {
         assert_eq!(locate(path).unwrap(), path.join("model.safetensors"));
         assert_eq!(locate(&path.join("b.safetensors")).unwrap(), path.join("b.safetensors"));
         assert!(matches!(locate(&path.join("none")), Err(Error::Io { .. })));
+    }
+    #[test]
+    fn pytorch_files_come_after_safetensors_and_an_index_before_its_shards() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path();
+        let put = |name: &str| {
+            std::fs::write(path.join(name), b"").unwrap();
+            path.join(name)
+        };
+        let last = put("last.ckpt");
+        assert_eq!(locate(path).unwrap(), last);
+        put("best.ckpt");
+        assert!(locate(path).unwrap_err().to_string().contains("best.ckpt, last.ckpt"));
+        let bin = put("pytorch_model.bin");
+        assert_eq!(locate(path).unwrap(), bin);
+        let shard = put("w-00001-of-00002.safetensors");
+        put("w-00002-of-00002.safetensors");
+        assert!(locate(path).unwrap_err().to_string().contains("no index"));
+        assert!(locate(&shard).unwrap_err().to_string().contains("one of the 2 files"));
+        let index = put("w.safetensors.index.json");
+        assert_eq!(locate(path).unwrap(), index);
+        let whole = put("model.safetensors");
+        assert_eq!(locate(path).unwrap(), whole);
     }
 }

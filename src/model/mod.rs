@@ -1,7 +1,9 @@
 //! Networks, written once as graph builders, and the layouts of foreign checkpoints that map onto them.
+mod about;
 mod build;
 mod checkpoint;
 mod config;
+mod convert;
 mod cost;
 mod header;
 mod inspect;
@@ -11,13 +13,18 @@ mod layouts;
 mod locate;
 mod network;
 mod params;
+#[cfg(feature = "pytorch")]
+mod pytorch;
 mod qkv;
 pub mod resnet;
+mod stored;
 #[cfg(test)]
 mod testing;
 pub mod unet;
 
-pub use checkpoint::Checkpoint;
+pub use checkpoint::{Checkpoint, Copies};
+#[cfg(feature = "cli")]
+pub(crate) use config::{ABOUT, CONVERTED};
 pub use config::{AttentionOrder, Config, Overrides};
 pub use cost::Cost;
 pub use inspect::{Summary, UnetSettings};

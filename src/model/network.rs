@@ -35,30 +35,38 @@ pub struct Call {
 }
 
 impl Network {
-    /// Opens whichever network a safetensors file holds, or the only one of a folder.
+    /// Opens whichever network a file holds, or the only one of a folder.
     /// # Errors
     /// As [`Network::unet`] and [`Network::resnet`].
     pub fn open(path: &Path, overrides: &Overrides) -> Result<Self> {
-        let checkpoint = Checkpoint::open(path)?;
+        let checkpoint = Checkpoint::open_copy(path, overrides.weights)?;
         match checkpoint.has_under("layer1.0.") && checkpoint.contains("conv1.weight") {
-            true => Self::resnet(path),
-            false => Self::unet(path, overrides),
+            true => Self::of_resnet(checkpoint),
+            false => Self::of_unet(checkpoint, overrides),
         }
     }
-    /// Opens a UNet: a safetensors file, or the only one that a folder holds, with the `config.json` beside it.
-    /// `overrides` go before what that says.
+    /// Opens a UNet: a file, or the only one that a folder holds, with the `config.json` beside it or, where there is none, the
+    /// hyper-parameters in it. `overrides` go before what these say.
     /// # Errors
-    /// As [`Checkpoint::open`] and [`read`].
+    /// As [`Checkpoint::open_copy`] and [`read`].
     pub fn unet(path: &Path, overrides: &Overrides) -> Result<Self> {
-        let checkpoint = Checkpoint::open(path)?;
-        let spec = read(&checkpoint, &Config::beside(checkpoint.path())?, overrides)?;
-        Ok(Network { checkpoint, architecture: Architecture::Unet(spec) })
+        Self::of_unet(Checkpoint::open_copy(path, overrides.weights)?, overrides)
     }
     /// Opens a ResNet in torchvision's layout.
     /// # Errors
     /// As [`Checkpoint::open`] and [`ResNet::read`].
     pub fn resnet(path: &Path) -> Result<Self> {
-        let checkpoint = Checkpoint::open(path)?;
+        Self::of_resnet(Checkpoint::open(path)?)
+    }
+    fn of_unet(checkpoint: Checkpoint, overrides: &Overrides) -> Result<Self> {
+        let config = Config::of(&checkpoint)?;
+        if let Some(own) = config.own() {
+            tracing::warn!("{}: its own hyper-parameters say {own}", checkpoint.path().display());
+        }
+        let spec = read(&checkpoint, &config, overrides)?;
+        Ok(Network { checkpoint, architecture: Architecture::Unet(spec) })
+    }
+    fn of_resnet(checkpoint: Checkpoint) -> Result<Self> {
         let net = ResNet::read(&checkpoint)?;
         Ok(Network { checkpoint, architecture: Architecture::ResNet(net) })
     }

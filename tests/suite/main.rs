@@ -1,8 +1,10 @@
 //! The integration tests, in one program: each file drives one part, most of them through the command line.
 mod bad_input;
 mod calibrate;
+mod checkpoints;
 mod commands;
 mod common;
+mod convert;
 mod datasets;
 mod detect;
 mod dial;
@@ -28,6 +30,7 @@ mod pipes;
 mod ranges;
 mod refusals;
 mod report;
+mod schedulers;
 mod selftest;
 mod shaders;
 mod systems;

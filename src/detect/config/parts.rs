@@ -14,7 +14,7 @@ pub struct InputConfig {
     pub height: usize,
     /// 1 to 4: grey, RGB, or as many sequences of a scan.
     pub channels: usize,
-    /// The values that 0 and 1 (black and white) become.
+    /// The values that 0 and 1 (black and white) become: [-1, 1] or [0, 1].
     pub range: [f32; 2],
     /// From the values of a file to 0..1.
     #[serde(default, skip_serializing_if = "is_fixed")]
@@ -37,7 +37,14 @@ impl InputConfig {
     pub(super) fn check(&self) -> Result<()> {
         let size = |v: usize| (1..=4096).contains(&v);
         must(size(self.width) && size(self.height), "input", "of a width and a height in 1..=4096")?;
-        self.spec().check()
+        self.spec().check()?;
+        // Noise of unit variance and the clamp of the estimate are meant for these.
+        let known = [[-1.0, 1.0], [0.0, 1.0]].contains(&self.range);
+        must(
+            known,
+            "input.range",
+            "[-1, 1] or [0, 1]: the values that the network was trained on, not those of the files",
+        )
     }
     /// How files become these images.
     pub fn spec(&self) -> InputSpec {

@@ -1,14 +1,14 @@
 //! The schedule's part of `detector.json`, and how diffusers' scheduler file becomes it.
+pub use crate::diffusion::ScheduleKind;
 use crate::diffusion::{Precision, Prediction, Schedule, SchedulerConfig, Variance};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
 
 /// The noise schedule, see [`Schedule`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ScheduleConfig {
-    /// `linear`, `scaled_linear` or `cosine`.
+    /// `linear`, `scaled_linear`, `cosine` or `sigmoid`.
     pub kind: ScheduleKind,
     /// Steps of training, T.
     pub train_steps: usize,
@@ -20,18 +20,12 @@ pub struct ScheduleConfig {
     pub prediction: PredictionKind,
     /// Variance of DDPM's steps: `fixed_small`, `fixed_large` or `learned_range`.
     pub variance: VarianceKind,
-}
-
-/// The schedule's family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ScheduleKind {
-    /// Betas in equal steps.
-    Linear,
-    /// Square roots of betas in equal steps.
-    ScaledLinear,
-    /// Nichol and Dhariwal 2021.
-    Cosine,
+    /// All betas one by one, `train_steps` of them, instead of the schedule's kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub betas: Option<Vec<f64>>,
+    /// Shifted and stretched so that nothing of the image is left at the last step (Lin et al. 2023).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub zero_snr: bool,
 }
 
 /// What the network predicts.
@@ -67,35 +61,20 @@ impl Default for ScheduleConfig {
             beta_end: 0.02,
             prediction: PredictionKind::Epsilon,
             variance: VarianceKind::FixedLarge,
+            betas: None,
+            zero_snr: false,
         }
     }
 }
 
 impl ScheduleConfig {
     /// The schedule that diffusers' `scheduler_config.json` describes.
-    /// # Errors
-    /// As [`SchedulerConfig::read`]; [`Error::File`] for a schedule that `detector.json` has no name for.
-    pub fn from_diffusers(path: &Path) -> Result<Self> {
-        let read = SchedulerConfig::read(path)?;
-        let text = std::fs::read(path).map_err(|e| Error::io(path, e))?;
-        let raw: serde_json::Value = serde_json::from_slice(&text).map_err(|e| Error::file(path, e.to_string()))?;
-        let kind = match raw.get("beta_schedule").and_then(|v| v.as_str()).unwrap_or("linear") {
-            "linear" => ScheduleKind::Linear,
-            "scaled_linear" => ScheduleKind::ScaledLinear,
-            "squaredcos_cap_v2" => ScheduleKind::Cosine,
-            other => return Err(Error::file(path, format!("`beta_schedule` {other} is not supported here"))),
-        };
-        for field in ["trained_betas", "rescale_betas_zero_snr"] {
-            if raw.get(field).is_some_and(|v| !v.is_null() && v != false) {
-                return Err(Error::file(path, format!("`{field}` is not supported here")));
-            }
-        }
-        let beta = |name, default| raw.get(name).and_then(serde_json::Value::as_f64).unwrap_or(default);
-        Ok(ScheduleConfig {
-            kind,
+    pub fn from_diffusers(read: &SchedulerConfig) -> Self {
+        ScheduleConfig {
+            kind: read.kind,
             train_steps: read.schedule.steps(),
-            beta_start: beta("beta_start", 1e-4),
-            beta_end: beta("beta_end", 0.02),
+            beta_start: read.ends[0],
+            beta_end: read.ends[1],
             prediction: match read.prediction {
                 Prediction::Epsilon => PredictionKind::Epsilon,
                 Prediction::Sample => PredictionKind::Sample,
@@ -106,21 +85,30 @@ impl ScheduleConfig {
                 Some(Variance::LearnedRange) => VarianceKind::LearnedRange,
                 Some(Variance::FixedLarge) | None => VarianceKind::FixedLarge,
             },
-        })
+            betas: read.trained_betas.clone(),
+            zero_snr: read.zero_snr,
+        }
     }
     /// The schedule, in double precision as AnoDDPM has it.
     /// # Errors
-    /// [`Error::Invalid`] for betas out of range.
+    /// [`Error::Invalid`] for betas out of range, or another number of them than `train_steps`.
     pub fn schedule(&self) -> Result<Schedule> {
-        match self.kind {
-            ScheduleKind::Linear => {
-                Schedule::linear(self.train_steps, self.beta_start, self.beta_end, Precision::Double)
+        self.schedule_in(Precision::Double)
+    }
+    /// The schedule in an arithmetic.
+    /// # Errors
+    /// As [`ScheduleConfig::schedule`].
+    pub fn schedule_in(&self, precision: Precision) -> Result<Schedule> {
+        let steps = self.train_steps;
+        let made = match &self.betas {
+            Some(betas) if betas.len() != steps => {
+                let fault = format!("`schedule.betas` holds {}, but `schedule.train_steps` is {steps}", betas.len());
+                return Err(Error::Invalid(fault));
             }
-            ScheduleKind::ScaledLinear => {
-                Schedule::scaled_linear(self.train_steps, self.beta_start, self.beta_end, Precision::Double)
-            }
-            ScheduleKind::Cosine => Schedule::cosine(self.train_steps, Precision::Double),
-        }
+            Some(betas) => Schedule::from_betas(betas.clone(), precision),
+            None => Schedule::of(self.kind, steps, [self.beta_start, self.beta_end], precision),
+        }?;
+        if self.zero_snr { made.rescaled_to_zero_snr() } else { Ok(made) }
     }
 }
 

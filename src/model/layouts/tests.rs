@@ -5,6 +5,7 @@ use crate::model::unet::{Layer, Qkv};
 use std::path::{Path, PathBuf};
 
 const SMALL: Overrides = Overrides {
+    weights: None,
     heads: Some(2),
     head_channels: None,
     attention_order: Some(AttentionOrder::Legacy),

@@ -9,11 +9,7 @@ pub fn parse(text: &str, path: &Path) -> Result<Schedule> {
     let s = settings(text, path)?;
     let single = text.contains("float32");
     let precision = if single { Precision::Single } else { Precision::Double };
-    match s.kind {
-        ScheduleKind::Linear => Schedule::linear(s.train_steps, s.beta_start, s.beta_end, precision),
-        ScheduleKind::ScaledLinear => Schedule::scaled_linear(s.train_steps, s.beta_start, s.beta_end, precision),
-        ScheduleKind::Cosine => Schedule::cosine(s.train_steps, precision),
-    }
+    s.schedule_in(precision)
 }
 
 /// Its settings; what it does not say is as in a `detector.json`.
