@@ -40,7 +40,7 @@ pub(crate) fn setting(text: &str) -> Result<(String, String), String> {
 }
 
 /// Flags that say which model runs and how: where nothing is run, or no model of images, they say nothing.
-pub(crate) const MODEL_FLAGS: [&str; 10] = [
+pub(crate) const MODEL_FLAGS: [&str; 11] = [
     "--quality",
     "--set",
     "--lambda",
@@ -50,6 +50,7 @@ pub(crate) const MODEL_FLAGS: [&str; 10] = [
     "--heads",
     "--head-channels",
     "--attention-order",
+    "--weights",
     "--strict",
 ];
 
@@ -106,7 +107,7 @@ impl ModelArgs {
         }
         if !model.config.system.takes_image() {
             let system = model.config.system.title();
-            let unet = ["--heads", "--head-channels", "--attention-order", "--size"];
+            let unet = ["--heads", "--head-channels", "--attention-order", "--weights", "--size"];
             given.refuse(&unet, |flag| format!("{flag} is about a UNet and its input; {system} has none"))?;
         }
         if model.settings.is_file() {
