@@ -51,7 +51,9 @@ fn it_costs_the_image_under_way() {
         Ok(())
     });
     match done {
-        Err(Error::Device { device, fault }) => assert!(device == gpu.info.name && fault.contains("was lost"), "{fault}"),
+        Err(Error::Device { device, fault }) => {
+            assert!(device == gpu.info.name && fault.contains("was lost"), "{fault}")
+        }
         other => panic!("{other:?}"),
     }
     assert_eq!(scores.len(), 2);
