@@ -12,7 +12,7 @@ const SEED: u64 = 0x5eed;
 pub type Intervals = [Option<[f64; 2]>; Measures::NAMES.len()];
 
 /// Bytes of the resamples that are computed together.
-const TOGETHER: usize = 4 << 20;
+const TOGETHER: usize = 1 << 20;
 
 /// What an image holds at one score (or in one bin of scores).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -66,7 +66,7 @@ impl Resample {
 /// Percentile intervals from [`RESAMPLES`] resamples of so many units with replacement, not stratified, chosen by a fixed
 /// seed; a resample without a positive or without a negative counts for nothing. `ranks` is one more than the highest.
 /// `walk` goes through all units in their order, in blocks, each time that it is called: once for as many resamples as fit in
-/// a few MB.
+/// a MB, or as many as there are threads.
 /// # Errors
 /// What `walk` returns.
 pub(super) fn intervals(

@@ -204,8 +204,9 @@ fn buffer(gpu: &Gpu, label: &str, size: u64, usage: Usage) -> wgpu::Buffer {
 async fn map(gpu: &Gpu, staging: &wgpu::Buffer) -> Result<Vec<u8>> {
     let (sender, mapped) = signal();
     staging.map_async(wgpu::MapMode::Read, .., move |r| sender.send(r));
-    gpu.delivered(mapped).await?.map_err(|e| gpu.error(format!("a result could not be read back: {e}")))?;
+    let mapped = gpu.delivered(mapped).await?;
     gpu.check()?;
+    mapped.map_err(|e| gpu.error(format!("a result could not be read back: {e}")))?;
     let view = staging.get_mapped_range(..).map_err(|e| gpu.error(format!("a result could not be read back: {e}")))?;
     Ok(view.to_vec())
 }

@@ -24,7 +24,7 @@ fn place() -> (TempDir, ModelFolder) {
         let folder = if n < 2 { "bad" } else { "good" };
         picture(&at(&format!("in/test/{folder}/{n}.png")), 8, 8, n);
     });
-    let model = ModelFolder::open(&at("model")).unwrap();
+    let model = ModelFolder::open(at("model")).unwrap();
     (dir, model)
 }
 
