@@ -48,16 +48,16 @@ impl Stored {
         let fault =
             || format!("shape {shape:?} with strides {strides:?} from number {offset} on leaves its storage of {len}");
         let count = count.ok_or_else(fault)?;
-        if count > 0 && !span().is_some_and(|last| last < len) {
+        if count > 0 && span().is_none_or(|last| last >= len) {
             return Err(fault());
         }
         if count > len && count > MAX_REPEATED {
             return Err(format!("shape {shape:?} repeats a storage of {len} numbers"));
         }
-        let mut next = 1;
+        let mut next = 1usize;
         let dense = shape.iter().zip(strides).rev().all(|(&d, &s)| {
             let fits = d == 1 || s == next;
-            next *= d;
+            next = next.wrapping_mul(d);
             fits
         });
         let strides = (count > 0 && !dense).then(|| strides.to_vec());
@@ -115,6 +115,7 @@ mod tests {
         assert_eq!(read(&[2, 3], &[0, 1], 4), [4, 5, 6, 4, 5, 6], "expanded");
         assert_eq!(read(&[], &[], 7), [7]);
         assert_eq!(read(&[2, 0], &[1, 1], 12), [0u8; 0]);
+        assert_eq!(read(&[0, 1 << 40, 1 << 40], &[1, 1, 1], 0), [0u8; 0]);
         assert!(view(&[3, 4], &[4, 1], 0).unwrap().strides.is_none());
         assert!(view(&[1, 12, 1], &[77, 1, 5], 0).unwrap().strides.is_none(), "sizes of one are never stepped");
     }

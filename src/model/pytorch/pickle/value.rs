@@ -139,9 +139,9 @@ impl Heap {
     /// The dictionary with an object's attributes. With slots it is one of a pair.
     pub fn attributes(&self, value: Value) -> Option<Value> {
         let state = self.object(value)?.state?;
-        match self.elements(state) {
-            &[first, second] if self.entries(first).is_empty() => Some(second),
-            &[first, _] => Some(first),
+        match *self.elements(state) {
+            [first, second] if self.entries(first).is_empty() => Some(second),
+            [first, _] => Some(first),
             _ => Some(state),
         }
     }
