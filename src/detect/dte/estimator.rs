@@ -1,5 +1,6 @@
 //! An estimator, fitted: what the four have in common.
-use super::networks::{Network, NetworkKind};
+use super::kind::EstimatorKind;
+use super::networks::Network;
 use super::np::check_neighbours;
 use super::train::{Recipe, train};
 use super::{Estimate, NEIGHBOURS, np};
@@ -8,55 +9,7 @@ use crate::graph::Graph;
 use crate::kernels::StepRow;
 use crate::{Device, Error, Result, Shape, Tensor};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 use std::sync::Mutex;
-
-/// The estimators.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EstimatorKind {
-    /// DTE-NP: nothing is trained, the training rows are the model.
-    #[default]
-    Np,
-    /// DTE-C: a network tells spans of time apart.
-    C,
-    /// DTE-IG: a network gives the scale of an inverse gamma over the variance.
-    Ig,
-    /// The baseline: a DDPM's reconstruction error.
-    Ddpm,
-}
-
-impl EstimatorKind {
-    /// All of them.
-    pub const ALL: [EstimatorKind; 4] = [EstimatorKind::Np, EstimatorKind::C, EstimatorKind::Ig, EstimatorKind::Ddpm];
-    /// The name in publications.
-    pub fn name(self) -> &'static str {
-        match self {
-            EstimatorKind::Np => "DTE-NP",
-            EstimatorKind::C => "DTE-C",
-            EstimatorKind::Ig => "DTE-IG",
-            EstimatorKind::Ddpm => "DDPM",
-        }
-    }
-    /// How many standard deviations from the training mean a value may lie. DTE-NP: squared distances stay finite in f32. The
-    /// networks: beyond 2²⁴, f32 cannot tell a value from one that lies a standard deviation away, so that what a network
-    /// makes of it says nothing.
-    pub fn furthest(self) -> f64 {
-        match self {
-            EstimatorKind::Np => 1e15,
-            EstimatorKind::C | EstimatorKind::Ig | EstimatorKind::Ddpm => 16_777_216.0,
-        }
-    }
-    /// The network that is trained; none for DTE-NP.
-    pub(super) fn network(self) -> Option<NetworkKind> {
-        match self {
-            EstimatorKind::Np => None,
-            EstimatorKind::C => Some(NetworkKind::Categorical),
-            EstimatorKind::Ig => Some(NetworkKind::InverseGamma),
-            EstimatorKind::Ddpm => Some(NetworkKind::Residual),
-        }
-    }
-}
 
 /// How an estimator is fitted and scores.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -261,6 +214,7 @@ fn check_finite(scores: &[f64]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::networks::NetworkKind;
     use super::*;
 
     #[test]

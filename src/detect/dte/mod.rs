@@ -3,6 +3,7 @@
 mod estimator;
 mod eval;
 mod images;
+mod kind;
 mod model;
 mod networks;
 mod np;
@@ -14,9 +15,10 @@ mod scaler;
 mod settings;
 mod train;
 
-pub use estimator::{Estimator, EstimatorKind, FitSettings};
+pub use estimator::{Estimator, FitSettings};
 pub use eval::{dataset_name, evaluate_table};
 pub use images::{Extractor, Features};
+pub use kind::EstimatorKind;
 pub use model::{CONFIG_FILE, MODEL_FILE, Model};
 pub use networks::{BINS, Network, NetworkKind, SCALES, linear_schedule};
 pub use np::{Estimate, NEIGHBOURS, NEIGHBOURS_UNSUPERVISED, STEPS};

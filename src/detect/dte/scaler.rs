@@ -34,7 +34,7 @@ impl Scaler {
             let values = || table.values.iter().skip(c).step_by(table.columns).filter(|v| !v.is_nan());
             let (low, high) = values().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), &v| (a.min(v), b.max(v)));
             let lost = high > low && squares[c] < f64::MIN_POSITIVE;
-            if lost || !mean[c].is_finite() || !std[c].is_finite() {
+            if lost || !mean[c].is_finite() || !squares[c].is_finite() {
                 return Err(Error::Invalid(format!(
                     "{}: its values, from {low:e} to {high:e}, are too {} for a standard deviation",
                     table.column_place(c),
