@@ -1,6 +1,7 @@
 //! What `--resume` keeps and what it does again, and what becomes of an earlier run's results.
 use crate::common::bench::{Bench, ended};
 use crate::common::volume::nifti;
+use residua::report::{JournalEntries, Results};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -64,6 +65,21 @@ fn results_without_hashes_are_read_and_nothing_of_them_is_kept() {
     let (code, _, err) = b.run(&["--resume"]);
     assert!(code == 0 && err.contains("do not say of which content they are"), "{err}");
     assert_ne!(b.records("out")[0]["seconds"], old["records"][0]["seconds"]);
+}
+
+#[test]
+fn files_of_earlier_runs_are_read() {
+    let at = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/results").join(name);
+    let old = Results::read(&at("before-hashes.json")).unwrap();
+    let scores: Vec<f64> = old.records.iter().map(|r| r.score).collect();
+    assert_eq!(scores, [0.02445702733396938, 0.018593186367034765]);
+    assert!(old.records.iter().all(|r| r.input_sha256.is_none() && r.slices.is_none()));
+    let bytes = std::fs::read(at("cut-off.journal")).unwrap();
+    let entries = JournalEntries::parse(&bytes);
+    assert_eq!(entries.records.iter().map(|r| r.score).collect::<Vec<_>>(), scores);
+    assert_eq!((entries.whole, entries.unreadable), (bytes.len() as u64 - 300, 0));
+    let name = entries.records[1].path.as_os_str().as_encoded_bytes();
+    assert!(!cfg!(unix) || name == b"M\xfcller/brick-2.png");
 }
 
 #[test]
