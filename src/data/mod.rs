@@ -27,6 +27,7 @@ mod npy;
 #[cfg(feature = "tables")]
 mod parquet_footer;
 mod picture;
+mod png_index;
 mod preprocess;
 mod raw;
 mod resize;
