@@ -39,10 +39,28 @@ pub(super) fn decode(bytes: &[u8], source: &Path, channels: usize) -> Result<Raw
 pub(super) fn is_lossy(bytes: &[u8]) -> bool {
     match format(bytes) {
         Ok(ImageFormat::Jpeg) => true,
-        Ok(ImageFormat::WebP) => bytes.windows(4).take(64).any(|w| w == b"VP8 "),
+        Ok(ImageFormat::WebP) => is_lossy_webp(bytes),
         Ok(ImageFormat::Tiff) => tiff::is_jpeg(bytes),
         _ => false,
     }
+}
+
+/// Whether the first picture among a WebP's chunks is of the lossy kind.
+fn is_lossy_webp(bytes: &[u8]) -> bool {
+    let mut at = 12;
+    while let Some(head) = bytes.get(at..at + 8) {
+        match &head[..4] {
+            b"VP8 " => return true,
+            b"VP8L" => return false,
+            // A frame holds chunks behind its own numbers.
+            b"ANMF" => at += 24,
+            _ => {
+                let length = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as usize;
+                at += 8 + length.next_multiple_of(2);
+            }
+        }
+    }
+    false
 }
 
 /// What the bytes are, or what they are instead of a picture that is read.

@@ -35,18 +35,23 @@ pub(super) fn decode(mut bytes: Vec<u8>, ycbcr: Option<bool>) -> Result<Jpeg, St
         bytes[at] = 1;
     }
     let options = DecoderOptions::default().set_strict_mode(false).set_max_width(usize::MAX).set_max_height(usize::MAX);
-    let colour = match ids.len() {
-        1 => ColorSpace::Luma,
-        // As stored.
-        3 if rgb => ColorSpace::YCbCr,
-        3 | 4 => ColorSpace::RGB,
-        n => return Err(format!("is a JPEG of {n} components, which is not read; save it as PNG")),
-    };
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(&bytes[..]), options.jpeg_set_out_colorspace(colour));
-    let data = decoder.decode().map_err(|e| match e {
+    let fault = |e: DecodeErrors| match e {
         DecodeErrors::ExhaustedData => "the JPEG data is truncated".into(),
         e => format!("damaged or unsupported JPEG: {e}"),
-    })?;
+    };
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(&bytes[..]), options);
+    decoder.decode_headers().map_err(fault)?;
+    let colour = match (ids.len(), decoder.input_colorspace()) {
+        (1, _) => ColorSpace::Luma,
+        // What is asked for as it is stored is not converted.
+        (3, Some(stored @ (ColorSpace::YCbCr | ColorSpace::RGB))) if rgb => stored,
+        (3, Some(ColorSpace::YCbCr)) | (4, _) => ColorSpace::RGB,
+        (n, _) => {
+            return Err(format!("is a JPEG of {n} components of unusual colours, which is not read; save it as PNG"));
+        }
+    };
+    decoder.set_options(options.jpeg_set_out_colorspace(colour));
+    let data = decoder.decode().map_err(fault)?;
     let (width, height) = decoder.dimensions().ok_or("damaged JPEG: it has no size")?;
     let orientation = decoder.exif().and_then(|exif| Orientation::from_exif_chunk(exif));
     let orientation = orientation.unwrap_or(Orientation::NoTransforms);

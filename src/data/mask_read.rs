@@ -3,6 +3,7 @@ use super::decode::raw_of;
 use super::image::is_lossy;
 use super::limits::read_bytes;
 use super::mask_shades::{Shades, of_shades};
+use super::png_index::as_gray;
 use super::raw::Raw;
 use super::{Mask, Volume};
 use crate::{Error, Result};
@@ -10,15 +11,27 @@ use std::path::{Path, PathBuf};
 
 impl Mask {
     /// Reads a picture or an array. Every pixel that is not black (zero) is marked, whatever its colour or its label. A mask that
-    /// is drawn in black on a transparent ground is read by its alpha. Of a compression that alters values, such as JPEG, what
-    /// is brighter than half of white is marked. What had to be guessed is logged as a warning.
+    /// is drawn in black on a transparent ground is read by its alpha, one whose palette is all black by its indices. Of a
+    /// compression that alters values, such as JPEG, what is brighter than half of white is marked. What had to be guessed is
+    /// logged as a warning.
     /// # Errors
     /// [`Error::Io`] and [`Error::File`]: a file that cannot be read as a picture, labels below zero or not finite; no pixel that is
     /// background; shades that may be labels as well as the noise of a compression.
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = read_bytes(path)?;
-        let raw = raw_of(&bytes, path, 3)?;
-        let (mask, said) = marked(raw, is_lossy(&bytes)).map_err(|fault| Error::file(path, fault))?;
+        let of = |bytes: &[u8]| {
+            let raw = raw_of(bytes, path, 3)?;
+            marked(raw, is_lossy(bytes)).map_err(|fault| Error::file(path, fault))
+        };
+        let (mut mask, mut said) = of(&bytes)?;
+        if let Some(indices) = as_gray(&bytes).filter(|_| !mask.any()) {
+            (mask, said) = of(&indices)?;
+            if mask.any() {
+                said.push(
+                    "has a palette of nothing but black, so it is read by its indices: all but 0 are marked".into(),
+                );
+            }
+        }
         for what in said {
             tracing::warn!("{}: the mask {what}", path.display());
         }

@@ -48,7 +48,7 @@ fn whatever_is_not_black_is_marked() {
 #[test]
 fn palettes_labels_and_lossy_files_mark_the_same() {
     for name in
-        "palette-voc.png palette-transparent.png labels-int32.tif labels-int64.npy black-on-transparent.png".split(' ')
+        "palette-voc.png palette-all-black.png palette-transparent.png labels-int32.tif labels-int64.npy black-on-transparent.png".split(' ')
     {
         let found = Mask::read(&corpus(&format!("masks/{name}"))).unwrap_or_else(|e| panic!("{name}: {e}"));
         assert_eq!((found.width, found.height), (24, 18), "{name}");

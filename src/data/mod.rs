@@ -30,6 +30,7 @@ mod npy_numbers;
 mod parquet_footer;
 pub(crate) mod path_text;
 mod picture;
+mod png_index;
 mod preprocess;
 mod raw;
 mod resize;

@@ -29,6 +29,10 @@ impl Volume {
         if let Some(label) = mask.voxels.iter().find(|v| **v < 0.0) {
             return Err(Error::file(&mask.source, format!("the mask holds {label}, which is no label")));
         }
+        if !self.place.known {
+            mask.warnings
+                .push("neither the mask nor its volume says where it lies: compared voxel by voxel as stored".into());
+        }
         // Two values alone are marked and not, whatever they are.
         let most = mask.voxels.iter().copied().fold(0.0, f32::max);
         if let Some(value) = mask.voxels.iter().find(|v| v.fract() != 0.0 && **v < most) {

@@ -97,6 +97,7 @@ def masks():
         picture.save(root / f"masks/{name}", **how)
 
     palette("palette-voc.png", [[0, 0, 0], [128, 0, 0], [0, 128, 0]])
+    palette("palette-all-black.png", [[0, 0, 0]] * 3)
     palette("palette-transparent.png", [[255, 255, 255], [255, 0, 0], [0, 0, 255]], transparency=0)
     palette("palette-no-black.png", [[68, 1, 84], [33, 145, 140], [253, 231, 37]])
     tifffile.imwrite(root / "masks/labels-int32.tif", classes.astype(np.int32), metadata=None, software=False)

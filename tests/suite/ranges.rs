@@ -19,7 +19,8 @@ fn npy(path: &Path, size: [u32; 2], values: impl Iterator<Item = f32>) {
 fn detect(folder: &Path) -> (String, impl Fn(&str) -> serde_json::Value) {
     let out = folder.join("out");
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights/texture");
-    let [input, out_text, model] = [&folder.join("in"), &out, &model].map(|p| p.to_str().unwrap());
+    let [input, out_text, model] = [&folder.join("in"), &out, &model].map(|p| p.to_str().unwrap().to_owned());
+    let [input, out_text, model] = [&input, &out_text, &model].map(String::as_str);
     let args = ["detect", input, "--model", model, "--out", out_text, "--device", "cpu", "--runs", "1", "--steps", "2"];
     let (code, _, err) = run(&args);
     assert_eq!(code, 0, "{err}");
