@@ -54,7 +54,7 @@ fn what_single_precision_cannot_hold_is_never_normal() {
             ("1e300", ["line 3, column `a`", "line 5, column `d`"]),
         ] {
             for (row, place) in [(1, places[0]), (3, places[1])] {
-                let mut lines = vec![
+                let mut lines = [
                     "a,b,c,d".to_owned(),
                     "0,5,-50,1".into(),
                     "0,5,-50,1".into(),
