@@ -9,8 +9,6 @@ use std::path::Path;
 pub struct Volume {
     /// Voxels along the file's three axes i, j, k.
     pub dims: [usize; 3],
-    /// What its user should know.
-    pub warnings: Vec<String>,
     /// Makes sure that there is none: the methods of a volume need no body.
     never: Infallible,
 }
@@ -30,6 +28,10 @@ impl Volume {
     /// # Errors
     /// None: there is no volume to ask.
     pub fn aligned(&self, _: Volume) -> Result<Volume> {
+        match self.never {}
+    }
+    /// What the user should know of a segmentation.
+    pub fn doubts(&self) -> Vec<String> {
         match self.never {}
     }
     /// How many slices there are along an axis.

@@ -45,6 +45,16 @@ impl Volume {
     }
 }
 
+impl Volume {
+    /// What the user should know of a segmentation that [`Volume::aligned`] gave, each with the file's name.
+    pub fn doubts(&self) -> Vec<String> {
+        let nothing = "the segmentation marks nothing: all slices of its volume count as normal".to_owned();
+        let nothing = self.voxels.iter().all(|v| *v == 0.0).then_some(nothing);
+        let all = self.warnings.iter().cloned().chain(nothing);
+        all.map(|what| format!("{}: {what}", self.source.display())).collect()
+    }
+}
+
 /// The foreground by the mask beside a volume, if there is one.
 /// # Errors
 /// [`Error::File`]: a mask that cannot be read, has other dimensions, lies elsewhere or marks nothing.

@@ -103,13 +103,7 @@ impl<'a> Group<'a> {
             return Ok(known);
         }
         let aligned = volume.aligned(labels.clone())?;
-        for warning in &aligned.warnings {
-            tracing::warn!("{}: {warning}", aligned.source.display());
-        }
-        if aligned.voxels.iter().all(|v| *v == 0.0) {
-            let what = "the segmentation marks nothing: all slices of its volume count as normal";
-            tracing::warn!("{}: {what}", aligned.source.display());
-        }
+        aligned.doubts().iter().for_each(|doubt| tracing::warn!("{doubt}"));
         Ok(self.aligned.get_or_init(|| aligned))
     }
 }
