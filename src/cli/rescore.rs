@@ -3,7 +3,7 @@ use super::detect::outputs::draw;
 use super::results::{map_of, read_map_of, scope_of};
 use super::threshold_args::{ThresholdArgs, check_scope};
 use super::threshold_said::said;
-use crate::data::{Map, Picture, ValueRange, Volume, VolumeMap, check_writable, read_picture, utc_now};
+use crate::data::{Map, Picture, ValueRange, Volume, VolumeMap, lock_folder, read_picture, utc_now};
 use crate::detect::{Calibration, DetectorConfig, Scope, segment};
 use crate::report::{About, Record, Results, Verdict, write_report};
 use crate::{Error, Result};
@@ -41,7 +41,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     if results.records.is_empty() && results.failures.is_empty() {
         return Err(Error::file(file, "holds no result to judge"));
     }
-    check_writable(&args.results)?;
+    let _lock = lock_folder(&args.results)?;
     let maps = results.records.iter().all(|r| map_of(&args.results, r).is_file());
     if args.thresholds.pixel_threshold.is_some() && !maps {
         let fault = "masks cannot be made again without the maps: run `residua detect --maps`";

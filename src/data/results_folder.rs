@@ -9,7 +9,8 @@ pub const RESULTS: &str = "results.json";
 /// The file that a run writes while it is under way: a line for each finished image.
 pub const JOURNAL: &str = "results.journal";
 /// The files of one image, in its folder.
-const OF_IMAGE: [&str; 6] = ["map.npy", "input.png", "reconstruction.png", "heatmap.png", "overlay.png", "mask.png"];
+const OF_IMAGE: [&str; 7] =
+    ["map.npy", "input.png", "reconstruction.png", "heatmap.png", "overlay.png", "mask.png", "preview.jpg"];
 /// The files of one volume, in its folder.
 const OF_VOLUME: [&str; 2] = ["map.nii.gz", "mask.nii.gz"];
 

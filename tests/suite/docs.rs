@@ -8,8 +8,6 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Pages of commands that the program does not have yet.
-const COMING: [&str; 1] = ["convert"];
 /// What every command takes, on the page of shared flags.
 const EVERYWHERE: [&str; 2] = ["--verbose", "--help"];
 
@@ -109,7 +107,7 @@ fn every_command_and_every_flag_has_its_words_and_every_word_its_flag() {
     for entry in std::fs::read_dir(root().join("docs/commands")).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap();
-        let known = program.contains_key(name) || COMING.contains(&name) || name == "flags";
+        let known = program.contains_key(name) || name == "flags";
         assert!(known, "{}: there is no such command", path.display());
     }
 }
@@ -124,9 +122,6 @@ fn examples_name_commands_and_flags_that_exist() {
             let mut words = line.split_whitespace().skip(1).filter(|w| !w.starts_with('-'));
             let first = words.next().unwrap();
             let name = if first == "dte" { format!("dte-{}", words.next().unwrap()) } else { first.to_owned() };
-            if COMING.contains(&&*name) {
-                continue;
-            }
             let has = program.get(&name).unwrap_or_else(|| panic!("{}: {line}", path.display()));
             let before_comment = line.split(" #").next().unwrap();
             let unknown: Vec<_> = flags(before_comment).into_iter().filter(|f| !has.contains(f)).collect();

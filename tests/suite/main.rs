@@ -5,6 +5,7 @@ mod checkpoints;
 mod commands;
 mod common;
 mod convert;
+mod corpus;
 mod datasets;
 mod detect;
 mod dial;

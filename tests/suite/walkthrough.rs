@@ -30,15 +30,6 @@ fn labelled(root: &Path, shift: u32) {
     }
 }
 
-/// A model folder as `convert` makes it, for a program that has no such command.
-fn converted(folder: &Path) {
-    std::fs::create_dir(folder).unwrap();
-    crate::common::small::write(folder, 1);
-    let settings = r#"{"format": 2, "name": "small", "input": {"width": 32, "height": 32, "channels": 1, "range": [-1, 1]},
-        "system": {"method": "anoddpm"}, "threshold": {"pixel": 0.5}}"#;
-    std::fs::write(folder.join("detector.json"), settings).unwrap();
-}
-
 #[test]
 fn every_line_of_the_page_runs() {
     let dir = tempfile::tempdir().unwrap();
@@ -49,21 +40,11 @@ fn every_line_of_the_page_runs() {
     std::fs::create_dir(at("normal")).unwrap();
     (0..19).for_each(|i| picture(&at("normal").join(format!("{i}.png")), 32, 32, 60 + i));
 
-    // Until the program reads PyTorch's files, the lines about model.pt are stood in for.
-    let reads = crate::common::run(&["--help"]).1.contains("convert");
-    if reads {
-        std::fs::copy("tests/corpus/checkpoints/lightning.ckpt", at("model.pt")).unwrap();
-        let config = r#"{"_class_name": "UNet2DModel", "norm_num_groups": 2, "freq_shift": 0, "flip_sin_to_cos": true, "sample_size": 32}"#;
-        std::fs::write(at("config.json"), config).unwrap();
-    }
+    std::fs::copy("tests/corpus/checkpoints/lightning.ckpt", at("model.pt")).unwrap();
+    let config = r#"{"_class_name": "UNet2DModel", "norm_num_groups": 2, "freq_shift": 0, "flip_sin_to_cos": true, "sample_size": 32}"#;
+    std::fs::write(at("config.json"), config).unwrap();
     let mut ran = Vec::new();
     for line in commands(PAGE) {
-        if line.contains("model.pt") && !reads {
-            if line.contains("convert") {
-                converted(&at("model"));
-            }
-            continue;
-        }
         let mut words = line.split_whitespace().skip(1);
         let mut command = Command::new(env!("CARGO_BIN_EXE_residua"));
         let out = command.args(&mut words).current_dir(dir.path()).output().unwrap();
@@ -72,8 +53,7 @@ fn every_line_of_the_page_runs() {
         assert!(code == Some(0) || (code == Some(1) && line.contains("--gate")), "{line}\n{code:?} {text}");
         ran.push(line.split_whitespace().nth(1).unwrap());
     }
-    let wanted = ["selftest", "detect", "dial", "calibrate", "eval", "detect", "rescore", "eval"];
-    ran.retain(|name| !["inspect", "convert"].contains(name));
+    let wanted = ["selftest", "inspect", "convert", "detect", "dial", "calibrate", "eval", "detect", "rescore", "eval"];
     assert_eq!(ran, wanted);
     let json = |file: &str| -> serde_json::Value { serde_json::from_slice(&std::fs::read(at(file)).unwrap()).unwrap() };
     let results = json("residua-out/results.json");

@@ -1,6 +1,6 @@
 //! Rows and where they come from: those of a table, or the features of images.
 use super::columns::in_table;
-use crate::data::{Failure, Table, TableColumns};
+use crate::data::{Failure, Table, TableColumns, path_text};
 use crate::detect::dte::Features;
 use crate::{Error, Result};
 use std::path::PathBuf;
@@ -29,7 +29,7 @@ impl Rows {
         let line = |row: Option<usize>| {
             let field = |name: &str, value: &dyn Fn(usize) -> String| row.map_or(name.to_owned(), value);
             let mut fields = vec![field("row", &|i| i.to_string())];
-            fields.extend(self.paths.as_ref().map(|p| field("path", &|i| p[i].display().to_string())));
+            fields.extend(self.paths.as_ref().map(|p| field("path", &|i| path_text(&p[i]))));
             fields.extend(labels.map(|y| field("label", &|i| u8::from(y[i]).to_string())));
             fields.extend(last.map(|(name, values)| field(name, &|i| values[i].clone())));
             fields
