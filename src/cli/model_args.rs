@@ -107,8 +107,7 @@ impl ModelArgs {
         }
         if !model.config.system.takes_image() {
             let system = model.config.system.title();
-            let unet = ["--heads", "--head-channels", "--attention-order", "--weights", "--size"];
-            given.refuse(&unet, |flag| format!("{flag} is about a UNet and its input; {system} has none"))?;
+            given.refuse(&["--size"], |flag| format!("{flag} is about a UNet and its input; {system} has none"))?;
         }
         if model.settings.is_file() {
             let settings = model.settings.display();

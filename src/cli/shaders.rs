@@ -1,7 +1,7 @@
 //! `residua shaders`: every specialised shader that a model would run, as files. Needs no GPU.
 use super::NetworkArgs;
 use super::network::{Size, Subject};
-use crate::data::{check_writable, write_bytes};
+use crate::data::{check_writable, create_folder, write_bytes};
 use crate::gpu::specialise;
 use crate::graph::{Fusion, Plan, fuse, lower};
 use crate::hex::hex;
@@ -46,6 +46,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         let name = format!("{}-{}.wgsl", shader.label, short_hash(&wgsl));
         texts.entry(name).or_insert(Text { wgsl, file: shader.file.name, launches: 0 }).launches += 1;
     }
+    create_folder(&args.out)?;
     for (name, text) in &texts {
         write_bytes(&args.out.join(name), text.wgsl.as_bytes())?;
         println!("{:4} launches  {name}", text.launches);

@@ -1,6 +1,6 @@
 //! One run at a time in an output folder.
 use super::write::remove_leftovers;
-use super::{check_writable, utc_now};
+use super::{check_writable, create_folder, utc_now};
 use crate::{Error, Result};
 use std::fs::{File, TryLockError};
 use std::io::{Read, Write};
@@ -32,6 +32,7 @@ impl Drop for FolderLock {
 /// [`Error::File`]: the folder cannot be written, or another run writes there, and which.
 pub fn lock_folder(folder: &Path) -> Result<FolderLock> {
     check_writable(folder)?;
+    create_folder(folder)?;
     let path = folder.join(FILE);
     let failed = |e| Error::io(&path, e);
     let mut file = loop {

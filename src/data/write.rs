@@ -46,15 +46,23 @@ pub fn create_folder(path: &Path) -> Result<()> {
     fs::create_dir_all(path).map_err(|e| Error::io(path, e))
 }
 
-/// Makes the output folder and tries a file in it, so that a run fails in its first second and not after its last.
+/// Tries a file in the output folder, so that a run fails in its first second and not after its last. A folder that is not there
+/// is not there afterwards either.
 /// # Errors
 /// [`Error::File`] saying that the output folder cannot be written, and why.
 pub fn check_writable(folder: &Path) -> Result<()> {
     let fault = |e: io::Error| Error::file(folder, format!("the output folder cannot be written: {e}"));
+    let missing: Vec<&Path> = folder.ancestors().take_while(|f| !f.as_os_str().is_empty() && !f.exists()).collect();
     fs::create_dir_all(folder).map_err(fault)?;
-    let (probe, file) = new_part(folder, "probe").map_err(fault)?;
-    drop(file);
-    fs::remove_file(probe).map_err(fault)
+    let tried = new_part(folder, "probe").and_then(|(probe, file)| {
+        drop(file);
+        fs::remove_file(probe)
+    });
+    for made in missing {
+        // One in which something else lies by now stays.
+        let _ = fs::remove_dir(made);
+    }
+    tried.map_err(fault)
 }
 
 /// A new file, hidden beside `path`, that no other writer, thread or process, uses.
@@ -163,7 +171,7 @@ mod tests {
     fn folders_that_cannot_be_written_are_named() {
         let folder = tempfile::tempdir().unwrap();
         check_writable(&folder.path().join("a/b")).unwrap();
-        assert_eq!(listing(&folder.path().join("a/b")), [""; 0]);
+        assert_eq!(listing(folder.path()), [""; 0]);
         let file = folder.path().join("file");
         write_bytes(&file, b"").unwrap();
         let error = check_writable(&file.join("out")).unwrap_err().to_string();

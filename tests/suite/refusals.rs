@@ -87,7 +87,7 @@ fn what_does_not_apply_is_named() {
         ),
         ("detect @data --model @dte --maps --out @out", "--maps: DTE-NP gives a score and no map"),
         ("detect @data --model @dte --seed 3 --out @out", "--seed: DTE-NP draws no noise"),
-        ("detect @data --model @dte --heads 3 --out @out", "--heads is about a UNet"),
+        ("detect @data --model @dte --heads 3 --out @out", "flags about its weights (--heads,"),
         ("calibrate @data/good --model @dte --seed 3", "--seed: DTE-NP draws no noise"),
         // Pictures alone.
         ("detect @data --model @model --axis 1 --out @out", "--axis: there is no volume among the images"),

@@ -109,13 +109,19 @@ fn the_truth_is_no_foreground() {
     let (code, _, err) = run(&args);
     assert_eq!(code, 0, "{err}");
     assert_ne!(score(), whole);
-    // Elsewhere by its affine: an sform of twice the size.
-    let mut bytes = std::fs::read(p.at("in/scan_seg.nii")).unwrap();
-    bytes[254..256].copy_from_slice(&1i16.to_le_bytes());
-    for row in 0..3 {
-        bytes[280 + 20 * row..284 + 20 * row].copy_from_slice(&2f32.to_le_bytes());
-    }
-    std::fs::write(p.at("in/scan_seg.nii"), bytes).unwrap();
+    // Elsewhere by its affine: an sform of twice the size; before that, only one of the two has any.
+    let place = |name: &str, size: f32| {
+        let mut bytes = std::fs::read(p.at(name)).unwrap();
+        bytes[254..256].copy_from_slice(&1i16.to_le_bytes());
+        for row in 0..3 {
+            bytes[280 + 20 * row..284 + 20 * row].copy_from_slice(&size.to_le_bytes());
+        }
+        std::fs::write(p.at(name), bytes).unwrap();
+    };
+    place("in/scan_seg.nii", 2.0);
+    refused(&args, "only one says where it lies");
+    place("in/scan.nii", 1.0);
+    place("in/scan_mask.nii", 1.0);
     refused(&args, "does not lie where its volume does");
 }
 

@@ -46,8 +46,8 @@ fn what_single_precision_cannot_hold_is_never_normal() {
     let p = Place::new();
     p.write("plain.csv", text(&plain(), ","));
     for method in ["np", "c", "ig", "ddpm"] {
-        let more = ["--method", method, "--epochs", "1", "--members", "1"];
-        let (code, _, err) = p.fit("plain.csv", method, &more);
+        let training = ["--method", method, "--epochs", "1", "--members", "1"];
+        let (code, _, err) = p.fit("plain.csv", method, if method == "np" { &training[..2] } else { &training });
         assert_eq!(code, 0, "{err}");
         for (value, places) in [
             ("-3.4028235e38", ["line 3, column `a`", "line 5, column `d`"]),
