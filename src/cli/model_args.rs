@@ -109,10 +109,6 @@ impl ModelArgs {
             let system = model.config.system.title();
             given.refuse(&["--size"], |flag| format!("{flag} is about a UNet and its input; {system} has none"))?;
         }
-        if model.settings.is_file() {
-            let settings = model.settings.display();
-            given.refuse(&["--size"], |flag| format!("{flag}: {settings} says the size of the input"))?;
-        }
         if let Some((_, d)) = &dial {
             d.check(&Dial::path(&path), &model)?;
         }

@@ -94,7 +94,7 @@ fn what_does_not_apply_is_named() {
         ("calibrate @data/good --model @model --axis 1", "--axis: there is no volume among the images"),
         ("dial @data --model @model --axis 1", "--axis: there is no volume among the images"),
         // What the folder says already, and what is said twice.
-        ("detect @data --model @model --size 64 --out @out", "detector.json says the size of the input"),
+        ("detect @data --model @model --size 64 --out @out", "input is 32 x 32, so that --size 64 does not apply"),
         ("detect @data --model @model --runs 2 --set runs=3 --out @out", "`runs` is given twice"),
         (
             "detect @data --model @model --steps 2 --set sampler=ddpm --out @out",
