@@ -2,14 +2,16 @@
 use super::config::NoisePer;
 use super::items::{Item, expand, groups};
 use super::{ModelFolder, Runner};
-use crate::data::{Failure, FloatRange, Input, InputSpec, Map, Mask, Picture};
+use crate::data::{Failure, FloatRange, Input, InputSpec, Map, Picture};
 use crate::{Device, Error, Result, Tensor};
+use found::Found;
 use prepare::{Ready, prepare};
 use recent::Recent;
 use std::time::Instant;
 use volume::Pending;
 
 mod foreground;
+mod found;
 mod prepare;
 mod recent;
 mod rows;
@@ -269,37 +271,6 @@ fn incomplete(model: &ModelFolder, failed: usize, slices: usize) -> String {
     format!("{failed} of its {slices} slices gave no result, so {map}{judged}")
 }
 
-impl ModelFolder {
-    /// How files become the images that the model takes.
-    pub fn spec(&self) -> InputSpec {
-        prepare::spec(self)
-    }
-}
-
-/// One image's result at the networks' size.
-struct Found {
-    item: Item,
-    picture: Picture,
-    map: Option<Map>,
-    reconstruction: Option<Picture>,
-    /// Of a system that has its own.
-    score: Option<f64>,
-    seconds: f64,
-}
-
-impl Found {
-    fn of_batch(model: &ModelFolder, ready: Ready, batch: &super::Batch, n: usize, seconds: f64) -> Result<Found> {
-        let Ready { item, picture, .. } = ready;
-        let input = model.config.image()?;
-        let (w, h) = (input.width, input.height);
-        let map =
-            batch.map.as_ref().map(|m| Map::new(w, h, m.data[n * w * h..(n + 1) * w * h].to_vec())).transpose()?;
-        let rebuilt = |t: &Tensor| Picture::from_tensor(t, n, input.value_range(), &picture);
-        let reconstruction = batch.reconstruction.as_ref().map(rebuilt).transpose()?;
-        Ok(Found { item, picture, map, reconstruction, score: None, seconds })
-    }
-}
-
 /// A seed for a name: FNV-1a of the name, mixed with the run's seed by SplitMix64 (Steele, Lea and Flood 2014).
 fn named_seed(seed: u64, name: &str) -> u64 {
     let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
@@ -307,11 +278,4 @@ fn named_seed(seed: u64, name: &str) -> u64 {
     let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     z ^ (z >> 31)
-}
-
-/// The foreground of an item at the networks' size, and where it comes from.
-fn small_foreground(model: &ModelFolder, item: &Item) -> Result<(Mask, String)> {
-    let input = model.config.image()?;
-    let (mask, notice) = item.foreground(&prepare::spec(model))?;
-    Ok((mask.resize(input.width, input.height)?, notice))
 }

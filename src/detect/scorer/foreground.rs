@@ -1,6 +1,6 @@
 //! The foreground of a volume's slices at the networks' size.
-use super::small_foreground;
 use crate::Result;
+use crate::data::Mask;
 use crate::detect::config::ScoreConfig;
 use crate::detect::{Item, ModelFolder, score};
 use crate::score::Voxels;
@@ -37,4 +37,11 @@ pub fn score_in(map: &[f32], inside: &[bool], by: ScoreConfig) -> f64 {
     }
     let (sum, count) = map.iter().zip(inside).filter(|p| *p.1).fold((0.0, 0), |(s, n), p| (s + f64::from(*p.0), n + 1));
     if count > 0 { sum / f64::from(count) } else { 0.0 }
+}
+
+/// The foreground of an item at the networks' size, and where it comes from.
+fn small_foreground(model: &ModelFolder, item: &Item) -> Result<(Mask, String)> {
+    let input = model.config.image()?;
+    let (mask, notice) = item.foreground(&model.spec())?;
+    Ok((mask.resize(input.width, input.height)?, notice))
 }

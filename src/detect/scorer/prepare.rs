@@ -11,13 +11,15 @@ pub struct Ready {
     pub tensor: Tensor,
 }
 
-/// How files become the images that a model takes.
-pub fn spec(model: &ModelFolder) -> InputSpec {
-    match &model.config.input {
-        Some(input) => input.spec(),
-        None => {
-            let features = model.networks.estimator.as_ref().and_then(|e| e.model.features.as_ref());
-            InputSpec::fixed(features.map_or(3, |f| f.preprocessing.mean.len()), ValueRange::UNIT)
+impl ModelFolder {
+    /// How files become the images that the model takes.
+    pub fn spec(&self) -> InputSpec {
+        match &self.config.input {
+            Some(input) => input.spec(),
+            None => {
+                let features = self.networks.estimator.as_ref().and_then(|e| e.model.features.as_ref());
+                InputSpec::fixed(features.map_or(3, |f| f.preprocessing.mean.len()), ValueRange::UNIT)
+            }
         }
     }
 }
