@@ -148,6 +148,12 @@ fn write(args: &Args, checkpoint: &Checkpoint, found: &Found, folder: &Path) -> 
         if let Some(layout) = found.layout() {
             said.insert("layout".into(), json!(layout.to_string()));
         }
+        if let Found::Model(model) = found {
+            // What was assumed of the checkpoint is said by the folder.
+            let norm = &model.networks.denoiser()?.as_unet()?.norm_out;
+            said.entry("norm_num_groups").or_insert(json!(norm.groups));
+            said.entry("norm_eps").or_insert(json!(norm.eps.to_string().parse::<f64>().unwrap_or(norm.eps.into())));
+        }
         let nothing = said.get(ABOUT).and_then(Value::as_object).is_some_and(Map::is_empty);
         if nothing {
             said.remove(ABOUT);

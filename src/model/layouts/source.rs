@@ -40,9 +40,17 @@ impl<'a> Source<'a> {
         if self.groups == 0 || !self.eps.is_finite() || self.eps < 0.0 {
             return Err(Error::Invalid(format!("GroupNorm with {} groups and epsilon {}", self.groups, self.eps)));
         }
-        if !self.cfg.exists() && matches!(layout, Layout::Diffusers | Layout::MonaiCore | Layout::MonaiGenerative) {
+        // The other layouts have fixed ones; a config that its own program wrote leaves out what is as that has it.
+        let varies = matches!(layout, Layout::Diffusers | Layout::MonaiCore | Layout::MonaiGenerative);
+        let assumed = [
+            (self.over.groups.is_none() && groups.is_none()).then(|| format!("{} groups", self.groups)),
+            (self.over.norm_eps.is_none() && eps.is_none()).then(|| format!("an epsilon of {}", self.eps)),
+        ];
+        let assumed: Vec<String> = assumed.into_iter().flatten().collect();
+        if varies && !self.cfg.exists() && !assumed.is_empty() {
             let path = self.ck.path().display();
-            tracing::warn!("{path}: no config.json; {} groups and epsilon {} are assumed", self.groups, self.eps);
+            let assumed = assumed.join(" and ");
+            tracing::warn!("{path}: does not say all of its GroupNorms, for which {assumed} are assumed");
         }
         Ok(())
     }
