@@ -43,7 +43,8 @@ pub fn find_inputs(arguments: &[PathBuf], suffixes: &[String]) -> Result<Vec<Inp
 /// Expands files and folders to inputs, a set of files with the `suffixes` ([`super::InputSpec::suffixes`]) to one.
 ///
 /// Folders are walked recursively in order of name; files of other endings than [`super::EXTENSIONS`] and hidden files and
-/// folders are skipped, and so are masks (`NAME_mask`, `NAME_seg`) beside what they belong to and folders of results: `out`,
+/// folders are skipped, and so are masks (`NAME_mask`, `NAME_seg`) beside what they belong to, folders of masks
+/// (`ground_truth`, `masks` and the like) below an argument, and folders of results: `out`,
 /// and those that hold what a run has written. Files given by name are taken whatever their ending; one with a suffix
 /// stands for its set, one without is a whole image. A file reached twice counts once. The list and the names depend only
 /// on the arguments and on what the folders hold.
@@ -55,7 +56,7 @@ pub fn find_inputs(arguments: &[PathBuf], suffixes: &[String]) -> Result<Vec<Inp
 /// no input at all.
 pub fn find(arguments: &[PathBuf], suffixes: &[String], out: Option<&Path>) -> Result<Found> {
     let (mut paths, mut seen, mut masks) = (Vec::new(), HashSet::new(), Vec::new());
-    let (mut found, mut results) = (Found::default(), Vec::new());
+    let (mut found, mut results, mut folders) = (Found::default(), Vec::new(), Vec::new());
     for argument in arguments {
         let mut walk = Walk::new(out);
         walk.take(argument)?;
@@ -67,6 +68,7 @@ pub fn find(arguments: &[PathBuf], suffixes: &[String], out: Option<&Path>) -> R
         }
         found.faults.extend(walk.faults);
         results.extend(walk.results);
+        folders.extend(walk.masks);
         paths.extend(walk.paths.into_iter().filter(|path| seen.insert(identity(path))));
     }
     let (inputs, faults) = group(&paths, suffixes);
@@ -75,7 +77,11 @@ pub fn find(arguments: &[PathBuf], suffixes: &[String], out: Option<&Path>) -> R
     if found.inputs.is_empty() && !found.faults.is_empty() {
         return Err(found.faults.swap_remove(0).1);
     }
-    let kinds = [(masks, "masks of other images (NAME_mask, NAME_seg)"), (results, "results of Residua")];
+    let kinds = [
+        (masks, "masks of other images (NAME_mask, NAME_seg)"),
+        (folders, "folders of masks"),
+        (results, "results of Residua"),
+    ];
     found.passed_over = kinds.into_iter().filter_map(|(paths, what)| passed_over(paths, what)).collect();
     Ok(found)
 }

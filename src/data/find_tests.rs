@@ -76,6 +76,20 @@ fn masks_that_are_left_out_are_said() {
 }
 
 #[test]
+fn folders_of_masks_below_an_argument_are_passed_over_and_said() {
+    let root = Root::new(&["set/test/crack/a.png", "set/ground_truth/crack/a.png", "set/Masks/a.png", "masks/b.png"]);
+    let found = root.find("set", &[]);
+    assert_eq!((names(&found), found.passed_over.len()), (vec!["a"], 1));
+    assert!(found.passed_over[0].contains("folders of masks") && found.passed_over[0].contains("ground_truth"));
+    // By name they are inspected, and all files are all files.
+    assert_eq!(names(&root.find("masks", &[])), ["b"]);
+    assert_eq!(list_files(&[root.at("set")]).unwrap().len(), 3);
+    let root = Root::new(&["set/masks/a.png"]);
+    let error = find_inputs(&[root.at("set")], &[]).unwrap_err().to_string();
+    assert!(error.contains("holds no input") && error.ends_with("but masks"), "{error}");
+}
+
+#[test]
 fn one_set_that_is_wrong_does_not_lose_the_others() {
     let root = Root::new(&["in/a_x.npy", "in/a_y.npy", "in/b_x.npy", "in/note.png", "in/c_x.npy", "in/c_y.npy"]);
     root.put("in/c_y.png", b"");

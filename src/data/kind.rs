@@ -50,6 +50,11 @@ fn lower_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().to_lowercase()
 }
 
+/// Whether a folder of this name holds masks of images that lie elsewhere.
+pub(crate) fn is_mask_folder(name: &str) -> bool {
+    ["ground_truth", "groundtruth", "gt", "masks", "mask"].contains(&&*name.to_lowercase())
+}
+
 /// Whether a file's name ends in one of [`EXTENSIONS`].
 pub(crate) fn has_known_ending(path: &Path) -> bool {
     let name = lower_name(path);

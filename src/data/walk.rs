@@ -1,5 +1,5 @@
 //! Folders walked for files: what is there, what cannot be used, and what is passed over.
-use super::kind::{EXTENSIONS, has_known_ending};
+use super::kind::{EXTENSIONS, has_known_ending, is_mask_folder};
 use super::results_folder::{holds_one_result, is_results_folder};
 use crate::{Error, Result};
 use std::collections::HashSet;
@@ -15,15 +15,18 @@ pub(super) struct Walk {
     pub faults: Vec<(PathBuf, Error)>,
     /// Folders of results, which are not looked into.
     pub results: Vec<PathBuf>,
+    /// Folders of masks, which are not looked into either unless all files are wanted.
+    pub masks: Vec<PathBuf>,
+    without_masks: bool,
     out: Option<PathBuf>,
     /// Canonical files, against repetition.
     seen: HashSet<PathBuf>,
 }
 
 impl Walk {
-    /// Nothing yet. `out` is an output folder that counts as one whatever it holds.
+    /// Nothing yet, for images without their masks. `out` is an output folder that counts as one whatever it holds.
     pub fn new(out: Option<&Path>) -> Self {
-        Walk { out: out.map(identity), ..Walk::default() }
+        Walk { out: out.map(identity), without_masks: true, ..Walk::default() }
     }
 
     /// Takes an argument: a file whatever its ending, or everything below a folder.
@@ -50,11 +53,12 @@ impl Walk {
             return Ok(());
         }
         let count = |walk: &Self| (walk.seen.len(), walk.faults.len());
-        let (before, passed) = (count(self), self.results.len());
+        let (before, passed, masks) = (count(self), self.results.len(), self.masks.len());
         self.walk(argument);
         if count(self) == before {
             let more = match self.results.get(passed) {
                 Some(first) => format!(" but results of Residua, as in {}", first.display()),
+                None if self.masks.len() > masks => " but masks".into(),
                 None => String::new(),
             };
             return Err(Error::file(argument, format!("holds no input ({}){more}", EXTENSIONS.join(" "))));
@@ -92,6 +96,11 @@ impl Walk {
             let results = self.is_out(&path) || is_results_folder(&path) || (amid_results && holds_one_result(&path));
             if path != root && results {
                 self.results.push(path);
+                continue;
+            }
+            let masks = path.file_name().is_some_and(|name| is_mask_folder(&name.to_string_lossy()));
+            if path != root && masks && self.without_masks {
+                self.masks.push(path);
                 continue;
             }
             let mut children = match std::fs::read_dir(&path) {

@@ -32,9 +32,6 @@ pub(super) struct ImageArgs {
     images_at_once: Option<u16>,
 }
 
-/// Folders below an argument that hold the masks of images.
-const MASKS: [&str; 3] = ["ground_truth", "masks", "mask"];
-
 impl ImageArgs {
     /// The flags over what a model records, or over ImageNet's.
     fn preprocessing(&self, recorded: Option<&Features>) -> Result<Preprocessing> {
@@ -66,7 +63,7 @@ pub(super) fn embed(
     recorded: Option<&Features>,
 ) -> Result<Rows> {
     let preprocessing = args.preprocessing(recorded)?;
-    let inputs = without_masks(find_inputs(arguments, &[])?, arguments);
+    let inputs = find_inputs(arguments, &[])?;
     let opened = Network::resnet(network)?;
     let features = Features { sha256: opened.checkpoint.sha256(), preprocessing };
     if recorded.is_some_and(|r| r.sha256 != features.sha256) {
@@ -122,16 +119,6 @@ fn prepare(input: &Input, preprocessing: &Preprocessing) -> Result<Tensor> {
     })
 }
 
-/// Leaves out what lies in a folder of masks below an argument.
-fn without_masks(inputs: Vec<Input>, arguments: &[PathBuf]) -> Vec<Input> {
-    let masked = |path: &Path| {
-        let below = arguments.iter().filter_map(|a| path.strip_prefix(a).ok()?.parent());
-        let mut names = below.flat_map(Path::components).map(|c| c.as_os_str().to_string_lossy().to_lowercase());
-        names.any(|name| MASKS.contains(&&*name))
-    };
-    inputs.into_iter().filter(|i| !masked(&i.path)).collect()
-}
-
 /// True for an anomaly, by the folder that an image lies in; none where no folder is one of normal images.
 fn labels(paths: &[PathBuf]) -> Option<Vec<bool>> {
     let normal = |path: &PathBuf| {
@@ -152,17 +139,5 @@ mod tests {
         assert_eq!(of(&["t/good/a.png", "t/crack/b.png", "t/OK/c.png"]), Some(vec![false, true, false]));
         assert_eq!(of(&["t/x/a.png", "b.png"]), None);
         assert_eq!(of(&["good.png"]), None);
-    }
-
-    #[test]
-    fn masks_below_an_argument_are_no_images() {
-        let input = |path: &str| {
-            let (files, name) = (vec![path.into()], path.into());
-            Input { path: path.into(), files, name, folder: path.into(), kind: FileKind::Image }
-        };
-        let inputs = ["d/test/good/a.png", "d/ground_truth/crack/a.png", "masks/b.png"].map(input).to_vec();
-        let left = without_masks(inputs, &["d".into(), "masks".into()]);
-        let left: Vec<_> = left.iter().map(|i| i.path.to_str().unwrap()).collect();
-        assert_eq!(left, ["d/test/good/a.png", "masks/b.png"]);
     }
 }

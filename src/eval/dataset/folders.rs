@@ -2,12 +2,12 @@
 use super::super::GOOD;
 use super::masks::Masks;
 use super::{Dataset, DatasetLayout, Sample, Selection, Truth, inputs, is_normal};
-use crate::data::find_inputs;
+use crate::data::{find_inputs, is_mask_folder};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
 /// Folders beside the images that hold none to evaluate.
-const OTHERS: [&str; 6] = ["ground_truth", "masks", "mask", "labels", "train", "val"];
+const OTHERS: [&str; 3] = ["labels", "train", "val"];
 /// Folders that hold the folders of images, where they do not lie in the dataset's own, as in VisA's.
 const IMAGES: [&str; 2] = ["Images", "images"];
 
@@ -30,7 +30,9 @@ pub(super) fn find(path: &Path, selection: &Selection) -> Result<Option<Dataset>
     }
     let Some(folders) = found else { return Ok(None) };
     let (mut paths, mut labels) = (Vec::new(), Vec::new());
-    for (name, folder) in folders.iter().filter(|f| !OTHERS.contains(&f.0.to_lowercase().as_str())) {
+    for (name, folder) in
+        folders.iter().filter(|f| !is_mask_folder(&f.0) && !OTHERS.contains(&f.0.to_lowercase().as_str()))
+    {
         let masks = if is_normal(name) { None } else { Masks::find(path, &root, split.as_deref(), name)? };
         for image in find_inputs(std::slice::from_ref(folder), &selection.suffixes)? {
             let truth = match &masks {

@@ -1,13 +1,11 @@
 //! Where the masks of a folder of images lie, and which belongs to which image.
 use super::Truth;
 use super::folders::subfolders;
-use crate::data::{Input, has_known_ending, stem};
+use crate::data::{Input, has_known_ending, is_mask_folder, stem};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Folders of masks, in lower case.
-const FOLDERS: [&str; 5] = ["ground_truth", "groundtruth", "gt", "masks", "mask"];
 /// What a mask's name may end in behind its image's, in lower case.
 const ENDS: [&str; 6] = ["_mask", "-mask", "_seg", "-seg", "_gt", "-gt"];
 
@@ -28,7 +26,7 @@ impl Masks {
         let (mut bases, mut places): (Vec<PathBuf>, Vec<PathBuf>) = (Vec::new(), Vec::new());
         for parent in [path, root] {
             let folders = subfolders(parent)?.into_iter();
-            let folders = folders.filter(|(name, _)| FOLDERS.contains(&name.to_lowercase().as_str()));
+            let folders = folders.filter(|(name, _)| is_mask_folder(name));
             for (_, folder) in folders {
                 if !bases.contains(&folder) {
                     bases.push(folder);
