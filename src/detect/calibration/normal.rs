@@ -8,6 +8,9 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
 
+/// Files that show the same image as one before them, each with that one.
+type Equal = Vec<(PathBuf, PathBuf)>;
+
 /// A calibration, and what was left out of it.
 pub struct Calibrated {
     /// The calibration, in which each distinct image counts once.
@@ -69,7 +72,7 @@ pub fn calibrate(scorer: &mut Scorer, inputs: &[Input]) -> Result<Calibrated> {
 }
 
 /// The inputs whose files have contents of their own, and the others, each with the first of the same contents.
-fn distinct(inputs: &[Input]) -> Result<(Vec<Input>, Vec<(PathBuf, PathBuf)>)> {
+fn distinct(inputs: &[Input]) -> Result<(Vec<Input>, Equal)> {
     let mut first: HashMap<String, &Path> = HashMap::new();
     let (mut kept, mut equal) = (Vec::new(), Vec::new());
     for input in inputs {

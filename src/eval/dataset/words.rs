@@ -115,7 +115,7 @@ fn other_than_defect(name: &str) -> Option<&'static str> {
         return Some("that it holds masks: call it masks or ground_truth");
     }
     let negated = words.iter().any(|w| NOT.contains(w));
-    (!negated && words.iter().any(|w| plain(&w))).then_some("that it is normal: call it good")
+    (!negated && words.iter().any(plain)).then_some("that it is normal: call it good")
 }
 
 /// Words in names of folders of images that are not normal.

@@ -47,12 +47,13 @@ impl Header {
             return Err(format!("has two columns `{name}`"));
         }
         let columns = COLUMNS.map(at);
-        if columns[0].is_none() || columns[1..4].iter().all(Option::is_none) {
-            if let Some((_, shown)) = OTHERS.iter().find(|(separator, _)| split(line, *separator).len() > names.len()) {
-                return Err(format!(
-                    "its columns are separated by {shown} (it begins with `{line}`): a list of images is separated by commas"
-                ));
-            }
+        let other = OTHERS.iter().find(|(separator, _)| split(line, *separator).len() > names.len());
+        if let Some((_, shown)) = other
+            && (columns[0].is_none() || columns[1..4].iter().all(Option::is_none))
+        {
+            return Err(format!(
+                "its columns are separated by {shown} (it begins with `{line}`): a list of images is separated by commas"
+            ));
         }
         let all = || names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
         if columns[0].is_none() {
