@@ -32,21 +32,19 @@ const FILES: &[(&str, &[u8])] = files!(
     "selftest.safetensors"
 );
 
-/// Where the model lies that is taken when none is named: `weights/texture` in the current folder or beside the program, otherwise
-/// the one inside the program, which is first written to the user's data folder, or, where there is none, to `weights/texture` in
-/// the current folder.
+/// Where the model inside the program lies for the commands: in `weights/texture` in the current folder or beside the program, where
+/// that is the same model; otherwise it is first written to the user's data folder or, where there is none, to the current one.
 /// # Errors
 /// [`Error::Invalid`] naming the folders that could not be written.
 pub(super) fn model() -> Result<PathBuf> {
     let here = PathBuf::from("weights/texture");
     let beside = std::env::current_exe().ok().and_then(|p| Some(p.parent()?.join(&here)));
-    if let Some(found) = [Some(here.clone()), beside].into_iter().flatten().find(|p| p.join("detector.json").is_file())
-    {
+    if let Some(found) = [Some(here), beside].into_iter().flatten().find(|p| is_whole(p)) {
         return Ok(found);
     }
-    let own = data_folder().map(|f| f.join(concat!("residua-", env!("CARGO_PKG_VERSION"))).join("texture"));
+    let name = concat!("residua-", env!("CARGO_PKG_VERSION"), "/texture");
     let mut faults = Vec::new();
-    for folder in own.into_iter().chain([here]) {
+    for folder in data_folder().map(|f| f.join(name)).into_iter().chain([PathBuf::from(name)]) {
         match unpack(&folder) {
             Ok(()) => {
                 tracing::info!("the model inside the program is taken, which lies in {}", folder.display());
@@ -61,11 +59,19 @@ pub(super) fn model() -> Result<PathBuf> {
     )))
 }
 
-/// Writes what is not there, or is something else; what else lies there, such as a calibration, stays.
+/// Whether a folder holds this very model. A table of speed and quality may be the user's own.
+fn is_whole(folder: &Path) -> bool {
+    let same = |(name, bytes): &(&str, &[u8])| std::fs::read(folder.join(name)).is_ok_and(|there| there == *bytes);
+    FILES.iter().filter(|(name, _)| *name != "quality.json").all(same)
+}
+
+/// Writes what is not there, or is something else; what else lies there, such as a calibration, stays, and so does a table of speed and
+/// quality.
 fn unpack(folder: &Path) -> Result<()> {
     for (name, bytes) in FILES {
         let path = folder.join(name);
-        if std::fs::read(&path).is_ok_and(|there| there == *bytes) {
+        let kept = *name == "quality.json" && path.is_file();
+        if kept || std::fs::read(&path).is_ok_and(|there| there == *bytes) {
             continue;
         }
         if let Some(parent) = path.parent() {

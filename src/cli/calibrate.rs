@@ -3,10 +3,10 @@ use super::given::Given;
 use super::model_args::ModelArgs;
 use super::places::check_file;
 use super::scoring::ScoringArgs;
-use crate::Result;
 use crate::data::{FileKind, Input, find_inputs};
 use crate::detect::{Calibrated, Calibration, ScoreOf, calibrate};
 use crate::eval::is_abnormal;
+use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -38,7 +38,12 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
         tracing::warn!("{}: its name says that its {count} images are not normal ones", folder.display());
     }
     let mut scorer = args.scoring.scorer(&model)?;
-    let Calibrated { calibration, equal } = calibrate(&mut scorer, &inputs)?;
+    let Calibrated { calibration, equal } = calibrate(&mut scorer, &inputs).map_err(|e| match e {
+        Error::Interrupted => {
+            Error::Invalid("interrupted: a calibration needs all of its images, so nothing is kept".into())
+        }
+        e => e,
+    })?;
     drop(scorer);
     if let Some((file, first)) = equal.first() {
         let (file, first, n, all) = (file.display(), first.display(), equal.len(), inputs.len());

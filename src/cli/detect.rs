@@ -57,7 +57,12 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
     let scorer = args.scoring.scorer(&model)?;
     let _lock = lock_folder(&args.out)?;
     found.passed_over.iter().for_each(|text| tracing::warn!("{text}"));
-    let judged = said(&args.thresholds, model.config.threshold, calibration.as_ref(), &args.model.origin(&model));
+    let judged = match &chosen.changed {
+        Some(names) if model.config.threshold.image.is_none() => {
+            format!("No image is judged: the thresholds of the model folder were chosen for other settings ({names}).")
+        }
+        _ => said(&args.thresholds, model.config.threshold, calibration.as_ref(), &args.model.origin(&model)),
+    };
     let about = About { said: [vec![judged], model.config.taken()].concat(), settings: settings(args, &model) };
     let mut run = run::detect(args, scorer, calibration, found)?;
     let saved = run.save(args, &about);
@@ -71,6 +76,7 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
     } else {
         super::print_results(&run.scored());
     }
+    super::say_warnings(&run.results);
     let code = super::exit_code(args.gate, &run.results);
     run.done.and(saved)?;
     if !args.json {

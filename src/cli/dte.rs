@@ -155,7 +155,7 @@ impl EstimateArgs {
 pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
     let failed = match &args.command {
         Command::Fit(a) => fit(a, given),
-        Command::Score(a) => score(a),
+        Command::Score(a) => score(a, given),
         Command::Embed(a) => embed::run(a),
     }?;
     Ok(ExitCode::from(if failed { 2 } else { 0 }))
@@ -165,6 +165,12 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
 fn fit(args: &Fit, given: &Given) -> Result<bool> {
     args.training.check(given)?;
     check_writable(&args.out)?;
+    if !Model::is_in(&args.out)
+        && ["config.json", "model.safetensors", "detector.json"].iter().any(|f| args.out.join(f).exists())
+    {
+        let fault = "holds a model that `residua dte fit` did not write; give another --out, or an empty folder";
+        return Err(Error::file(&args.out, fault));
+    }
     let device = args.device.open()?;
     let input = args.input.read(&device, None)?;
     let table = &input.table;
@@ -206,9 +212,17 @@ fn fit(args: &Fit, given: &Given) -> Result<bool> {
 }
 
 /// True when an image could not be read; the rest is done.
-fn score(args: &Score) -> Result<bool> {
-    args.out.as_deref().map_or(Ok(()), super::places::check_file)?;
-    let (model, device) = (Model::open(&args.model)?, args.device.open()?);
+fn score(args: &Score, given: &Given) -> Result<bool> {
+    if let Some(out) = &args.out {
+        super::places::check_file(out)?;
+        super::places::check_apart(out, args.input.paths())?;
+    }
+    let model = Model::open(&args.model)?;
+    if model.method != EstimatorKind::Np {
+        let name = model.method.name();
+        given.refuse(&["--mode"], |flag| format!("{flag} is about the method np, and the model is of {name}"))?;
+    }
+    let device = args.device.open()?;
     let input = args.input.read(&device, Some((&args.model, &model)))?;
     let scored = device.drive(model.score(&device, &input.table, args.estimate.get()));
     let scores = scored.map_err(|e| input.name_fault(e))?;

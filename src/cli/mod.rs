@@ -110,6 +110,26 @@ fn print_results(results: &Results) {
     println!("{} images, {anomalous} anomalous, {} failed", results.records.len(), results.failures.len());
 }
 
+/// Says on the standard error what the records warn of, each warning once.
+fn say_warnings(results: &Results) {
+    let mut all: Vec<(&str, &str, usize)> = Vec::new();
+    for (name, text) in results.records.iter().flat_map(|r| r.warnings.iter().map(|w| (&*r.name, &**w))) {
+        match all.iter_mut().find(|(_, known, _)| *known == text) {
+            Some((.., count)) => *count += 1,
+            None => all.push((name, text, 0)),
+        }
+    }
+    /// Warnings that differ are as many as images, at worst.
+    const SHOWN: usize = 10;
+    for (name, text, more) in all.iter().take(SHOWN) {
+        let more = if *more == 0 { String::new() } else { format!(" (and {more} more)") };
+        eprintln!("warning: {name}{more}: {text}");
+    }
+    if all.len() > SHOWN {
+        eprintln!("warning: {} further ones stand in the report", all.len() - SHOWN);
+    }
+}
+
 /// Names on the standard error what gave no result; then 2, or with a gate 1 when anything is anomalous.
 fn exit_code(gate: bool, results: &Results) -> ExitCode {
     for f in &results.failures {

@@ -102,7 +102,14 @@ impl ModelArgs {
                 Ok(())
             },
         )?;
-        if network.get() {
+        // A flag that a config.json contradicts changes the network, too.
+        let flags = ["--heads", "--head-channels", "--attention-order"].iter().any(|flag| given.has(flag));
+        let other = || match (ModelFolder::open(&path), model.networks.denoiser()) {
+            (Ok(plain), Ok(now)) => plain.networks.denoiser().is_ok_and(|n| n.as_unet().ok() != now.as_unet().ok()),
+            // They were needed.
+            _ => false,
+        };
+        if network.get() || (flags && model.settings.is_file() && other()) {
             changed = Some(changed.map_or("`unet`".to_owned(), |others| others + ", `unet`"));
         }
         if !model.config.system.takes_image() {

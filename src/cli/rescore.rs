@@ -139,7 +139,8 @@ impl Limits {
     fn judge(&self, old: &Record, of_volume: bool) -> Result<Record> {
         let mut record = old.clone();
         if let Some((c, path)) = &self.calibration {
-            c.check(path, &record.model.sha256, &record.parameters)?;
+            let model = (&*record.model.sha256, record.model.config_sha256.as_deref());
+            c.check(path, model, &record.parameters)?;
         }
         if self.image.is_some() {
             record.threshold = self.image;

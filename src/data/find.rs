@@ -78,7 +78,7 @@ pub fn find(arguments: &[PathBuf], suffixes: &[String], out: Option<&Path>) -> R
         return Err(found.faults.swap_remove(0).1);
     }
     let kinds = [
-        (masks, "masks of other images (NAME_mask, NAME_seg)"),
+        (masks, "masks of images beside them (NAME_mask, NAME_seg)"),
         (folders, "folders of masks"),
         (results, "results of Residua"),
     ];
@@ -107,7 +107,7 @@ fn passed_over(mut paths: Vec<PathBuf>, what: &str) -> Option<String> {
         0 => String::new(),
         n => format!(" and {n} more"),
     };
-    (!paths.is_empty()).then(|| format!("passed over as {what}: {}{more}", named.join(", ")))
+    (!paths.is_empty()).then(|| format!("not inspected, being {what}: {}{more}", named.join(", ")))
 }
 
 #[cfg(test)]

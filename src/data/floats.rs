@@ -39,6 +39,11 @@ impl FloatRange {
         FloatRange { range, shown_by: None }
     }
 
+    /// The range.
+    pub fn range(&self) -> ValueRange {
+        self.range
+    }
+
     /// What is said of the range where it is a guess. `None` where there was no choice.
     pub fn notice(&self, model: ValueRange) -> Option<String> {
         let ValueRange { low, high } = model;

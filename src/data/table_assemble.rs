@@ -27,7 +27,7 @@ impl TableFile {
     /// The columns by name, as a model remembers them; none where they have no names.
     pub fn columns(&self) -> Option<TableColumns> {
         let (label, left_out) = (self.label.clone(), self.left_out.clone());
-        self.table.names.clone().map(|features| TableColumns { features, label, left_out })
+        self.table.names.clone().map(|features| TableColumns { features, label, left_out, ..TableColumns::default() })
     }
 }
 

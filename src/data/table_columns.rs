@@ -14,6 +14,12 @@ pub struct TableColumns {
     /// Columns that were no features.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
+    /// The labels that the user called anomalous, all others being normal.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub anomalous: Vec<String>,
+    /// The labels that the user called normal, all others being anomalous.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub normal: Vec<String>,
 }
 
 /// What a table with another number of columns is refused with.

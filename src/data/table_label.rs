@@ -4,7 +4,7 @@ use super::table_roles::LabelMeaning;
 use std::collections::HashMap;
 
 /// Names of label columns, in lower case without spaces, dots, dashes and underscores.
-const NAMES: [&str; 31] = [
+const NAMES: [&str; 39] = [
     "y",
     "ytrue",
     "label",
@@ -36,6 +36,14 @@ const NAMES: [&str; 31] = [
     "isdefect",
     "isdefective",
     "isabnormal",
+    "abnormal",
+    "defect",
+    "defective",
+    "fault",
+    "faulty",
+    "failure",
+    "failed",
+    "normal/attack",
 ];
 /// The same of columns that say what is normal.
 const NORMAL_NAMES: [&str; 5] = ["normal", "isnormal", "inlier", "isinlier", "inliers"];

@@ -34,6 +34,9 @@ pub struct Calibration {
     pub data_sha256: String,
     /// SHA-256 of the weights.
     pub model_sha256: String,
+    /// SHA-256 of the `config.json` beside the weights; files of before this field do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_sha256: Option<String>,
     /// Fingerprint of the settings: other settings make other scores.
     #[serde(default)]
     pub fingerprint: String,
@@ -77,6 +80,7 @@ impl Calibration {
             created: utc_now(),
             data_sha256,
             model_sha256: model.sha256.clone(),
+            config_sha256: model.config_sha256.clone(),
             fingerprint: fingerprint(&settings),
             settings,
             of: Some(scope.of),
@@ -97,7 +101,8 @@ impl Calibration {
     pub fn read(model: &ModelFolder) -> Result<Self> {
         let path = Self::path(&model.path);
         let found = Self::open(&path)?;
-        found.compare(&path, &model.sha256, &chosen(&model.config, &[]))?;
+        let hashes = (&*model.sha256, model.config_sha256.as_deref());
+        found.compare(&path, hashes, &chosen(&model.config, &[]))?;
         Ok(found)
     }
     /// Reads the file at [`Calibration::path`], whatever model it was made with.
@@ -127,13 +132,26 @@ impl Calibration {
         }
         Ok(found)
     }
-    /// Holds it against the weights' hash and the detector's settings as in a record of results; `path` names it in errors.
+    /// Holds it against the hashes of the weights and of their config and the detector's settings as in a record of results; `path` names it in errors.
     /// # Errors
     /// [`Error::File`] when it was made with other weights or settings, which are named.
-    pub fn check(&self, path: &Path, sha256: &str, parameters: &serde_json::Value) -> Result<()> {
-        self.compare(path, sha256, &of_recorded(parameters, &[])?)
+    pub fn check(
+        &self,
+        path: &Path,
+        (sha256, config_sha256): (&str, Option<&str>),
+        parameters: &serde_json::Value,
+    ) -> Result<()> {
+        self.compare(path, (sha256, config_sha256), &of_recorded(parameters, &[])?)
     }
-    fn compare(&self, path: &Path, sha256: &str, now: &serde_json::Value) -> Result<()> {
+    fn compare(
+        &self,
+        path: &Path,
+        (sha256, config_sha256): (&str, Option<&str>),
+        now: &serde_json::Value,
+    ) -> Result<()> {
+        if self.config_sha256.is_some() && self.config_sha256.as_deref() != config_sha256 {
+            return Err(Error::file(path, "was made with another config.json beside the weights: calibrate again"));
+        }
         if self.model_sha256 == sha256 && self.fingerprint == fingerprint(now) {
             return Ok(());
         }

@@ -112,6 +112,9 @@ pub struct Dial {
     pub created: String,
     /// SHA-256 of the weights.
     pub model_sha256: String,
+    /// SHA-256 of the `config.json` beside the weights; files of before this field do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_sha256: Option<String>,
     /// Fingerprint of the settings that all rows share.
     pub fingerprint: String,
     /// Those that differ from the system as published, so that a difference can be named.
@@ -129,7 +132,8 @@ impl Dial {
     pub fn new(model: &ModelFolder, data: DialData, measure: Measure) -> Self {
         let (created, model_sha256, settings) = (utc_now(), model.sha256.clone(), common(&model.config));
         let fingerprint = fingerprint(&settings);
-        Dial { format: 2, created, model_sha256, fingerprint, settings, data, measure, rows: Vec::new() }
+        let config_sha256 = model.config_sha256.clone();
+        Dial { format: 2, created, model_sha256, config_sha256, fingerprint, settings, data, measure, rows: Vec::new() }
     }
 
     /// The file of a model folder or of a single checkpoint's folder.
@@ -173,6 +177,12 @@ impl Dial {
     /// [`Error::File`] when it was measured with other weights or settings, which are named.
     pub fn check(&self, path: &Path, model: &ModelFolder) -> Result<()> {
         let now = common(&model.config);
+        if self.config_sha256.is_some() && self.config_sha256 != model.config_sha256 {
+            return Err(Error::file(
+                path,
+                "was measured with another config.json beside the weights: run `residua dial` again",
+            ));
+        }
         if self.model_sha256 == model.sha256 && self.fingerprint == fingerprint(&now) {
             return Ok(());
         }

@@ -20,6 +20,8 @@ pub struct ModelFolder {
     pub networks: Networks,
     /// SHA-256 of the weights, see [`Networks::sha256`].
     pub sha256: String,
+    /// That of what they do not tell, see [`Networks::config_sha256`].
+    pub config_sha256: Option<String>,
 }
 
 impl ModelFolder {
@@ -72,8 +74,13 @@ impl ModelFolder {
         } else if let Some(side) = size {
             agree_on_size(path, &config, side)?;
         }
-        if let (System::Dte(settings), Some(estimator)) = (&mut config.system, &networks.estimator) {
-            settings.estimator = estimator.model.method;
+        if let (System::Dte(said), Some(estimator)) = (&mut config.system, &networks.estimator) {
+            let fitted = estimator.model.method;
+            if settings.is_file() && said.estimator.is_some_and(|e| e != fitted) {
+                let fault = format!("system.estimator is not that of the model, which is {}", fitted.name());
+                return Err(Error::file(&settings, fault));
+            }
+            said.estimator = Some(fitted);
         }
         if config.name.is_empty() {
             config.name = path.file_name().map_or("model".into(), |n| n.to_string_lossy().into_owned());
@@ -90,8 +97,9 @@ impl ModelFolder {
     /// # Errors
     /// When settings and networks do not fit together.
     pub fn of(path: &Path, config: DetectorConfig, networks: Networks) -> Result<Self> {
-        let (path, settings, sha256) = (path.to_owned(), path.join("detector.json"), networks.sha256());
-        let model = ModelFolder { path, settings, config, networks, sha256 };
+        let (path, settings) = (path.to_owned(), path.join("detector.json"));
+        let (sha256, config_sha256) = (networks.sha256(), networks.config_sha256());
+        let model = ModelFolder { path, settings, config, networks, sha256, config_sha256 };
         model.config.system.agree(&model)?;
         Ok(model)
     }

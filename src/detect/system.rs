@@ -70,7 +70,7 @@ impl System {
         match self {
             System::AnoDdpm(_) => "AnoDDPM",
             System::Pddpm(_) => "pDDPM",
-            System::Dte(d) => d.estimator.name(),
+            System::Dte(d) => d.estimator.unwrap_or_default().name(),
         }
     }
     /// The networks that it may have.

@@ -43,6 +43,9 @@ pub struct ModelId {
     pub name: String,
     /// SHA-256 of its weights, in hexadecimal.
     pub sha256: String,
+    /// SHA-256 of the `config.json` beside them, where there is one; results of earlier versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_sha256: Option<String>,
 }
 
 /// The result of one image.
@@ -81,6 +84,9 @@ pub struct Record {
     /// none where it changed while it was read, and in results of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_sha256: Option<String>,
+    /// Of floats: the range that they were taken in, which all files of a run decide together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub float_range: Option<[f32; 2]>,
     /// Of a slice: how many its volume has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slices: Option<usize>,
@@ -184,10 +190,11 @@ pub(super) mod tests {
             seconds: 1.25,
             seed: 7,
             device: "CPU".into(),
-            model: ModelId { name: "textures".into(), sha256: "ab".repeat(32) },
+            model: ModelId { name: "textures".into(), sha256: "ab".repeat(32), config_sha256: None },
             parameters: serde_json::json!({"lambda": 250, "noise": "simplex"}).into(),
             warnings: vec![],
             input_sha256: Some("cd".repeat(32)),
+            float_range: None,
             slices: None,
         }
     }

@@ -59,7 +59,12 @@ fn archives_with_names_labels_as_words_and_an_array_for_each_column() {
     assert_eq!(file.table.labels, Some(vec![false, true, false, false, false]));
     assert_eq!(
         file.columns(),
-        Some(TableColumns { features: names(&["a", "b"]), label: Some("y".into()), left_out: vec![] })
+        Some(TableColumns {
+            features: names(&["a", "b"]),
+            label: Some("y".into()),
+            left_out: vec![],
+            ..Default::default()
+        })
     );
     // Another order, half the width of numbers, labels in a column.
     let swapped = read("tables/swapped.npz", &usual).table;

@@ -13,6 +13,9 @@ pub(super) struct Settings<'j> {
     pub config: &'j DetectorConfig,
     pub parameters: &'j Parameters,
     pub sha256: &'j str,
+    pub config_sha256: Option<&'j str>,
+    /// The range of the floats of this run.
+    pub floats: Option<[f32; 2]>,
 }
 
 /// The results in the output folder.
@@ -109,7 +112,11 @@ impl Earlier {
 impl Settings<'_> {
     /// Whether a result was made by this model with these settings.
     fn made(&self, r: &Record) -> bool {
-        r.parameters == *self.parameters && r.model.sha256 == self.sha256 && r.seed == self.args.scoring.seed
+        r.parameters == *self.parameters
+            && r.model.sha256 == self.sha256
+            && r.model.config_sha256.as_deref() == self.config_sha256
+            && (r.float_range.is_none() || r.float_range == self.floats)
+            && r.seed == self.args.scoring.seed
     }
 
     /// Whether these are the results of all of an input, and their files are there.

@@ -29,11 +29,13 @@ pub(super) struct Run {
 pub(super) fn detect(args: &Args, mut scorer: Scorer, calibration: Option<Calibration>, found: Found) -> Result<Run> {
     let model = scorer.model;
     let parameters = serde_json::to_value(&model.config).map_err(|e| Error::Invalid(e.to_string()))?.into();
-    let settings = Settings { args, config: &model.config, parameters: &parameters, sha256: &model.sha256 };
+    let (sha256, config_sha256) = (&*model.sha256, model.config_sha256.as_deref());
     let mut results = Results::begin();
     results.failures.extend(found.failures());
     // Before those are left out that an earlier run finished, so that the rest is read as it was then.
     scorer.look_at(&found.inputs);
+    let floats = scorer.spec().floats.map(|f| [f.range().low, f.range().high]);
+    let settings = Settings { args, config: &model.config, parameters: &parameters, sha256, config_sha256, floats };
     let earlier = Earlier::read(args)?;
     let folders: Vec<String> = earlier.iter().flat_map(Earlier::folders).map(str::to_owned).collect();
     let rest = match earlier {

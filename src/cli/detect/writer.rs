@@ -1,7 +1,7 @@
 //! Where results become records and files, as they come.
 use super::outputs;
 use super::resume::{Settings, remove_all};
-use crate::data::{Input, Map, RESULTS, VolumeMap, clear_volume, hash_input, remove_if_there};
+use crate::data::{FileKind, Input, Map, RESULTS, VolumeMap, clear_volume, hash_input, remove_if_there};
 use crate::detect::{Calibration, Finished, Item, ModelFolder, Scored, ScoredVolume, segment};
 use crate::report::{Journal, ModelId, Record, Results, Verdict, VolumeRecord};
 use crate::{Error, Result};
@@ -114,10 +114,15 @@ impl<'j> Writer<'j> {
             seconds: *seconds,
             seed: self.settings.args.scoring.seed,
             device: self.device.clone(),
-            model: ModelId { name: config.name.clone(), sha256: self.model.sha256.clone() },
+            model: ModelId {
+                name: config.name.clone(),
+                sha256: self.model.sha256.clone(),
+                config_sha256: self.model.config_sha256.clone(),
+            },
             parameters: self.settings.parameters.clone(),
             warnings,
             input_sha256,
+            float_range: self.settings.floats.filter(|_| may_hold_floats(&item.input)),
             slices: item.slice.as_ref().map(|s| s.volume.slices(s.axis)).transpose()?,
         })
     }
@@ -232,6 +237,13 @@ impl<'j> Writer<'j> {
         };
         Ok(self.journal.insert(journal))
     }
+}
+
+/// Whether an input is of a kind that stores floats: arrays and TIFFs.
+fn may_hold_floats(input: &Input) -> bool {
+    let tiff =
+        |f: &PathBuf| f.extension().is_some_and(|e| e.eq_ignore_ascii_case("tif") || e.eq_ignore_ascii_case("tiff"));
+    input.kind == FileKind::Array || input.files.iter().any(tiff)
 }
 
 fn stamps(files: &[PathBuf]) -> Vec<Stamp> {

@@ -1,5 +1,5 @@
 //! What a user says of a table's columns, and a table read by it.
-use crate::data::{ColumnRoles, LabelChoice, LabelMeaning, TableFile};
+use crate::data::{ColumnRoles, LabelChoice, LabelMeaning, TableColumns, TableFile};
 use crate::detect::dte::Model;
 use crate::{Error, Result};
 use std::path::Path;
@@ -38,8 +38,17 @@ impl ColumnArgs {
         given.into_iter().find(|g| g.0).map(|g| g.1)
     }
 
+    /// With what the flags say of the labels' values.
+    pub fn remembered(&self, columns: TableColumns) -> TableColumns {
+        TableColumns { anomalous: self.anomalous.clone(), normal: self.normal.clone(), ..columns }
+    }
+
     fn roles(&self, model: Option<&Model>) -> ColumnRoles {
-        let meaning = match (&self.anomalous[..], &self.normal[..]) {
+        // What was said when the model was fitted holds until something else is said.
+        let said = !self.anomalous.is_empty() || !self.normal.is_empty();
+        let known = model.and_then(|m| m.table.as_ref()).filter(|_| !said);
+        let (anomalous, normal) = known.map_or((&self.anomalous, &self.normal), |c| (&c.anomalous, &c.normal));
+        let meaning = match (&anomalous[..], &normal[..]) {
             ([], []) => LabelMeaning::Guess,
             (values, []) => LabelMeaning::Anomalous(values.to_vec()),
             (_, values) => LabelMeaning::Normal(values.to_vec()),

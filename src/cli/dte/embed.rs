@@ -31,6 +31,7 @@ pub(super) fn run(args: &Args) -> Result<bool> {
     };
     let folder = args.out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     check_writable(folder)?;
+    crate::cli::places::check_apart(&args.out, &args.inputs)?;
     // Clap has made sure that it is there.
     let Some(network) = &args.images.features else { return Err(Error::Invalid("--features is missing".into())) };
     let rows = embed(&args.device.open()?, &args.inputs, network, &args.images, None)?;

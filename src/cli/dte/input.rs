@@ -19,6 +19,10 @@ pub(super) struct InputArgs {
 }
 
 impl InputArgs {
+    /// The table, or the images.
+    pub fn paths(&self) -> &[PathBuf] {
+        &self.inputs
+    }
     /// The network of features, where rows are images.
     pub fn network(&self) -> Option<&std::path::Path> {
         self.images.features.as_deref()
@@ -47,7 +51,7 @@ impl InputArgs {
             return Err(Error::file(path, "is no table; for images, give a ResNet's safetensors file as --features"));
         }
         let file = self.columns.read(path, model.map(|m| m.1))?;
-        let columns = file.columns();
+        let columns = file.columns().map(|c| self.columns.remembered(c));
         Ok(Rows {
             table: file.table,
             source: Some(path.clone()),

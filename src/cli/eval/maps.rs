@@ -3,7 +3,7 @@ use super::{Args, Done};
 use crate::cli::given::Given;
 use crate::cli::model_args::MODEL_FLAGS;
 use crate::cli::results::{axis_of, map_of, read_map_of};
-use crate::data::{InputSpec, Map, ValueRange, hash_files, lock_folder, path_text};
+use crate::data::{InputSpec, Map, ValueRange, hash_files, hash_input, lock_folder, mask_file, path_text};
 use crate::detect::config::InputConfig;
 use crate::detect::{DetectorConfig, Evaluated, Item, evaluate_results};
 use crate::eval::Dataset;
@@ -32,9 +32,17 @@ pub(super) fn evaluate(args: &Args, folder: &Path, given: &Given) -> Result<(Dat
     let spec = config.as_ref().and_then(|c| c.input.as_ref()).map_or_else(whole, InputConfig::spec);
     let foregrounds = config.as_ref().is_some_and(DetectorConfig::reads_foregrounds);
     let (how, mut used) = ((axis, &spec, foregrounds), 0);
+    // The slices of a volume come one after the other.
+    let mut latest: Option<(PathBuf, String)> = None;
     let done = evaluate_results(&dataset, how, &args.out, |item| {
         used += 1;
-        one(item, &found, folder)
+        let now = match latest.take().filter(|(path, _)| *path == item.path) {
+            Some(known) => known,
+            None => (item.path.clone(), content(item, foregrounds)?),
+        };
+        let result = one(item, &found, folder, &now.1);
+        latest = Some(now);
+        result
     })?;
     if results.records.len() > used {
         dataset.notes.push(format!("{} further results are of other images", results.records.len() - used));
@@ -66,10 +74,19 @@ fn axis(results: &Results, file: &Path, args: &Args, given: &Given) -> Result<us
     }
 }
 
-fn one(item: &Item, found: &Found, folder: &Path) -> Result<(f64, Option<Map>)> {
+/// The hash of what an image is read from now, as its record has it.
+fn content(item: &Item, foregrounds: bool) -> Result<String> {
+    let mask = if foregrounds { mask_file(&item.input.path, &item.input.name)? } else { None };
+    hash_input(item.input.files.iter().chain(&mask).map(|f| &**f))
+}
+
+fn one(item: &Item, found: &Found, folder: &Path, now: &str) -> Result<(f64, Option<Map>)> {
     let record = found.get(item)?.ok_or_else(|| {
         Error::file(&item.path, format!("{} has no result, or several, in {}", item.name, folder.display()))
     })?;
+    if record.input_sha256.as_ref().is_some_and(|was| was != now) {
+        return Err(Error::file(&item.path, "has changed since its map was made: run `residua detect --maps` again"));
+    }
     let path = map_of(folder, record);
     if path.is_file() {
         return Ok((record.score, Some(read_map_of(folder, record)?)));

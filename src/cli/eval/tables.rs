@@ -159,6 +159,11 @@ pub(super) fn run(args: &Args, paths: &[PathBuf]) -> Result<ExitCode> {
     };
     let published = args.tables.published.as_ref().map(|p| read_published(p, method.name())).transpose()?;
     let published: HashMap<String, f64> = published.unwrap_or_default();
+    if let Some(file) =
+        args.tables.published.as_ref().filter(|_| !paths.iter().any(|p| published.contains_key(&dataset_name(p))))
+    {
+        return Err(Error::file(file, "names none of the tables that are evaluated"));
+    }
     let _lock = lock_folder(&args.out)?;
     let device = args.scoring.device.open()?;
     source["method"] = method.name().into();

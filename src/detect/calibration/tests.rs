@@ -15,6 +15,7 @@ pub(super) fn calibration(mut scores: Vec<f64>) -> Calibration {
         format: 2,
         created: utc_now(),
         data_sha256: String::new(),
+        config_sha256: None,
         model_sha256: String::new(),
         fingerprint: fingerprint(&serde_json::json!({})),
         settings: serde_json::json!({}),

@@ -45,6 +45,7 @@ impl Table {
             format: 2,
             created,
             model_sha256,
+            config_sha256: None,
             fingerprint: fingerprint(&settings),
             settings,
             data,

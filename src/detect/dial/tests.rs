@@ -17,7 +17,8 @@ fn the_cheapest_that_is_good_enough() {
     let settings = serde_json::json!({});
     let [created, model_sha256, fingerprint] = Default::default();
     let (measure, rows) = (Measure::Pixels, vec![]);
-    let mut dial = Dial { format: 2, created, model_sha256, fingerprint, settings, data, measure, rows };
+    let mut dial =
+        Dial { format: 2, created, model_sha256, config_sha256: None, fingerprint, settings, data, measure, rows };
     assert!(dial.choose(Quality::Best).is_none());
     for r in [
         row(200, Some(5), 8, 0.8),

@@ -20,6 +20,9 @@ pub fn read_published(path: &Path, column: &str) -> Result<HashMap<String, f64>>
         let fault = || Error::file(path, format!("`{name}`: `{value}` is not a number"));
         out.insert(name.to_lowercase(), number.ok_or_else(fault)?);
     }
+    if !out.is_empty() && out.values().all(|v: &f64| *v <= 1.0) {
+        return Err(Error::file(path, format!("`{column}`: no value is above 1; percent are needed")));
+    }
     Ok(out)
 }
 
@@ -35,6 +38,8 @@ mod tests {
         let found = read_published(&path, "B").unwrap();
         assert_eq!((found["wine"], found["yeast"]), (99.5, 44.0));
         assert!(read_published(&path, "C").unwrap_err().to_string().contains("`C`"));
+        std::fs::write(&path, "Dataset,A\nWine,0.99\n").unwrap();
+        assert!(read_published(&path, "A").unwrap_err().to_string().contains("percent"));
         std::fs::write(&path, "Dataset,A\nWine,x\n").unwrap();
         assert!(read_published(&path, "A").unwrap_err().to_string().contains("`x`"));
     }

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Dte {
-    /// Which estimator; that of the fitted model, whatever is said here.
-    pub estimator: EstimatorKind,
+    /// Which estimator. A file that says it must say that of the fitted model.
+    pub estimator: Option<EstimatorKind>,
     /// DTE-NP: what a score is.
     pub estimate: Estimate,
 }

@@ -33,10 +33,18 @@ pub(super) fn find(path: &Path, selection: &Selection) -> Result<Option<Dataset>
     for (name, folder) in
         folders.iter().filter(|f| !is_mask_folder(&f.0) && !OTHERS.contains(&f.0.to_lowercase().as_str()))
     {
-        let masks = if is_normal(name) { None } else { Masks::find(path, &root, split.as_deref(), name)? };
-        for image in find_inputs(std::slice::from_ref(folder), &selection.suffixes)? {
+        let normal = is_normal(name);
+        let masks = match normal {
+            true => Masks::of_normal(path, &root, split.as_deref(), name)?,
+            false => Masks::find(path, &root, split.as_deref(), name, folder)?,
+        };
+        let images = find_inputs(std::slice::from_ref(folder), &selection.suffixes)?;
+        masks.iter().for_each(|m| m.say_unused(name, &images));
+        for image in images {
             let truth = match &masks {
-                _ if is_normal(name) => Truth::Clean,
+                // One that shows a defect is refused when it is read.
+                Some(masks) if normal => masks.of(&image).unwrap_or(Truth::Clean),
+                None if normal => Truth::Clean,
                 None => Truth::Unknown,
                 Some(masks) => masks.of(&image)?,
             };

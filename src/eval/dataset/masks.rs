@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 /// What a mask's name may end in behind its image's, in lower case.
 const ENDS: [&str; 6] = ["_mask", "-mask", "_seg", "-seg", "_gt", "-gt"];
 
+/// The same of one that lies beside its image.
+const BESIDE: [&str; 4] = ["_mask", "-mask", "_seg", "-seg"];
+
 /// The masks of the images of one defect.
 pub(super) struct Masks {
     folder: PathBuf,
@@ -17,40 +20,71 @@ pub(super) struct Masks {
 }
 
 impl Masks {
-    /// Looks for the masks of a defect beside its images. `None` where there is no folder of masks at all, or, which is logged as a
-    /// warning, none of them for this defect.
+    /// Looks for the masks of a defect: in folders of masks, otherwise beside its images in `images`. `None` where there is none at all
+    /// or, which is logged as a warning, none of them for this defect.
     /// # Errors
     /// [`Error::Io`] for a folder that cannot be listed; [`Error::File`] for two masks of one image that do not lie in a folder of
     /// its name.
-    pub(super) fn find(path: &Path, root: &Path, split: Option<&str>, defect: &str) -> Result<Option<Masks>> {
-        let (mut bases, mut places): (Vec<PathBuf>, Vec<PathBuf>) = (Vec::new(), Vec::new());
-        for parent in [path, root] {
-            let folders = subfolders(parent)?.into_iter();
-            let folders = folders.filter(|(name, _)| is_mask_folder(name));
-            for (_, folder) in folders {
-                if !bases.contains(&folder) {
-                    bases.push(folder);
-                }
-            }
-        }
-        for base in &bases {
-            places.extend(split.map(|s| base.join(s).join(defect)));
-            places.extend([base.join(defect), base.clone()]);
-        }
-        for folder in places.iter().filter(|p| p.is_dir()) {
+    pub(super) fn find(
+        path: &Path,
+        root: &Path,
+        split: Option<&str>,
+        defect: &str,
+        images: &Path,
+    ) -> Result<Option<Masks>> {
+        let bases = bases(path, root)?;
+        let places = bases.iter().flat_map(|base| [own(base, split, defect), vec![base.clone()]].concat());
+        for folder in places.filter(|p| p.is_dir()) {
             // Folders in a folder of all masks are those of other defects.
-            let found = Masks::in_folder(folder, !bases.contains(folder))?;
+            let found = Masks::in_folder(&folder, !bases.contains(&folder))?;
             if !found.of.is_empty() {
                 return Ok(Some(found));
             }
         }
-        if let Some(base) = bases.first() {
+        let beside = Masks::beside(images)?;
+        if let (true, Some(base)) = (beside.of.is_empty(), bases.first()) {
             tracing::warn!(
                 "{}: there is no mask for `{defect}`; its images count by their label alone",
                 base.display()
             );
         }
-        Ok(None)
+        Ok((!beside.of.is_empty()).then_some(beside))
+    }
+
+    /// The masks of normal images, which should show nothing, where they have a folder of their own.
+    /// # Errors
+    /// As [`Masks::find`].
+    pub(super) fn of_normal(path: &Path, root: &Path, split: Option<&str>, name: &str) -> Result<Option<Masks>> {
+        let bases = bases(path, root)?;
+        let mut places = bases.iter().flat_map(|base| own(base, split, name));
+        places.find(|p| p.is_dir()).map(|folder| Masks::in_folder(&folder, true)).transpose()
+    }
+
+    /// Those beside the images of a folder, as `NAME_mask` and the like.
+    fn beside(folder: &Path) -> Result<Masks> {
+        let files = pictures(folder)?;
+        let names: Vec<String> = files.iter().map(|f| stem(f).to_lowercase()).collect();
+        let mut of: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+        for (file, name) in files.iter().zip(&names) {
+            let image = BESIDE.iter().find_map(|end| name.strip_suffix(end)).filter(|n| names.iter().any(|o| o == n));
+            if let Some(image) = image {
+                of.entry(image.to_owned()).or_default().push(file.clone());
+            }
+        }
+        Ok(Masks { folder: folder.to_owned(), of })
+    }
+
+    /// Warns of masks in a folder of this defect that belong to none of its images.
+    pub(super) fn say_unused(&self, defect: &str, images: &[Input]) {
+        if self.folder.file_name().is_none_or(|name| name.to_string_lossy() != defect) {
+            return;
+        }
+        let known = |name: &str| images.iter().any(|i| i.name.to_lowercase() == name);
+        let unused: Vec<&PathBuf> =
+            self.of.iter().filter(|(name, _)| !known(name)).flat_map(|(_, files)| files).collect();
+        if let Some(first) = unused.first() {
+            tracing::warn!("{} masks belong to no image, such as {}", unused.len(), first.display());
+        }
     }
 
     fn in_folder(folder: &Path, nested: bool) -> Result<Masks> {
@@ -87,6 +121,24 @@ impl Masks {
             _ => Err(Error::file(&image.path, format!("has no mask in {}", self.folder.display()))),
         }
     }
+}
+
+/// The folders of masks of a dataset.
+fn bases(path: &Path, root: &Path) -> Result<Vec<PathBuf>> {
+    let mut bases: Vec<PathBuf> = Vec::new();
+    for parent in [path, root] {
+        for (_, folder) in subfolders(parent)?.into_iter().filter(|(name, _)| is_mask_folder(name)) {
+            if !bases.contains(&folder) {
+                bases.push(folder);
+            }
+        }
+    }
+    Ok(bases)
+}
+
+/// Where the masks of one defect lie below a folder of masks, if they have a folder of their own.
+fn own(base: &Path, split: Option<&str>, defect: &str) -> Vec<PathBuf> {
+    split.map(|s| base.join(s).join(defect)).into_iter().chain([base.join(defect)]).collect()
 }
 
 /// The visible files of a folder whose names end as those of pictures, arrays and volumes do, in order.

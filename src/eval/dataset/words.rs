@@ -18,7 +18,7 @@ impl Dataset {
     pub fn taken_for(&self) -> String {
         let count = |of: &dyn Fn(&Truth) -> bool| self.samples.iter().filter(|s| of(&s.truth)).count();
         let part = self.split.as_ref().map(|s| format!(" of the split `{s}`")).unwrap_or_default();
-        let masks = count(&|t| matches!(t, Truth::Mask(_)));
+        let masks = count(&|t| matches!(t, Truth::Mask(_) | Truth::Masks(_)));
         let mut text = match self.layout {
             DatasetLayout::Volumes => format!("{masks} volumes{part}, each beside its segmentation"),
             DatasetLayout::Folders | DatasetLayout::Manifest => {

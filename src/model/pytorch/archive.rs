@@ -12,6 +12,10 @@ pub struct Archive {
     root: String,
 }
 
+/// What is said of a program.
+const SCRIPT: &str = "is a TorchScript archive (torch.jit.save), which holds a program; load it with torch.jit.load and save \
+                      its state_dict() with torch.save";
+
 /// Whether the bytes begin like a zip archive.
 pub fn is_archive(bytes: &[u8]) -> bool {
     bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06")
@@ -23,6 +27,9 @@ impl Archive {
         let damaged = |e: zip::result::ZipError| format!("is a damaged zip archive (truncated?): {e}");
         let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(damaged)?;
         let mut entries = HashMap::new();
+        if zip.file_names().flatten().any(|name| name.contains("/code/")) {
+            return Err(SCRIPT.into());
+        }
         for i in 0..zip.len() {
             let file = zip.by_index_raw(i).map_err(damaged)?;
             let name = file.name().map_err(damaged)?.into_owned();
@@ -37,6 +44,12 @@ impl Archive {
             let Some(range) = range.filter(|r| r.end <= bytes.len()) else {
                 return Err(format!("truncated: its entry `{name}` reaches past the end of the file"));
             };
+            let mut sum = flate2::Crc::new();
+            sum.update(&bytes[range.clone()]);
+            // Zero is what torch.save writes when it is told to compute none.
+            if file.crc32() != 0 && sum.sum() != file.crc32() {
+                return Err(format!("damaged: the checksum of its entry `{name}` is another one"));
+            }
             entries.insert(name, range);
         }
         let roots = entries.keys().filter_map(|name| name.strip_suffix("data.pkl"));
@@ -57,9 +70,7 @@ impl Archive {
     fn check(&self, bytes: &[u8]) -> Result<()> {
         let program = self.entries.keys().any(|n| n.strip_prefix(&self.root).is_some_and(|n| n.starts_with("code/")));
         if program || self.entry("constants.pkl").is_some() {
-            return Err("is a TorchScript archive (torch.jit.save), which holds a program; load it with torch.jit.load and save \
-                        its state_dict() with torch.save"
-                .into());
+            return Err(SCRIPT.into());
         }
         let order = self.entry("byteorder").and_then(|r| bytes.get(r)).unwrap_or(b"little");
         match order.trim_ascii() {
