@@ -3,6 +3,7 @@ use super::NetworkArgs;
 use super::given::Given;
 use crate::detect::config::SamplerConfig;
 use crate::detect::{DetectorConfig, Dial, ModelFolder, Quality, System};
+use crate::model::Layout;
 use crate::{Error, Result};
 use std::path::PathBuf;
 
@@ -102,6 +103,12 @@ impl ModelArgs {
                 Ok(())
             },
         )?;
+        if let Ok(unet) = model.networks.denoiser().and_then(|n| n.as_unet()) {
+            let layout = unet.layout;
+            let apart = [Layout::Diffusers, Layout::MonaiCore, Layout::MonaiGenerative].contains(&layout);
+            let fault = |flag: &str| format!("{flag}: {layout} keeps q, k and v apart, so that they have no order");
+            given.refuse(if apart { &["--attention-order"] } else { &[] }, fault)?;
+        }
         // A flag that a config.json contradicts changes the network, too.
         let flags = ["--heads", "--head-channels", "--attention-order"].iter().any(|flag| given.has(flag));
         let other = || match (ModelFolder::open(&path), model.networks.denoiser()) {

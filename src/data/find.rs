@@ -107,7 +107,7 @@ fn passed_over(mut paths: Vec<PathBuf>, what: &str) -> Option<String> {
         0 => String::new(),
         n => format!(" and {n} more"),
     };
-    (!paths.is_empty()).then(|| format!("not inspected, being {what}: {}{more}", named.join(", ")))
+    (!paths.is_empty()).then(|| format!("passed over as {what}: {}{more}", named.join(", ")))
 }
 
 #[cfg(test)]

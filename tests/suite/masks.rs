@@ -82,3 +82,28 @@ fn an_empty_mask_and_a_missing_one_are_said() {
     assert!(code == 0 && err.contains("there is no mask for `defect`"), "{err}");
     assert_eq!(json["pixel"]["reason"], "of the 2 images with a defect none has a mask");
 }
+
+#[test]
+fn masks_of_normal_images_strays_and_masks_beside_images_count() {
+    let b = Bricks::new();
+    for name in ["000", "001"] {
+        b.copy(
+            &format!("bricks/ground_truth/defect/{name}_mask.png"),
+            &format!("data/ground_truth/defect/{name}_mask.png"),
+        );
+    }
+    b.copy("bricks/ground_truth/defect/000_mask.png", "data/ground_truth/defect/zzz_mask.png");
+    b.copy("bricks/ground_truth/defect/000_mask.png", "data/ground_truth/good/brick-1_mask.png");
+    let (code, err, _) = b.eval();
+    assert!(code == 2 && err.contains("1 masks belong to no image, such as ") && err.contains("zzz_mask.png"), "{err}");
+    assert!(err.contains("brick-1_mask.png: shows a defect, but "), "{err}");
+    // Beside their images, without a folder of masks.
+    std::fs::remove_dir_all(b.path("data/ground_truth")).unwrap();
+    for name in ["000", "001"] {
+        b.copy(&format!("bricks/ground_truth/defect/{name}_mask.png"), &format!("data/test/defect/{name}_mask.png"));
+    }
+    let (code, err, json) = b.eval();
+    assert_eq!(code, 0, "{err}");
+    let found = json["pixel"]["auprc"].as_f64().unwrap();
+    assert!((found - 0.80913).abs() < 2e-4, "{found}");
+}

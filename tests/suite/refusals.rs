@@ -173,3 +173,22 @@ fn faults_of_settings_are_sentences() {
         p.refused(&format!("detect @data --model @model {command} --out @out"), says);
     }
 }
+
+#[test]
+fn nothing_that_lies_there_is_written_over() {
+    let p = Place::new();
+    std::fs::write(p.at("t.csv"), "a,b,y\n1,2,0\n2,1,0\n1,1,0\n9,9,1\n").unwrap();
+    let (table, model) = (p.text("t.csv"), p.text("fitted"));
+    let ran = run(&["dte", "fit", &table, "--out", &model, "--neighbours", "1", "--device", "cpu"]);
+    assert_eq!(ran.0, 0, "{}", ran.2);
+    p.refused("dte score @t.csv --model @fitted --out @t.csv --device cpu", "is an input, which would be lost");
+    assert!(std::fs::read_to_string(p.at("t.csv")).unwrap().starts_with("a,b,y"));
+    std::fs::create_dir(p.at("unet")).unwrap();
+    crate::common::small::write(&p.at("unet"), 1);
+    let before = std::fs::read(p.at("unet/config.json")).unwrap();
+    p.refused("dte fit @t.csv --out @unet --device cpu", "holds a model that `residua dte fit` did not write");
+    assert_eq!(std::fs::read(p.at("unet/config.json")).unwrap(), before);
+    let c = ["dte", "fit", &table, "--out", &p.text("c"), "--method", "c", "--epochs", "1", "--device", "cpu"];
+    assert_eq!(run(&c).0, 0);
+    p.refused("dte score @t.csv --model @c --mode argmax --device cpu", "--mode is about the method np");
+}

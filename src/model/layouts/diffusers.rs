@@ -22,7 +22,6 @@ const NAMES: Names = Names {
 pub(super) fn read(mut src: Source) -> Result<UnetSpec> {
     src.norms(["norm_num_groups", "norm_eps"], (32, 1e-5), Layout::Diffusers)?;
     refuse_unsupported(&src)?;
-    src.refuse_order()?;
     let (cfg, over) = (src.cfg, src.over);
     let padding = over.downsample_padding.or(cfg.count("downsample_padding")?).unwrap_or(1);
     if padding > 1 {

@@ -30,7 +30,6 @@ const GENERATIVE: Names = Names {
 /// Describes the network.
 pub(super) fn read(mut src: Source, layout: Layout) -> Result<UnetSpec> {
     src.norms(["norm_num_groups", "norm_eps"], (32, 1e-6), layout)?;
-    src.refuse_order()?;
     let cfg = src.cfg;
     src.agree("spatial_dims", cfg.count("spatial_dims")?, 2)?;
     if cfg.flag("with_conditioning")? == Some(true) {

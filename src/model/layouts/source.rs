@@ -55,13 +55,6 @@ impl<'a> Source<'a> {
         Ok(())
     }
 
-    /// Where q, k and v lie apart they have no order.
-    pub fn refuse_order(&self) -> Result<()> {
-        match self.over.attention_order {
-            Some(_) => Err(self.fault("keeps q, k and v apart, so that --attention-order does not apply")),
-            None => Ok(()),
-        }
-    }
     pub fn fault(&self, text: impl Into<String>) -> Error {
         Error::file(self.ck.path(), text)
     }

@@ -157,3 +157,27 @@ fn files_of_other_programs() {
         "{err}"
     );
 }
+
+#[test]
+fn what_labels_mean_is_remembered() {
+    let p = Place::new();
+    let turned: Vec<Vec<String>> = plain()
+        .into_iter()
+        .map(|mut row| {
+            row[4] = match row[4].as_str() {
+                "0" => "1".into(),
+                "1" => "0".into(),
+                name => name.to_owned(),
+            };
+            row
+        })
+        .collect();
+    p.write("turned.csv", text(&turned, ","));
+    let (code, _, err) = p.fit("turned.csv", "model", &["--normal", "1"]);
+    assert_eq!(code, 0, "{err}");
+    let (code, _, err) = p.score("turned.csv", "model", &[]);
+    assert!(code == 0 && err.contains("AUROC 100.00 %"), "{err}");
+    // What is said now counts.
+    let (_, _, err) = p.score("turned.csv", "model", &["--anomalous", "1"]);
+    assert!(err.contains("AUROC 0.00 %"), "{err}");
+}

@@ -34,3 +34,24 @@ fn judging_again_passes_nothing_that_failed() {
     let (code, said) = rescore(&["--threshold", "1"]);
     assert!(code == 2 && said.contains("`records[0].score` is null, but a number is needed"), "{said}");
 }
+
+#[test]
+fn what_the_config_beside_the_weights_says_is_part_of_the_model() {
+    let p = Place::new();
+    (0..3).for_each(|i| p.picture(&format!("normal/{i}.png"), i));
+    let normal = p.text("normal");
+    assert_eq!(p.run(&["calibrate", &normal]).0, 0);
+    assert_eq!(p.detect("normal", &["--fpr", "0.25"]).0, 0);
+    let before = p.json("out/results.json")["records"].clone();
+    let config = std::fs::read_to_string(p.at("model/config.json")).unwrap();
+    std::fs::write(p.at("model/config.json"), config.replacen('{', "{\"norm_eps\": 0.5, ", 1)).unwrap();
+    let (code, said) = p.detect("normal", &["--fpr", "0.25"]);
+    assert!(code == 2 && said.contains("calibration.json: was made with another config.json"), "{said}");
+    let ran = run(&["rescore", &p.text("out"), "--threshold", &before[0]["score"].to_string()]);
+    assert_eq!(ran.0, 0, "{}", ran.2);
+    // To the last bit, so that a score is not above itself.
+    let again = p.json("out/results.json")["records"].clone();
+    assert_eq!((&again[0]["score"], &again[0]["verdict"]), (&before[0]["score"], &"normal".into()));
+    assert_eq!(p.detect("normal", &["--resume"]).0, 0);
+    assert_ne!(p.json("out/results.json")["records"][0]["score"], before[0]["score"]);
+}
