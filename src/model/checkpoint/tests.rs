@@ -109,3 +109,11 @@ proptest! {
         exercise(bytes);
     }
 }
+
+#[cfg(feature = "pytorch")]
+#[test]
+fn a_dictionary_that_is_its_own_key_is_described_and_refused() {
+    let bytes = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus/checkpoints/own_key.pkl")).unwrap();
+    let error = Checkpoint::from_bytes("own_key.pkl", bytes).err().unwrap().to_string();
+    assert!(error.contains("it holds a dictionary of a dictionary"), "{error}");
+}

@@ -176,6 +176,8 @@ impl Heap {
         match (key, self.text(key)) {
             (_, Some(text)) => format!("`{}`", text.chars().take(80).collect::<String>()),
             (Value::Int(n), _) => format!("`{n}`"),
+            // It may hold itself as a key.
+            _ if matches!(self.get(key), Some(Node::Dict(_))) => "a dictionary".into(),
             _ => self.describe(key),
         }
     }
