@@ -36,7 +36,7 @@ pub(super) fn holds_one_result(folder: &Path) -> bool {
 /// else is in them. `folder` is relative to the output folder, as a record holds it; one that leads out of it, or through
 /// a link, is left alone.
 /// # Errors
-/// [`Error::Io`] with the file that cannot be removed.
+/// [`crate::Error::Io`] with the file that cannot be removed.
 pub fn remove_results(out: &Path, folder: &str) -> Result<()> {
     let mut at = out.to_owned();
     for part in Path::new(folder).components() {
@@ -66,14 +66,14 @@ fn holds_folders(folder: &Path) -> bool {
 /// Removes what an earlier run has written for an image into its folder, if it is there: a file that this run does not
 /// write would pass for this run's.
 /// # Errors
-/// [`Error::Io`] with the file that cannot be removed.
+/// [`crate::Error::Io`] with the file that cannot be removed.
 pub fn clear_image(folder: &Path) -> Result<()> {
     clear(folder, &OF_IMAGE)
 }
 
 /// [`clear_image`] for a volume's folder.
 /// # Errors
-/// [`Error::Io`] with the file that cannot be removed.
+/// [`crate::Error::Io`] with the file that cannot be removed.
 pub fn clear_volume(folder: &Path) -> Result<()> {
     clear(folder, &OF_VOLUME)
 }

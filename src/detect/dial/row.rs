@@ -74,7 +74,7 @@ impl DialRow {
     }
     /// Puts the setting and its thresholds into a detector's.
     /// # Errors
-    /// [`Error::Invalid`] for a setting that the system does not have.
+    /// [`crate::Error::Invalid`] for a setting that the system does not have.
     pub fn apply(&self, config: &mut DetectorConfig) -> Result<()> {
         self.settings.iter().try_for_each(|(name, value)| config.system.set(name, value))?;
         if let (Some(measured), Some(eta)) = (self.eta, eta(config)) {
