@@ -84,6 +84,7 @@ mod hex;
 mod json;
 pub mod kernels;
 pub mod model;
+mod quiet;
 pub mod report;
 pub mod score;
 pub mod tensor;

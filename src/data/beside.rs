@@ -34,6 +34,15 @@ fn mask_of(path: &Path) -> Option<String> {
     MASKS.iter().find_map(|end| stem.strip_suffix(end).map(str::to_owned))
 }
 
+/// All files that an input is read from: the image's and, with `foregrounds`, the foreground mask beside it.
+/// # Errors
+/// As [`mask_file`].
+#[cfg(feature = "cli")]
+pub(crate) fn files_read(input: &super::Input, foregrounds: bool) -> Result<Vec<PathBuf>> {
+    let mask = if foregrounds { mask_file(&input.path, &input.name)? } else { None };
+    Ok(input.files.iter().cloned().chain(mask).collect())
+}
+
 /// The foreground mask beside an image called `name`: NAME_mask with an ending of the image's kind, if there is one.
 /// # Errors
 /// [`Error::File`] when there are two.

@@ -3,11 +3,8 @@ use super::limits::read_bytes;
 use super::raw::{Raw, Values};
 use super::{InputSpec, Picture, ValueRange, image, npy};
 use crate::Result;
-use std::cell::Cell;
 use std::io::Read;
-use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::path::Path;
-use std::sync::Once;
 
 /// Reads one still picture of 1 or 3 channels with the full range of its format; `range` is what the model takes and
 /// matters only for files that hold floats (see [`ValueRange::normalise`]). An opaque alpha channel is dropped, any other
@@ -65,20 +62,7 @@ pub(super) fn float_values(path: &Path) -> Option<Vec<f32>> {
 /// Runs a decoder, which is other people's code fed with untrusted bytes: a panic there costs one file and not the run, and
 /// its text would tell the user nothing. `None` after a panic.
 pub(super) fn guarded<T>(decoder: impl FnOnce() -> T) -> Option<T> {
-    thread_local!(static QUIET: Cell<bool> = const { Cell::new(false) });
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        let others = take_hook();
-        set_hook(Box::new(move |panic| {
-            if !QUIET.get() {
-                others(panic);
-            }
-        }));
-    });
-    let before = QUIET.replace(true);
-    let done = catch_unwind(AssertUnwindSafe(decoder));
-    QUIET.set(before);
-    done.ok()
+    crate::quiet::quietly(decoder).ok()
 }
 
 #[cfg(test)]

@@ -100,6 +100,8 @@ mod tiff_tests;
 #[cfg(all(test, feature = "volumes"))]
 mod volume_tests;
 
+#[cfg(feature = "cli")]
+pub(crate) use beside::files_read;
 pub(crate) use beside::mask_file;
 pub use clock::utc_now;
 pub use colormap::heat;

@@ -2,17 +2,9 @@
 use super::Gpu;
 use super::signal::Signal;
 use crate::Result;
-use std::cell::Cell;
 use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::pin::pin;
-use std::sync::Once;
 use std::task::Poll;
-
-thread_local! {
-    /// This thread waits for a device: a panic is a loss that is reported as an error.
-    static WAITS: Cell<bool> = const { Cell::new(false) };
-}
 
 /// Waits until the device has done what was submitted to it, and delivers its callbacks. wgpu panics where the driver reports a
 /// loss to one who waits; that is an error here, and says nothing on the standard error.
@@ -21,19 +13,7 @@ pub(super) fn wait(device: &wgpu::Device) -> Result<(), String> {
 }
 
 fn quietly(work: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        let earlier = take_hook();
-        set_hook(Box::new(move |info| {
-            if !WAITS.get() {
-                earlier(info);
-            }
-        }));
-    });
-    WAITS.set(true);
-    let done = catch_unwind(AssertUnwindSafe(work));
-    WAITS.set(false);
-    done.unwrap_or_else(|panic| {
+    crate::quiet::quietly(work).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         Err(text.or_else(|| panic.downcast_ref::<&str>().map(|&s| s.to_owned())).unwrap_or_default())
     })
@@ -65,7 +45,7 @@ mod tests {
         assert_eq!(quietly(|| Ok(())), Ok(()));
         assert_eq!(quietly(|| panic!("Error in {}: lost", "Device::poll")), Err("Error in Device::poll: lost".into()));
         assert_eq!(quietly(|| panic!("lost")), Err("lost".into()));
-        assert!(!WAITS.get());
+        assert!(!crate::quiet::is_quiet());
     }
 
     /// A device of its own, as others must not lose theirs.

@@ -1,7 +1,6 @@
 //! Speed against quality: measured once, and then chosen by name.
-use crate::common::folder::picture;
+use crate::common::folder::{defects, picture};
 use crate::common::run;
-use image::{GrayImage, Luma};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -24,22 +23,8 @@ fn model(dir: &tempfile::TempDir) -> PathBuf {
 /// Three good pictures, and two with a black square and its mask.
 fn dataset(dir: &Path) -> PathBuf {
     let root = dir.join("parts");
-    for folder in ["good", "bad", "masks/bad"] {
-        std::fs::create_dir_all(root.join(folder)).unwrap();
-    }
-    for i in 0..3 {
-        picture(&root.join(format!("good/{i}.png")), 32, 32, i);
-    }
-    for i in 0..2 {
-        let path = root.join(format!("bad/{i}.png"));
-        picture(&path, 32, 32, 7 + i);
-        let inside = |x: u32, y: u32| (8..20).contains(&x) && (6..14 + i).contains(&y);
-        let mut image = image::open(&path).unwrap().to_luma8();
-        image.enumerate_pixels_mut().filter(|(x, y, _)| inside(*x, *y)).for_each(|(_, _, p)| *p = Luma([0]));
-        image.save(&path).unwrap();
-        let mask = GrayImage::from_fn(32, 32, |x, y| Luma([if inside(x, y) { 255 } else { 0 }]));
-        mask.save(root.join(format!("masks/bad/{i}.png"))).unwrap();
-    }
+    defects(&root, 7);
+    (0..3).for_each(|i| picture(&root.join(format!("good/{i}.png")), 32, 32, i));
     root
 }
 

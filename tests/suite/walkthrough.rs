@@ -1,6 +1,5 @@
 //! `docs/from-checkpoint-to-threshold.md`, line by line, on tiny data.
-use crate::common::folder::picture;
-use image::{GrayImage, Luma};
+use crate::common::folder::{defects, picture};
 use std::path::Path;
 use std::process::Command;
 
@@ -14,20 +13,8 @@ pub fn commands(page: &str) -> Vec<&str> {
 
 /// Good pictures, and bad ones with a black rectangle and its mask.
 fn labelled(root: &Path, shift: u32) {
-    for folder in ["good", "bad", "masks/bad"] {
-        std::fs::create_dir_all(root.join(folder)).unwrap();
-    }
-    for i in 0..2 {
-        picture(&root.join(format!("good/{i}.png")), 32, 32, shift + i);
-        let path = root.join(format!("bad/{i}.png"));
-        picture(&path, 32, 32, shift + 7 + i);
-        let inside = |x: u32, y: u32| (8..20).contains(&x) && (6..14 + i).contains(&y);
-        let mut image = image::open(&path).unwrap().to_luma8();
-        image.enumerate_pixels_mut().filter(|(x, y, _)| inside(*x, *y)).for_each(|(_, _, p)| *p = Luma([0]));
-        image.save(&path).unwrap();
-        let mask = GrayImage::from_fn(32, 32, |x, y| Luma([if inside(x, y) { 255 } else { 0 }]));
-        mask.save(root.join(format!("masks/bad/{i}.png"))).unwrap();
-    }
+    defects(root, shift + 7);
+    (0..2).for_each(|i| picture(&root.join(format!("good/{i}.png")), 32, 32, shift + i));
 }
 
 #[test]

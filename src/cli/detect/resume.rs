@@ -1,6 +1,6 @@
 //! What an earlier run left in the output folder: what of it is still true, and what gives way.
 use super::{Args, outputs};
-use crate::data::{FileKind, Input, JOURNAL, RESULTS, Volume, hash_input, is_whole, mask_file, remove_results};
+use crate::data::{FileKind, Input, JOURNAL, RESULTS, Volume, files_read, hash_input, is_whole, remove_results};
 use crate::detect::DetectorConfig;
 use crate::report::{JournalEntries, Parameters, Record, Results, VolumeRecord};
 use crate::{Error, Result};
@@ -156,12 +156,8 @@ impl Settings<'_> {
 
     /// All files that an input is read from: the image's, and its mask where that counts.
     pub fn files(&self, input: &Input) -> Vec<PathBuf> {
-        let mut files = input.files.clone();
-        if self.config.reads_foregrounds() {
-            // Two masks are a fault that reading the image will tell.
-            files.extend(mask_file(&input.path, &input.name).ok().flatten());
-        }
-        files
+        // Two masks are a fault that reading the image will tell.
+        files_read(input, self.config.reads_foregrounds()).unwrap_or_else(|_| input.files.clone())
     }
 }
 

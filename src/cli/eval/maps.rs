@@ -3,7 +3,7 @@ use super::{Args, Done};
 use crate::cli::given::Given;
 use crate::cli::model_args::MODEL_FLAGS;
 use crate::cli::results::{axis_of, map_of, read_map_of};
-use crate::data::{InputSpec, Map, ValueRange, hash_files, hash_input, lock_folder, mask_file, path_text};
+use crate::data::{InputSpec, Map, ValueRange, files_read, hash_files, hash_input, lock_folder, path_text};
 use crate::detect::config::InputConfig;
 use crate::detect::{DetectorConfig, Evaluated, Item, evaluate_results};
 use crate::eval::Dataset;
@@ -76,8 +76,7 @@ fn axis(results: &Results, file: &Path, args: &Args, given: &Given) -> Result<us
 
 /// The hash of what an image is read from now, as its record has it.
 fn content(item: &Item, foregrounds: bool) -> Result<String> {
-    let mask = if foregrounds { mask_file(&item.input.path, &item.input.name)? } else { None };
-    hash_input(item.input.files.iter().chain(&mask).map(|f| &**f))
+    hash_input(files_read(&item.input, foregrounds)?.iter().map(|f| &**f))
 }
 
 fn one(item: &Item, found: &Found, folder: &Path, now: &str) -> Result<(f64, Option<Map>)> {
