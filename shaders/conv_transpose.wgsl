@@ -18,7 +18,8 @@
 #const KH
 #const KW
 #const STRIDE
-#const PAD
+#const PAD_TOP
+#const PAD_LEFT
 @group(0) @binding($BIND_IN0) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding($BIND_OUT) var<storage, read_write> y: array<vec4<f32>>;
 @group(0) @binding($BIND_W0) var<storage, read> w: array<vec4<f32>>;
@@ -45,11 +46,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     var s$j = start;
 #end
     // Unsigned differences below zero wrap to huge numbers and fail the comparison with the size.
-    for (var ky = (oy + PAD) % STRIDE; ky < KH; ky += STRIDE) {
-        let iy = (oy + PAD - ky) / STRIDE;
-        if (oy + PAD < ky || iy >= IN_H) { continue; }
-        for (var kx = (ox + PAD) % STRIDE; kx < KW; kx += STRIDE) {
-            let ix = (i32(ox + PAD) - i32(kx)) / i32(STRIDE);
+    for (var ky = (oy + PAD_TOP) % STRIDE; ky < KH; ky += STRIDE) {
+        let iy = (oy + PAD_TOP - ky) / STRIDE;
+        if (oy + PAD_TOP < ky || iy >= IN_H) { continue; }
+        for (var kx = (ox + PAD_LEFT) % STRIDE; kx < KW; kx += STRIDE) {
+            let ix = (i32(ox + PAD_LEFT) - i32(kx)) / i32(STRIDE);
             let line = (n * IN_H + iy) * IN_W;
             let taps = (ky * KW + kx) * IN_C4 * 4u * OUT_C4 + c;
             for (var k = 0u; k < IN_C4; k += 1u) {

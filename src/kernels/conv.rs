@@ -137,6 +137,22 @@ pub fn pack(oihw: &[f32], shape: [usize; 4]) -> Vec<f32> {
     out
 }
 
+/// [`pack`]ed weights with inputs and outputs exchanged, `sizes` being the padded input and output channels; `turned`: with the
+/// kernel turned by half a turn, too.
+pub fn transpose(packed: &[f32], sizes: [usize; 2], turned: bool) -> Vec<f32> {
+    let [ip, op] = sizes;
+    let mut out = vec![0.0; packed.len()];
+    let taps = packed.len() / (ip * op);
+    for (tap, to) in out.chunks_exact_mut(ip * op).enumerate() {
+        let source = if turned { taps - 1 - tap } else { tap };
+        let from = &packed[source * ip * op..][..ip * op];
+        for (co, row) in to.chunks_exact_mut(ip).enumerate() {
+            row.iter_mut().enumerate().for_each(|(ci, w)| *w = from[ci * op + co]);
+        }
+    }
+    out
+}
+
 impl Kernel for Conv {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let wanted = 1 + usize::from(self.affine) + usize::from(self.per_sample) + usize::from(self.residual);

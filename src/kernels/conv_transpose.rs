@@ -5,17 +5,18 @@ use crate::gpu::shader_file;
 use crate::{Result, Shape};
 use rayon::prelude::*;
 
-/// Transposed convolution: `y[s·i + k − pad] += x[i]·w[k]`, output side `(in−1)·stride − 2·pad + kernel + output_pad`.
+/// Transposed convolution: `y[s·i + k − pad] += x[i]·w[k]`, output side `(in−1)·stride − pad + kernel + output_pad` with the padding
+/// of both ends.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConvTranspose {
     /// Rows and columns of the kernel.
     pub kernel: [usize; 2],
     /// Output pixels from one input pixel to the next.
     pub stride: usize,
-    /// Padding removed on every side.
-    pub pad: usize,
-    /// Extra rows and columns at the bottom and right.
-    pub output_pad: usize,
+    /// Padding removed: top, left, bottom, right.
+    pub pad: [usize; 4],
+    /// Extra rows at the bottom and columns at the right.
+    pub output_pad: [usize; 2],
     /// Output channels.
     pub cout: usize,
     /// Packed weights as [`super::conv::pack`] makes them of (Cout,Cin,kh,kw) — the caller swaps PyTorch's (Cin,Cout,kh,kw).
@@ -27,12 +28,12 @@ pub struct ConvTranspose {
 impl Kernel for ConvTranspose {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let [x] = inputs else { return Err(format!("one input is needed, not {}", inputs.len())) };
-        let side = |s: usize, k: usize| {
-            ((s - 1) * self.stride + k + self.output_pad).checked_sub(2 * self.pad).filter(|&o| o > 0)
+        let side = |s: usize, axis: usize| {
+            let whole = (s - 1) * self.stride + self.kernel[axis] + self.output_pad[axis];
+            whole.checked_sub(self.pad[axis] + self.pad[axis + 2]).filter(|&o| o > 0)
         };
-        let (h, w) = side(x.h, self.kernel[0])
-            .zip(side(x.w, self.kernel[1]))
-            .ok_or_else(|| format!("padding {} leaves nothing of {x}", self.pad))?;
+        let (h, w) =
+            side(x.h, 0).zip(side(x.w, 1)).ok_or_else(|| format!("padding {:?} leaves nothing of {x}", self.pad))?;
         Ok(Shape::new(x.n, h, w, self.cout))
     }
     fn shader(&self, io: &Io) -> Shader {
@@ -52,7 +53,8 @@ impl Kernel for ConvTranspose {
             ("KH", self.kernel[0].into()),
             ("KW", self.kernel[1].into()),
             ("STRIDE", self.stride.into()),
-            ("PAD", self.pad.into()),
+            ("PAD_TOP", self.pad[0].into()),
+            ("PAD_LEFT", self.pad[1].into()),
             ("BIAS", self.bias.is_some().into()),
         ];
         let label = format!("conv_transpose_{}x{}_f32", self.kernel[0], self.kernel[1]);
@@ -85,14 +87,15 @@ impl ConvTranspose {
                 let Some(iy) = self.source(oy, ky, x.h) else { continue };
                 for kx in 0..self.kernel[1] {
                     // Output columns i·s + kx − pad that exist: i from `first` up to `last`, not included.
-                    let first = self.pad.saturating_sub(kx).div_ceil(s);
-                    let last = (out.w + self.pad).saturating_sub(kx).div_ceil(s).min(x.w);
+                    let left = self.pad[1];
+                    let first = left.saturating_sub(kx).div_ceil(s);
+                    let last = (out.w + left).saturating_sub(kx).div_ceil(s).min(x.w);
                     if first >= last {
                         continue;
                     }
                     let from = &a.inputs[0][((n * x.h + iy) * x.w + first) * cp..];
                     let taps = &a.weights[0][(ky * self.kernel[1] + kx) * cp * op..];
-                    let to = &mut y[(first * s + kx - self.pad) * op..];
+                    let to = &mut y[(first * s + kx - left) * op..];
                     let (from, taps) = (Mat { data: from, stride: cp }, Mat { data: taps, stride: op });
                     matmul([last - first, op, cp], from, taps, to, s * op, true);
                 }
@@ -102,7 +105,7 @@ impl ConvTranspose {
 
     /// The input row that tap `k` carries to output row `o`.
     fn source(&self, o: usize, k: usize, size: usize) -> Option<usize> {
-        let i = (o + self.pad).checked_sub(k)?;
+        let i = (o + self.pad[0]).checked_sub(k)?;
         (i % self.stride == 0 && i / self.stride < size).then_some(i / self.stride)
     }
 }
@@ -117,9 +120,16 @@ mod tests {
     /// Every kernel, stride and padding that networks have, and some that they do not.
     fn cases() -> Vec<(ConvTranspose, Shape)> {
         let mut v = Vec::new();
-        for (kernel, stride, pad, output_pad) in
-            [(1, 1, 0, 0), (2, 2, 0, 0), (3, 2, 1, 1), (3, 1, 1, 0), (4, 2, 1, 0), (5, 3, 2, 1), (2, 3, 0, 0)]
-        {
+        for (kernel, stride, pad, output_pad) in [
+            (1, 1, [0; 4], [0; 2]),
+            (2, 2, [0; 4], [0; 2]),
+            (3, 2, [1; 4], [1; 2]),
+            (3, 1, [1; 4], [0; 2]),
+            (4, 2, [1; 4], [0; 2]),
+            (5, 3, [2; 4], [1; 2]),
+            (2, 3, [0; 4], [0; 2]),
+            (3, 2, [0, 1, 1, 0], [1, 0]),
+        ] {
             for (x, cout) in [(Shape::new(2, 3, 5, 6), 5), (Shape::new(1, 7, 17, 3), 33), (Shape::new(1, 2, 2, 1), 1)] {
                 for bias in [None, Some(WeightId(1))] {
                     let weight = WeightId(0);
@@ -143,8 +153,8 @@ mod tests {
             let (pixel, ci) = (i / cp, i % cp);
             let (n, iy, ix) = (pixel / (s.h * s.w), pixel / s.w % s.h, pixel % s.w);
             for tap in 0..t.kernel[0] * t.kernel[1] {
-                let oy = (iy * t.stride + tap / t.kernel[1]).checked_sub(t.pad).filter(|&p| p < o.h);
-                let ox = (ix * t.stride + tap % t.kernel[1]).checked_sub(t.pad).filter(|&p| p < o.w);
+                let oy = (iy * t.stride + tap / t.kernel[1]).checked_sub(t.pad[0]).filter(|&p| p < o.h);
+                let ox = (ix * t.stride + tap % t.kernel[1]).checked_sub(t.pad[1]).filter(|&p| p < o.w);
                 let (Some(oy), Some(ox)) = (oy, ox) else { continue };
                 for co in 0..op {
                     y[((n * o.h + oy) * o.w + ox) * op + co] += v * w[0][(tap * cp + ci) * op + co];

@@ -1,4 +1,4 @@
-//! Dropout (Srivastava et al., JMLR 2014) and the slopes of activations.
+//! Dropout (Srivastava et al., JMLR 2014).
 use crate::gpu::shader_file;
 use crate::kernels::noise::philox_lanes;
 use crate::kernels::{Args, Io, Kernel, Real, Shader, grid_1d, widest};
@@ -12,15 +12,6 @@ pub struct Dropout {
     pub p: f32,
     /// Separates uses within one draw.
     pub stream: u32,
-}
-
-/// dL/dx = dL/dy·act'(x): inputs dL/dy and x of one shape.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ActGradient {
-    /// max(x, 0); its slope at 0 is taken as 0.
-    Relu,
-    /// x·sigmoid(x)
-    Silu,
 }
 
 /// Philox blocks side by side on the processor.
@@ -83,37 +74,6 @@ impl Kernel for Dropout {
     }
 }
 
-impl Kernel for ActGradient {
-    fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
-        match inputs {
-            [a, b] if a == b => Ok(*a),
-            _ => Err(format!("a gradient and an input of one shape are needed, not {inputs:?}")),
-        }
-    }
-    fn shader(&self, io: &Io) -> Shader {
-        let len = io.output.padded_len() / 4;
-        let consts = vec![("LEN", len.into()), ("SILU", (*self == ActGradient::Silu).into())];
-        let label = format!("act_gradient_{self:?}_f32").to_lowercase();
-        Shader { label, file: shader_file!("act_gradient.wgsl"), consts, grid: grid_1d(len.div_ceil(256)) }
-    }
-}
-
-impl ActGradient {
-    /// The CPU half.
-    pub fn cpu<T: Real>(&self, a: Args<T>) {
-        let all = a.output.iter_mut().zip(a.inputs[0]).zip(a.inputs[1]);
-        match self {
-            ActGradient::Relu => {
-                all.for_each(|((dx, &dy), &x)| *dx = if x > T::zero() { dy } else { T::zero() });
-            }
-            ActGradient::Silu => all.for_each(|((dx, &dy), &x)| {
-                let s = T::one() / (T::one() + (-x).exp_fast());
-                *dx = dy * s * (T::one() + x * (T::one() - s));
-            }),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,20 +100,5 @@ mod tests {
             }
         }
         assert!(Dropout { p: 1.0, stream: 0 }.output(&[Shape::new(1, 1, 1, 1)]).is_err());
-    }
-
-    #[test]
-    fn slopes_are_central_differences() {
-        use crate::kernels::pointwise::Activation;
-        let shape = Shape::new(5, 1, 1, 13);
-        let (dy, x) = (random(shape, 1), random(shape, 2));
-        for (op, act) in [(ActGradient::Relu, Activation::Relu), (ActGradient::Silu, Activation::Silu)] {
-            let dx = check(&Op::ActGradient(op), &[dy.clone(), x.clone()], &[], &StepRow::default(), ELEMENTWISE);
-            for ((dx, &dy), &x) in dx.iter().zip(&dy.data).zip(&x.data) {
-                let x = f64::from(x);
-                let slope = (act.apply(x + 1e-6) - act.apply(x - 1e-6)) / 2e-6;
-                assert!((dx - f64::from(dy) * slope).abs() < 1e-8, "{op:?} at {x}");
-            }
-        }
     }
 }

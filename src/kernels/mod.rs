@@ -21,15 +21,19 @@ pub use step_row::StepRow;
 
 // The one list of kernels. A new one is its .rs file, its .wgsl file and its line here: module, types, what each is.
 kernels! {
+    act_gradient { ActGradient: "The slope of an activation, times a gradient." }
     adam { Adam: "A step of Adam." }
     attention { Attention: "Self-attention." }
     batch_norm { BatchNorm: "BatchNorm over a minibatch, and its gradients." }
+    channels { Channels: "A range of channels." }
     concat { Concat: "Concatenation of channels." }
     conv { Conv: "Convolution." }
+    conv_gradient { ConvGradient: "The gradient of a convolution's weights." }
     conv_transpose { ConvTranspose: "Transposed convolution." }
     dense { Dense: "A linear layer that is trained, and its gradients." }
-    dropout { Dropout: "Dropout.", ActGradient: "The slope of an activation, times a gradient." }
+    dropout { Dropout: "Dropout." }
     embedding { TimeEmbedding: "Sinusoids of a time.", Embedding: "A row of a table.", StepTime: "The step's time." }
+    embedding_gradient { EmbeddingGradient: "The gradient of a table of which rows were taken." }
     linear { Linear: "A linear layer on one vector a sample." }
     loss { Loss: "A loss, or its gradient." }
     minibatch {
@@ -40,6 +44,11 @@ kernels! {
     neighbours { Neighbours: "The smallest distances between rows of two tables." }
     noise { Gaussian: "Gaussian noise.", Given: "Noise given by the caller." }
     norm { GroupNormStats: "GroupNorm's statistics.", Affine: "A channel-wise affine map and an activation." }
+    norm_gradient {
+        NormSums: "GroupNorm's gradient: sums over pixels.",
+        NormPart: "GroupNorm's gradient: what the sums give for each channel.",
+        NormGradient: "GroupNorm's gradient with respect to its input.",
+    }
     patches {
         PatchCompose: "Images with one noised patch each.",
         PatchStitch: "The sum of predictions inside their cells.",
@@ -52,6 +61,7 @@ kernels! {
         SamplerStep: "From level t to the next.",
         Accumulate: "The mean over runs.",
     }
+    sample_sum { SampleSum: "The sum over the samples of a batch." }
     score { Residual: "The residual map.", Blur: "A blur along one axis.", Reduce: "Mean, maximum and minimum." }
     simplex { Simplex: "Simplex noise." }
     winograd {

@@ -54,6 +54,33 @@ impl Activation {
             Activation::RoundF16 => T::of(nearest_f16(x.f64())),
         }
     }
+    /// Its derivative; that of ReLU at 0 is taken as 0, and rounding has none ([`Activation::has_slope`]).
+    #[inline(always)]
+    pub fn slope<T: Real>(self, x: T) -> T {
+        let one = T::one();
+        let sigmoid = |x: T| one / (one + (-x).exp_fast());
+        match self {
+            Activation::Identity => one,
+            Activation::Silu => {
+                let s = sigmoid(x);
+                s * (one + x * (one - s))
+            }
+            Activation::Relu if x > T::zero() => one,
+            Activation::Relu | Activation::RoundF16 => T::zero(),
+            // Φ(x) + x·φ(x), of the standard normal distribution.
+            Activation::Gelu => {
+                let x = x.f64();
+                let density = (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt();
+                T::of(0.5 * (1.0 + erf(x * std::f64::consts::FRAC_1_SQRT_2)) + x * density)
+            }
+            Activation::Tanh => one - x.tanh() * x.tanh(),
+            Activation::Sigmoid => sigmoid(x) * (one - sigmoid(x)),
+        }
+    }
+    /// Whether it can be differentiated.
+    pub fn has_slope(self) -> bool {
+        self != Activation::RoundF16
+    }
     /// The function on a slice, in place. The choice is made outside the loop so that the common ones vectorise.
     #[inline(always)]
     pub fn apply_all<T: Real>(self, x: &mut [T]) {

@@ -9,12 +9,13 @@ use residua::gpu::{preprocess, sources, specialise, texture_shaders};
 use residua::graph::{Fusion, Graph, Plan, fuse, lower};
 use residua::kernels::{
     Io, MAX_GROUPS, Op, StepRow, WeightId,
+    act_gradient::ActGradient,
     adam::Adam,
     attention,
     batch_norm::BatchNorm,
     concat, conv_transpose,
     dense::{Dense, DenseWay},
-    dropout::{ActGradient, Dropout},
+    dropout::Dropout,
     embedding, linear,
     loss::{Loss, LossKind},
     minibatch::{Diffuse, Gather, Times},
@@ -178,7 +179,9 @@ fn of_the_operations() {
             op(Op::Blur(score::Blur { weight: w(0), radius: 4, horizontal }), &[x], 1);
         }
         op(Op::Reduce(score::Reduce), &[x], 0);
-        for (k, stride, pad, output_pad) in [(4, 2, 1, 0), (2, 2, 0, 0), (3, 1, 1, 0), (3, 2, 1, 1)] {
+        for (k, stride, pad, output_pad) in
+            [(4, 2, 1, 0), (2, 2, 0, 0), (3, 1, 1, 0), (3, 2, 1, 1)].map(|(k, s, p, o)| (k, s, [p; 4], [o; 2]))
+        {
             let (kernel, cout, weight, bias) = ([k, k], c + 2, w(0), Some(w(1)));
             let t = conv_transpose::ConvTranspose { kernel, stride, pad, output_pad, cout, weight, bias };
             op(Op::ConvTranspose(t), &[x], 2);

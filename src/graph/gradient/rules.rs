@@ -1,12 +1,19 @@
 //! How each op passes a gradient on to its inputs, in terms of ops. An op without an arm here has no gradient.
+mod conv;
+mod linear;
+mod norm;
+
 use super::Backward;
 use crate::graph::{Graph, NodeId};
 use crate::kernels::Op;
+use crate::kernels::act_gradient::ActGradient;
 use crate::kernels::batch_norm::BatchNorm;
+use crate::kernels::channels::Channels;
 use crate::kernels::dense::{Dense, DenseWay};
-use crate::kernels::dropout::ActGradient;
+use crate::kernels::embedding_gradient::EmbeddingGradient;
 use crate::kernels::pointwise::{Activation, Map};
 use crate::kernels::resample::{Pool, PoolKind};
+use crate::kernels::sample_sum::SampleSum;
 use crate::{Error, Result, Shape};
 
 /// Gives each input of a node its gradient, `dy` being the node's own.
@@ -23,14 +30,28 @@ pub(super) fn rule(b: &mut Backward, dy: NodeId) -> Result<()> {
             b.input(1, |g, name| g.push(name, Op::BatchNorm(BatchNorm::Weight), &[x, dy]))?;
             b.input(0, |g, name| g.push(name, Op::BatchNorm(BatchNorm::Input), &[x, dy, parameters]))
         }
-        (Op::Map(map), &[x]) => match slope(map.act) {
-            Slope::One => b.input(0, |g, name| scaled(g, name, dy, map.scale)),
-            Slope::Of(op) => b.input(0, |g, name| {
-                let dx = g.push(name, Op::ActGradient(op), &[dy, x])?;
-                scaled(g, name, dx, map.scale)
-            }),
-            Slope::Unknown => Err(Error::graph(&node.name, format!("the activation {:?} has no gradient", map.act))),
-        },
+        (Op::Map(map), &[x]) => b.input(0, |g, name| {
+            let dx = times_slope(g, name, dy, x, map.act)?;
+            scaled(g, name, dx, map.scale)
+        }),
+        (Op::Conv(conv), &[x]) => conv::rule(b, conv, x, dy),
+        (Op::Linear(linear), &[x]) => linear::rule(b, linear, x, dy),
+        (Op::Affine(affine), &[x, stats]) => norm::rule(b, affine.act, x, stats, dy),
+        (Op::Concat(_), &[one, other]) => {
+            let (first, second) = (b.g.shape(one).c, b.g.shape(other).c);
+            b.input(0, |g, name| g.push(name, Channels { from: 0, count: first }, &[dy]))?;
+            b.input(1, |g, name| g.push(name, Channels { from: first as isize, count: second }, &[dy]))
+        }
+        (Op::Channels(part), &[x]) => {
+            let channels = b.g.shape(x).c;
+            b.input(0, |g, name| g.push(name, part.transposed(channels), &[dy]))
+        }
+        (Op::Embedding(table), &[y]) => {
+            let classes = table.classes;
+            b.weight(table.table, |g, name| g.push(name, EmbeddingGradient { classes }, &[y, dy]))?;
+            // Between whole numbers nothing changes.
+            b.input(0, |g, name| g.map(name, y, Activation::Identity, 0.0, 0.0))
+        }
         // The mask does not depend on the values: what was dropped gets nothing, what was kept is scaled alike.
         (op @ Op::Dropout(_), _) => b.input(0, |g, name| g.push(name, op.clone(), &[dy])),
         (Op::Add(_), &[one, other]) => {
@@ -52,20 +73,12 @@ pub(super) fn rule(b: &mut Backward, dy: NodeId) -> Result<()> {
     }
 }
 
-/// An activation's derivative.
-enum Slope {
-    One,
-    Of(ActGradient),
-    Unknown,
-}
-
-fn slope(act: Activation) -> Slope {
-    match act {
-        Activation::Identity => Slope::One,
-        Activation::Relu => Slope::Of(ActGradient::Relu),
-        Activation::Silu => Slope::Of(ActGradient::Silu),
-        _ => Slope::Unknown,
+/// dy·act'(x).
+fn times_slope(g: &mut Graph, name: &str, dy: NodeId, x: NodeId, act: Activation) -> Result<NodeId> {
+    if act == Activation::Identity {
+        return Ok(dy);
     }
+    g.push(name, ActGradient { act }, &[dy, x])
 }
 
 /// Whether it is the mean of every two by two pixels, each in one window alone.
@@ -86,4 +99,10 @@ fn pixel_sum(g: &mut Graph, name: &str, x: NodeId) -> Result<NodeId> {
     let pixels = g.shape(x).h * g.shape(x).w;
     let mean = g.global_avg_pool(name, x)?;
     scaled(g, name, mean, pixels as f32)
+}
+
+/// (N,H,W,C) → (1,1,1,C), the sum over all pixels and samples.
+fn total(g: &mut Graph, name: &str, x: NodeId) -> Result<NodeId> {
+    let sums = pixel_sum(g, name, x)?;
+    g.push(name, SampleSum, &[sums])
 }

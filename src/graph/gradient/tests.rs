@@ -1,5 +1,7 @@
 //! Gradients against central differences in f64, over every op that has a rule.
 use super::*;
+mod networks;
+
 use crate::Shape;
 use crate::cpu::Session;
 use crate::graph::SectionId;
@@ -26,8 +28,9 @@ impl Checked {
         (Checked { g, states }, reads)
     }
 
-    /// Holds the gradient with respect to each of `wrt`, and the state that it stands for, to central differences.
-    fn check(mut self, output: NodeId, wrt: &[(Wrt, StateId)]) {
+    /// Holds the gradient with respect to each first of `wrt` to central differences, for which the second is moved: the state
+    /// that a node stands for, or the state or weight itself.
+    fn check(mut self, output: NodeId, wrt: &[(Wrt, Wrt)]) {
         let weights = self.g.state("weights", self.g.shape(output));
         let gradient = self.g.read(weights);
         let asked: Vec<Wrt> = wrt.iter().map(|w| w.0).collect();
@@ -37,8 +40,7 @@ impl Checked {
         self.states.push(weights);
         let data: Vec<Vec<f32>> = (0..).zip(&self.states).map(|(i, &s)| self.values(s, i)).collect();
         let (session, _) = self.run(&data, out);
-        for ((w, state), (shape, kept)) in wrt.iter().zip(kept) {
-            let at = self.states.iter().position(|s| s == state).unwrap();
+        for ((w, moves), (shape, kept)) in wrt.iter().zip(kept) {
             let gradient = &session.state(kept)[..shape.padded_len()];
             let largest = gradient.iter().fold(0.0f64, |a, g| a.max(g.abs()));
             assert!(largest > 0.0, "{w:?}: no gradient");
@@ -46,11 +48,7 @@ impl Checked {
             let mut smooth = 0;
             for &i in &places {
                 let slope = |by: f32| {
-                    let moved = |by: f32| {
-                        let mut data = data.clone();
-                        data[at][i] += by;
-                        self.run(&data, out).1
-                    };
+                    let moved = |by: f32| self.moved(*moves, i, by, &data, out);
                     (moved(by) - moved(-by)) / f64::from(2.0 * by)
                 };
                 // A ReLU's edge between the two sides shows as a difference between two widths. Extrapolated to none
@@ -64,6 +62,25 @@ impl Checked {
                 assert!((want - got).abs() < 1e-7 * largest, "{w:?} at {i}: {got}, not {want}");
             }
             assert!(smooth * 10 >= places.len() * 9, "{w:?}: only {smooth} of {} are smooth", places.len());
+        }
+    }
+    /// L with the value `i` of a state or a weight moved.
+    fn moved(&self, what: Wrt, i: usize, by: f32, data: &[Vec<f32>], out: StateId) -> f64 {
+        let mut data = data.to_vec();
+        match what {
+            Wrt::State(state) => {
+                let at = self.states.iter().position(|s| *s == state).unwrap();
+                data[at][i] += by;
+                self.run(&data, out).1
+            }
+            Wrt::Weight(id) => {
+                let mut g = self.g.clone();
+                let mut values = g.weights[id.0].data.to_vec();
+                values[i] += by;
+                g.weights[id.0].data = values.into();
+                Checked { g, states: self.states.clone() }.run(&data, out).1
+            }
+            Wrt::Node(_) => unreachable!("a node is moved by the state that it stands for"),
         }
     }
     fn keep(&mut self, name: &str, node: NodeId) -> StateId {
@@ -108,7 +125,8 @@ fn of_images_they_are_central_differences() {
     let output = g.map("twice", h, Activation::Identity, 2.0, -3.0).unwrap();
     let [sx, sv, sz] = n.states[..] else { unreachable!() };
     // What is computed counts like what is given, here with the same gradient.
-    n.check(output, &[(sx.into(), sx), (sv.into(), sv), (x.into(), sx), (middle.into(), sz)]);
+    let [sx, sv, sz] = [sx, sv, sz].map(Wrt::from);
+    n.check(output, &[(sx, sx), (sv, sv), (x.into(), sx), (middle.into(), sz)]);
 }
 
 #[test]
@@ -128,7 +146,7 @@ fn of_trained_layers_they_are_central_differences() {
     let h = push("dropout", Op::Dropout(Dropout { p: 0.5, stream: 2 }), &[h]);
     let h = push("shared again", dense(), &[h, again]);
     let output = n.g.add("skip", h, skip).unwrap();
-    let wrt: Vec<_> = n.states.iter().map(|&s| (s.into(), s)).collect();
+    let wrt: Vec<(Wrt, Wrt)> = n.states.iter().map(|&s| (s.into(), s.into())).collect();
     n.check(output, &wrt);
 }
 

@@ -24,8 +24,8 @@ fn of_training() {
         op(Op::BatchNorm(BatchNorm::Weight), &[x, x], 0);
         op(Op::BatchNorm(BatchNorm::Moments), &[x], 0);
         op(Op::Dropout(Dropout { p: 0.4, stream: 2 }), &[x], 0);
-        for slope in [ActGradient::Relu, ActGradient::Silu] {
-            op(Op::ActGradient(slope), &[x, x], 0);
+        for act in [Activation::Relu, Activation::Silu, Activation::Gelu, Activation::Tanh, Activation::Sigmoid] {
+            op(Op::ActGradient(ActGradient { act }), &[x, x], 0);
         }
         for gradient in [false, true] {
             op(Op::Loss(Loss { kind: LossKind::Categorical { steps: 400 }, gradient }), &[x, t], 0);
