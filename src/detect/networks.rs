@@ -145,9 +145,9 @@ impl Networks {
     }
 }
 
-/// A denoiser that takes and gives images of the model's input, with a variance beside where `learned`. What is at fault is
-/// named by `detector.json` where there is one, otherwise by the checkpoint.
-pub(super) fn agree(model: &ModelFolder, learned: bool) -> Result<()> {
+/// A denoiser that takes and gives images of the model's input, with a variance beside where `learned`; with `classes` it may know
+/// some. What is at fault is named by `detector.json` where there is one, otherwise by the checkpoint.
+pub(super) fn agree(model: &ModelFolder, learned: bool, classes: bool) -> Result<()> {
     let (input, network) = (model.config.image()?, model.networks.denoiser()?);
     let spec = network.as_unet()?;
     let said = model.settings.is_file();
@@ -171,5 +171,5 @@ pub(super) fn agree(model: &ModelFolder, learned: bool) -> Result<()> {
         );
         return Err(Error::file(path, fault));
     }
-    spec.accepts(Shape::new(1, input.height, input.width, channels), false)
+    spec.accepts(Shape::new(1, input.height, input.width, channels), classes && spec.class.is_some())
 }

@@ -36,6 +36,7 @@ kernels! {
     embedding_gradient { EmbeddingGradient: "The gradient of a table of which rows were taken." }
     linear { Linear: "A linear layer on one vector a sample." }
     loss { Loss: "A loss, or its gradient." }
+    min_max { MinMax: "Every channel of every sample to 0..1." }
     minibatch {
         Gather: "A minibatch of a table.",
         Times: "A random time for each row.",
@@ -59,7 +60,7 @@ kernels! {
     sampler {
         NoiseTo: "Noising to level t.",
         SamplerStep: "From level t to the next.",
-        Accumulate: "The mean over runs.",
+        Accumulate: "A weighted addition: the mean over runs, a guidance.",
     }
     sample_sum { SampleSum: "The sum over the samples of a batch." }
     score { Residual: "The residual map.", Blur: "A blur along one axis.", Reduce: "Mean, maximum and minimum." }

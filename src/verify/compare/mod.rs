@@ -15,6 +15,7 @@ mod network;
 mod schedule;
 mod simplex;
 mod systems;
+mod wolleb;
 
 /// How a golden went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -86,6 +87,7 @@ fn run(golden: &Golden, kind: GoldenKind, device: &Device) -> Result<Vec<Deviati
         GoldenKind::SimplexFields => simplex::fields(golden, device),
         GoldenKind::AnoDdpm => systems::anoddpm(golden, device),
         GoldenKind::Pddpm => systems::pddpm(golden, device),
+        GoldenKind::Wolleb => wolleb::wolleb(golden, device),
         GoldenKind::Diffusers => chain::diffusers(golden, device),
         GoldenKind::Guided => chain::guided(golden, device),
     }
