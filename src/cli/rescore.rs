@@ -43,7 +43,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     }
     let _lock = lock_folder(&args.results)?;
     let maps = results.records.iter().all(|r| map_of(&args.results, r).is_file());
-    let own = results.records.iter().any(|r| DetectorConfig::recorded(&r.parameters).is_ok_and(|c| c.system.cuts_by_otsu()));
+    let own =
+        results.records.iter().any(|r| DetectorConfig::recorded(&r.parameters).is_ok_and(|c| c.system.cuts_by_otsu()));
     args.thresholds.agree(own)?;
     if args.thresholds.pixel_threshold.is_some() && !maps {
         let fault = "masks cannot be made again without the maps: run `residua detect --maps`";

@@ -33,7 +33,7 @@ impl std::fmt::Display for Role {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NetworkFile {
-    /// The file, in the model folder: safetensors, one of PyTorch's, or the index of several; found by itself when absent.
+    /// The file, in the model folder or a folder inside it: safetensors, one of PyTorch's, or the index of several; found by itself when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     /// What cannot be inferred from a UNet's weights (heads, attention order, which copy of two).

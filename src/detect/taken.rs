@@ -1,6 +1,6 @@
 //! What a detection takes for granted, in sentences for those who read its results.
-use super::{DetectorConfig, System};
 use super::config::{InputConfig, ScoreConfig};
+use super::{DetectorConfig, System};
 use crate::data::{Over, Scaling};
 
 impl DetectorConfig {

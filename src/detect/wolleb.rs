@@ -8,11 +8,8 @@ use super::ModelFolder;
 use super::config::{BlurConfig, InputConfig, NoisePer, ScheduleConfig, VarianceKind, Variant, must};
 use super::job::{Job, Phase};
 use super::map::MapStates;
-use super::networks::Role;
 use super::settings::{Range, Setting};
-use crate::diffusion::{
-    Method, Noise, NoiseSource, Sampler, chain_step, guidance, guided_step, noise_to, step_time,
-};
+use crate::diffusion::{Method, Noise, NoiseSource, Sampler, chain_step, guidance, guided_step, noise_to, step_time};
 use crate::graph::{Graph, NodeId};
 use crate::kernels::score::ResidualKind;
 use crate::kernels::{StepRow, min_max::MinMax, pointwise::Activation};
@@ -97,7 +94,11 @@ pub(super) const SETTINGS: &[Setting] = &[
         Range::Words(&["published", "paper"]),
         "published noises the image first and decodes two levels below where encoding ends",
     ),
-    Setting::new("noise_level", Range::Count(1, 100_000), "L: how far an image is encoded, in steps of the respaced schedule"),
+    Setting::new(
+        "noise_level",
+        Range::Count(1, 100_000),
+        "L: how far an image is encoded, in steps of the respaced schedule",
+    ),
     Setting::new("scale", Range::Number(0.0, 1e6), "s: how strongly the classifier guides"),
     Setting::new("classes", Range::Names, "names of the classes, in the order of the networks' indices"),
     Setting::new("target", Range::Name, "the class that images are guided to"),
@@ -106,7 +107,11 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting::new("difference", Range::Words(&["sum", "min_max"]), "from image and reconstruction to the map"),
     Setting::new("blur", Range::Blur, "smoothing of the map, in pixels of the network's input"),
     Setting::new("otsu", Range::Flag, "each map has its own threshold for pixels, by Otsu's method"),
-    Setting::new("noise_per", Range::Words(&["run", "volume", "image"]), "what shares the noise of the start (published)"),
+    Setting::new(
+        "noise_per",
+        Range::Words(&["run", "volume", "image"]),
+        "what shares the noise of the start (published)",
+    ),
 ];
 
 /// The most classes that are told apart by name.
@@ -153,7 +158,8 @@ impl Wolleb {
     pub(super) fn taken(&self) -> Vec<String> {
         let (names, target) = (self.classes.join(", "), &self.target);
         let index = self.class().map_or_else(|_| "none".into(), |i| i.to_string());
-        let guided = format!("Images are guided to `{target}`, which is class {index} of the networks' classes {names}.");
+        let guided =
+            format!("Images are guided to `{target}`, which is class {index} of the networks' classes {names}.");
         let otsu = self.otsu.then(|| "Each map has its own threshold for pixels, by Otsu's method.".into());
         [Some(guided), otsu].into_iter().flatten().collect()
     }
@@ -182,7 +188,7 @@ impl Wolleb {
     pub(super) fn agree(&self, model: &ModelFolder) -> Result<()> {
         let learned = self.schedule.variance == VarianceKind::LearnedRange;
         super::networks::agree(model, learned, true)?;
-        let (unet, classifier) = (model.networks.denoiser()?, model.networks.get(Role::Classifier)?);
+        let (unet, classifier) = (model.networks.denoiser()?, model.networks.classifier()?);
         let (input, names) = (model.config.image()?, self.classes.join(", "));
         let count = |what: &str, path: &std::path::Path, classes: usize| {
             let fault = format!("the {what} knows {classes} classes, but `system.classes` names {names}");
@@ -192,14 +198,14 @@ impl Wolleb {
             count("UNet", unet.checkpoint.path(), class.classes)?;
         }
         let spec = classifier.as_classifier()?;
-        count("classifier", classifier.checkpoint.path(), spec.classes)?;
+        count("classifier", classifier.checkpoint.path(), spec.classes())?;
         spec.accepts(Shape::new(1, input.height, input.width, input.channels))
             .map_err(|e| Error::file(classifier.checkpoint.path(), e.to_string()))
     }
     /// What a batch of `n` images runs.
     pub(super) fn job(&self, model: &ModelFolder, n: usize, source: Option<NoiseSource>) -> Result<Job> {
         let (input, unet) = (model.config.image()?, model.networks.denoiser()?);
-        let classifier = model.networks.get(Role::Classifier)?;
+        let classifier = model.networks.classifier()?;
         let shape = Shape::new(n, input.height, input.width, input.channels);
         let (sampler, chain, class) = (self.sampler()?, self.chain()?, self.class()?);
         let mut g = Graph::new();
@@ -218,11 +224,11 @@ impl Wolleb {
         g.write(x, x0)?;
 
         let predict = g.section("predict");
+        let target = |g: &mut Graph, t: NodeId| g.map("class", t, Activation::Identity, 0.0, class as f32);
         let (now, t) = (g.read(x), step_time(&mut g, n)?);
-        let mut inputs = vec![now, t];
-        if unet.as_unet()?.class.is_some() {
-            inputs.push(g.map("class", t, Activation::Identity, 0.0, class as f32)?);
-        }
+        let known = unet.as_unet()?.class.is_some();
+        let y = known.then(|| target(&mut g, t)).transpose()?;
+        let inputs: Vec<NodeId> = [now, t].into_iter().chain(y).collect();
         let predicted = unet.build(&mut g, &inputs)?;
         let prediction = g.state("prediction", g.shape(predicted));
         g.write(prediction, predicted)?;
@@ -231,6 +237,8 @@ impl Wolleb {
         let encode = chain_step(&mut g, "encode", x, &sampler, None, kept)?;
         let decode = guided_step(&mut g, "decode", x, &sampler, kept, |g, now| {
             let t = step_time(g, n)?;
+            let class = target(g, t)?;
+            // The scale is part of the step's weight.
             guidance(g, classifier, now, t, class, 1.0)
         })?;
 

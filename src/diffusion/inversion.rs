@@ -54,7 +54,10 @@ impl Sampler {
             let b = 1.0 - a;
             row.weight = (scale * b.sqrt() * ((p * b / a).sqrt() - (1.0 - p).sqrt())) as f32;
             if !row.weight.is_finite() {
-                return Err(Error::Invalid(format!("a guidance of scale {scale} has no step at timestep {}", hop.from)));
+                return Err(Error::Invalid(format!(
+                    "a guidance of scale {scale} has no step at timestep {}",
+                    hop.from
+                )));
             }
         }
         Ok(rows)

@@ -34,7 +34,8 @@ impl MinMax {
             out.fill(T::zero());
             for c in 0..x.c {
                 let values = sample.iter().skip(c).step_by(cp);
-                let (low, high) = values.clone().fold((T::infinity(), T::neg_infinity()), |(l, h), &v| (l.min(v), h.max(v)));
+                let (low, high) =
+                    values.clone().fold((T::infinity(), T::neg_infinity()), |(l, h), &v| (l.min(v), h.max(v)));
                 if high > low {
                     let scale = T::one() / (high - low);
                     out.iter_mut().skip(c).step_by(cp).zip(values).for_each(|(y, &v)| *y = (v - low) * scale);

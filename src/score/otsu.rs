@@ -58,7 +58,8 @@ mod tests {
         let cases = cases["cases"].as_array().unwrap();
         assert!(cases.len() >= 5);
         for case in cases {
-            let values: Vec<f32> = case["values"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as f32).collect();
+            let values: Vec<f32> =
+                case["values"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as f32).collect();
             let (want, found) = (case["threshold"].as_f64().unwrap(), otsu(&values).unwrap());
             assert!((found - want).abs() <= 1e-6 * want.abs().max(1e-6), "{}: {found} {want}", case["name"]);
             let above = values.iter().filter(|&&v| f64::from(v) > found).count();

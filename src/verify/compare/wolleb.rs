@@ -55,7 +55,7 @@ pub fn wolleb(golden: &Golden, device: &Device) -> Result<Vec<Deviation>> {
     let none = &Overrides::default();
     let unet = Network::unet(&golden.model_folder("unet")?, none)?;
     let classifier = Network::classifier(&golden.model_folder("classifier")?, none)?;
-    let system = settings(golden, &unet, classifier.as_classifier()?.classes)?;
+    let system = settings(golden, &unet, classifier.as_classifier()?.classes())?;
     let noised = system.variant == Variant::Published;
     let Shape { n, h, w, c: channels } = image.shape;
     // The original's images are in 0..1.
