@@ -72,6 +72,7 @@ impl Subject {
         let network = Network::open(path, &flags.overrides(Default::default()))?;
         let (said, step) = match &network.architecture {
             Architecture::Unet(u) => (u.sample_size, 1usize.checked_shl(u.halvings()).unwrap_or(1)),
+            Architecture::Classifier(c) => (c.sample_size, 1usize.checked_shl(c.halvings()).unwrap_or(1)),
             Architecture::ResNet(_) => (None, 224),
         };
         let guess = 64usize.next_multiple_of(step);

@@ -35,6 +35,7 @@ kernels! {
     embedding { TimeEmbedding: "Sinusoids of a time.", Embedding: "A row of a table.", StepTime: "The step's time." }
     embedding_gradient { EmbeddingGradient: "The gradient of a table of which rows were taken." }
     linear { Linear: "A linear layer on one vector a sample." }
+    log_softmax_pick { LogSoftmaxPick: "The logarithm of a class's probability, or its gradient." }
     loss { Loss: "A loss, or its gradient." }
     min_max { MinMax: "Every channel of every sample to 0..1." }
     minibatch {
@@ -55,6 +56,7 @@ kernels! {
         PatchStitch: "The sum of predictions inside their cells.",
         PatchMean: "That sum over the number of cells that hold a pixel.",
     }
+    pixels { Pixels: "A range of pixels." }
     pointwise { Map: "Activation, scale and shift.", Add: "Addition." }
     resample { Upsample: "Twice the size by nearest neighbour.", Pool: "Average or maximum pooling." }
     sampler {

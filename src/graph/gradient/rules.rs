@@ -11,6 +11,7 @@ use crate::kernels::batch_norm::BatchNorm;
 use crate::kernels::channels::Channels;
 use crate::kernels::dense::{Dense, DenseWay};
 use crate::kernels::embedding_gradient::EmbeddingGradient;
+use crate::kernels::log_softmax_pick::LogSoftmaxPick;
 use crate::kernels::pointwise::{Activation, Map};
 use crate::kernels::resample::{Pool, PoolKind};
 use crate::kernels::sample_sum::SampleSum;
@@ -46,11 +47,20 @@ pub(super) fn rule(b: &mut Backward, dy: NodeId) -> Result<()> {
             let channels = b.g.shape(x).c;
             b.input(0, |g, name| g.push(name, part.transposed(channels), &[dy]))
         }
+        (Op::Pixels(part), &[x]) => {
+            let input = b.g.shape(x);
+            b.input(0, |g, name| g.push(name, part.transposed(input), &[dy]))?;
+            let Some(table) = part.table else { return Ok(()) };
+            b.weight(table, |g, name| g.push(name, SampleSum, &[dy]))
+        }
+        (Op::LogSoftmaxPick(LogSoftmaxPick { gradient: false }), &[logits, class]) => {
+            b.input(0, |g, name| g.push(name, LogSoftmaxPick { gradient: true }, &[logits, class, dy]))?;
+            b.input(1, |g, name| nothing(g, name, class))
+        }
         (Op::Embedding(table), &[y]) => {
             let classes = table.classes;
             b.weight(table.table, |g, name| g.push(name, EmbeddingGradient { classes }, &[y, dy]))?;
-            // Between whole numbers nothing changes.
-            b.input(0, |g, name| g.map(name, y, Activation::Identity, 0.0, 0.0))
+            b.input(0, |g, name| nothing(g, name, y))
         }
         // The mask does not depend on the values: what was dropped gets nothing, what was kept is scaled alike.
         (op @ Op::Dropout(_), _) => b.input(0, |g, name| g.push(name, op.clone(), &[dy])),
@@ -69,8 +79,25 @@ pub(super) fn rule(b: &mut Backward, dy: NodeId) -> Result<()> {
             let spread = g.upsample(name, dy)?;
             scaled(g, name, spread, 0.25)
         }),
+        // The mean of all pixels: each gets an equal share.
+        (Op::Pool(pool), &[x]) if is_mean(pool, b.g.shape(x)) => b.input(0, |g, name| {
+            let Shape { h, w, .. } = g.shape(x);
+            let share = scaled(g, name, dy, 1.0 / (h * w) as f32)?;
+            let zeros = g.map(name, x, Activation::Identity, 0.0, 0.0)?;
+            g.add(name, zeros, share)
+        }),
         _ => Err(Error::graph(&node.name, format!("{} has no gradient", node.op.name()))),
     }
+}
+
+/// The gradient of a whole number that chooses a row or a class: between whole numbers nothing changes.
+fn nothing(g: &mut Graph, name: &str, chosen: NodeId) -> Result<NodeId> {
+    g.map(name, chosen, Activation::Identity, 0.0, 0.0)
+}
+
+/// Whether it is the mean over the whole image.
+fn is_mean(pool: &Pool, x: Shape) -> bool {
+    pool.kind == PoolKind::Average && pool.size == [x.h, x.w] && pool.pad == 0
 }
 
 /// dy·act'(x).

@@ -22,6 +22,8 @@ pub struct Golden {
 pub enum GoldenKind {
     /// One call of a UNet.
     Network,
+    /// One call of a classifier, and its gradient.
+    Classifier,
     /// One call of a ResNet without its classifier.
     Features,
     /// Simplex noise for seeds and times.
@@ -40,6 +42,8 @@ pub enum GoldenKind {
 
 /// NMSE of a network's output that passes.
 pub const NETWORK_TOLERANCE: f64 = 1e-9;
+/// NMSE of a network's gradient that passes.
+pub const GRADIENT_TOLERANCE: f64 = 1e-8;
 /// NMSE of a chain's output that passes.
 pub const CHAIN_TOLERANCE: f64 = 1e-6;
 
@@ -56,8 +60,10 @@ impl Golden {
             if class == "ResNet" {
                 return Ok(Ok(GoldenKind::Features));
             }
-            let unet = ["UNet2DModel", "DiffusionModelUNet", "UNetModel"].iter().any(|n| class.ends_with(n));
-            let known = unet && !class.ends_with("EncoderUNetModel");
+            if class.ends_with("EncoderUNetModel") {
+                return Ok(Ok(GoldenKind::Classifier));
+            }
+            let known = ["UNet2DModel", "DiffusionModelUNet", "UNetModel"].iter().any(|n| class.ends_with(n));
             return Ok(if known { Ok(GoldenKind::Network) } else { Err(class.to_owned()) });
         }
         if c.has("scheduler") {
