@@ -13,7 +13,7 @@ use crate::{Error, Result, Shape};
 use std::fmt;
 
 /// The name under which messages know it.
-pub(super) const TITLE: &str = "guided-diffusion EncoderUNetModel";
+pub(crate) const TITLE: &str = "guided-diffusion EncoderUNetModel";
 
 /// A classifier of noised images.
 #[derive(Clone, Debug, PartialEq)]

@@ -86,6 +86,11 @@ pub fn read_classifier(ck: &Checkpoint, cfg: &Config, over: &Overrides) -> Resul
         };
         return Err(Error::file(ck.path(), format!("this is a {what}, not a classifier (guided-diffusion's {CLASSIFIER})")));
     }
+    let class = cfg.text("_class_name")?.unwrap_or(CLASSIFIER);
+    if !class.ends_with(CLASSIFIER) && !of_class(class).is_empty() {
+        let fault = format!("`_class_name` is `{class}`, but the weights in {} are a classifier's", ck.path().display());
+        return Err(Error::file(cfg.path(), fault));
+    }
     let spec = classifier::read(Source::new(ck, cfg, over))?;
     spec.check(ck)?;
     Ok(spec)
