@@ -4,7 +4,8 @@ use crate::data::{copy_file, create_folder, write_bytes};
 use crate::detect::networks::Role;
 use crate::detect::{ModelFolder, Scheduler};
 use crate::model::{
-    ABOUT, CONVERTED, Checkpoint, Config, Network, Overrides, classifier, is_classifier, read, read_classifier, recognise,
+    ABOUT, CONVERTED, Checkpoint, Config, Network, Overrides, classifier, is_classifier, read, read_classifier,
+    recognise,
 };
 use crate::{Error, Result, Shape};
 use serde_json::{Map, Value, json};
@@ -47,7 +48,9 @@ enum Found {
 impl Found {
     fn layout(&self) -> Option<String> {
         match self {
-            Found::Model(model) => model.networks.denoiser().and_then(|n| n.as_unet()).map(|u| u.layout.to_string()).ok(),
+            Found::Model(model) => {
+                model.networks.denoiser().and_then(|n| n.as_unet()).map(|u| u.layout.to_string()).ok()
+            }
             Found::Classifier(_) => Some(classifier::TITLE.into()),
             Found::Alone(layout, _) => Some(layout.clone()),
             Found::Other(_) => None,
@@ -103,8 +106,7 @@ fn examine(args: &Args, checkpoint: &Checkpoint, flags: Overrides) -> Result<Fou
     };
     let bare = !args.file.join("detector.json").is_file();
     let config = Config::of(checkpoint)?;
-    let mut unsaid =
-        if bare { unsaid(&flags, |over| read(checkpoint, &config, over).map(drop))? } else { Vec::new() };
+    let mut unsaid = if bare { unsaid(&flags, |over| read(checkpoint, &config, over).map(drop))? } else { Vec::new() };
     let size = config.size(config.alias(&["sample_size", "image_size", "img_size"]))?;
     unsaid.extend((bare && args.size.is_none() && size.is_none()).then_some("--size"));
     if !unsaid.is_empty() {

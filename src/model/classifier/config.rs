@@ -34,7 +34,11 @@ impl Config {
         if named.unwrap_or_else(alone) {
             return Ok(config);
         }
-        tracing::debug!("{}: is another network's, and not read for {}", config.path().display(), checkpoint.path().display());
+        tracing::debug!(
+            "{}: is another network's, and not read for {}",
+            config.path().display(),
+            checkpoint.path().display()
+        );
         Ok(Self::nothing(own.path()))
     }
 }

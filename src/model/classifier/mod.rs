@@ -184,7 +184,8 @@ impl ClassifierSpec {
         let ClassifierPool::Attention { side, .. } = self.pool else { return Ok(()) };
         let side = side << self.halvings();
         if [x.h, x.w] != [side; 2] {
-            let fault = format!("the network ({TITLE}) has an attention pool for {side}x{side} alone, not {}x{}", x.h, x.w);
+            let fault =
+                format!("the network ({TITLE}) has an attention pool for {side}x{side} alone, not {}x{}", x.h, x.w);
             return Err(Error::Invalid(fault));
         }
         Ok(())
