@@ -1,6 +1,7 @@
 //! A network with its weights: opened, checked, and put into a graph in one way, whatever it is.
 use super::{
-    Checkpoint, ClassifierSpec, Config, Cost, Overrides, ResNet, Summary, UnetSpec, is_classifier, read, read_classifier,
+    Checkpoint, ClassifierSpec, Config, Cost, Overrides, ResNet, Summary, UnetSpec, is_classifier, read,
+    read_classifier,
 };
 use crate::graph::{Graph, NodeId, SectionId, StateId};
 use crate::{Error, Result, Shape};

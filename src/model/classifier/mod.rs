@@ -13,7 +13,7 @@ use crate::{Error, Result, Shape};
 use std::fmt;
 
 /// The name under which messages know it.
-pub(super) const TITLE: &str = "guided-diffusion EncoderUNetModel";
+pub(crate) const TITLE: &str = "guided-diffusion EncoderUNetModel";
 
 /// A classifier of noised images.
 #[derive(Clone, Debug, PartialEq)]
@@ -184,7 +184,8 @@ impl ClassifierSpec {
         let ClassifierPool::Attention { side, .. } = self.pool else { return Ok(()) };
         let side = side << self.halvings();
         if [x.h, x.w] != [side; 2] {
-            let fault = format!("the network ({TITLE}) has an attention pool for {side}x{side} alone, not {}x{}", x.h, x.w);
+            let fault =
+                format!("the network ({TITLE}) has an attention pool for {side}x{side} alone, not {}x{}", x.h, x.w);
             return Err(Error::Invalid(fault));
         }
         Ok(())

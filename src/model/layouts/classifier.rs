@@ -66,13 +66,17 @@ fn attention(src: &Source) -> Result<ClassifierPool> {
     let positions = "out.2.positional_embedding";
     let tokens = match src.ck.shape(positions) {
         Some(&[_, tokens]) => tokens,
-        Some(shape) => return Err(src.fault(format!("tensor `{positions}` has the shape {shape:?}, not (channels, tokens)"))),
+        Some(shape) => {
+            return Err(src.fault(format!("tensor `{positions}` has the shape {shape:?}, not (channels, tokens)")));
+        }
         None => return Err(src.missing(positions)),
     };
     let pixels = tokens.saturating_sub(1);
     let side = pixels.isqrt();
     if side == 0 || side * side != pixels {
-        return Err(src.fault(format!("tensor `{positions}` has {tokens} tokens, which are not one more than a square")));
+        return Err(
+            src.fault(format!("tensor `{positions}` has {tokens} tokens, which are not one more than a square"))
+        );
     }
     // The original takes no other setting for this head, whatever the rest of the network has.
     let rule = match (src.heads_override()?, src.cfg.count("num_head_channels")?) {
@@ -81,7 +85,14 @@ fn attention(src: &Source) -> Result<ClassifierPool> {
         (None, None) => Heads::Unknown { name: "num_head_channels" },
     };
     let heads = src.heads(rule, "out.2", norm.channels)?;
-    Ok(ClassifierPool::Attention { norm, positions: positions.into(), side, qkv, heads, proj: src.linear("out.2.c_proj")? })
+    Ok(ClassifierPool::Attention {
+        norm,
+        positions: positions.into(),
+        side,
+        qkv,
+        heads,
+        proj: src.linear("out.2.c_proj")?,
+    })
 }
 
 /// How often the image is halved, where the config and the number of positions say so together.

@@ -17,7 +17,11 @@ use source::Source;
 /// Networks that are recognised, so that the error can name them, but are no UNet that this crate runs.
 const OTHERS: [(&str, &str, &str); 6] = [
     ("input_blocks.", "time_embed.time_embed.", "a DiffAE network"),
-    ("middle_block.resnet_1.", "out.3.", "a MONAI classifier (DiffusionModelEncoder), whose head takes one size of image alone"),
+    (
+        "middle_block.resnet_1.",
+        "out.3.",
+        "a MONAI classifier (DiffusionModelEncoder), whose head takes one size of image alone",
+    ),
     ("encoder.blocks.", "quantizer.", "a MONAI VQVAE"),
     ("encoder.blocks.", "quant_conv_mu.", "a MONAI AutoencoderKL"),
     ("encoder.down_blocks.", "decoder.", "a diffusers autoencoder"),
@@ -44,7 +48,10 @@ pub fn recognise(ck: &Checkpoint) -> Result<Layout> {
         return Ok(Layout::AnoDdpm);
     }
     if is_classifier(ck) {
-        return Err(Error::file(ck.path(), "this is a guided-diffusion classifier (EncoderUNetModel), not a diffusion UNet"));
+        return Err(Error::file(
+            ck.path(),
+            "this is a guided-diffusion classifier (EncoderUNetModel), not a diffusion UNet",
+        ));
     }
     if let Some((.., what)) = OTHERS.iter().find(|(a, b, _)| has(a) && has(b)) {
         return Err(Error::file(ck.path(), format!("this is {what}, not a diffusion UNet")));
@@ -84,7 +91,16 @@ pub fn read_classifier(ck: &Checkpoint, cfg: &Config, over: &Overrides) -> Resul
             Ok(layout) => layout.to_string(),
             Err(other) => return Err(other),
         };
-        return Err(Error::file(ck.path(), format!("this is a {what}, not a classifier (guided-diffusion's {CLASSIFIER})")));
+        return Err(Error::file(
+            ck.path(),
+            format!("this is a {what}, not a classifier (guided-diffusion's {CLASSIFIER})"),
+        ));
+    }
+    let class = cfg.text("_class_name")?.unwrap_or(CLASSIFIER);
+    if !class.ends_with(CLASSIFIER) && !of_class(class).is_empty() {
+        let fault =
+            format!("`_class_name` is `{class}`, but the weights in {} are a classifier's", ck.path().display());
+        return Err(Error::file(cfg.path(), fault));
     }
     let spec = classifier::read(Source::new(ck, cfg, over))?;
     spec.check(ck)?;

@@ -55,7 +55,9 @@ fn classes(golden: &Golden, network: &Network, n: usize) -> Result<Tensor> {
     let y = golden.need("y", golden.io.numbers("y", n)?)?;
     let known = network.as_classifier()?.classes();
     match y.data.iter().find(|v| v.fract() != 0.0 || !(0.0..known as f32).contains(*v)) {
-        Some(v) => Err(Error::file(golden.io.path(), format!("tensor `y` holds {v}, which is none of {known} classes"))),
+        Some(v) => {
+            Err(Error::file(golden.io.path(), format!("tensor `y` holds {v}, which is none of {known} classes")))
+        }
         None => Ok(y),
     }
 }

@@ -34,6 +34,10 @@ pub const NETWORKS: [&str; 9] = [
     "monai-unet",
 ];
 
+/// The goldens of classifiers of noised images.
+pub const CLASSIFIERS: [&str; 5] =
+    ["classifier-adaptive", "classifier-attention", "classifier-spatial", "classifier-spatial-v2", "guided-classifier"];
+
 /// The ResNet goldens of `tests/goldens`.
 pub const RESNETS: [&str; 3] = ["resnet-basic", "resnet-bottleneck", "resnet-wide"];
 
