@@ -19,9 +19,8 @@ mod scheduler_config;
 mod timesteps;
 
 pub use chain::{chain_step, guided_step, noise_to, sampler_step, step_time};
-pub use inversion::{Hop, Level};
-pub use chain::{chain_step, noise_to, sampler_step, step_time};
 pub use guidance::{guidance, guidance_by};
+pub use inversion::{Hop, Level};
 pub use noise::{Noise, NoiseSource};
 pub use sampler::{Method, Prediction, Quiet, Sampler, Variance, seed};
 pub use schedule::{MAX_STEPS, Precision, Schedule, ScheduleKind};
