@@ -1,7 +1,9 @@
 //! The published systems, and everything that takes any of them: a model folder, the job of a batch, a scorer of images, thresholds
 //! from normal images, settings measured on labelled ones, a detector inside another program.
 pub mod anoddpm;
+pub mod attack;
 mod calibration;
+pub mod certify;
 pub mod config;
 mod dial;
 pub mod dte;

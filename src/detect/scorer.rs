@@ -15,6 +15,7 @@ mod found;
 mod prepare;
 mod recent;
 mod rows;
+mod variants;
 mod volume;
 
 /// One image's result, at the image's own size.
@@ -272,7 +273,7 @@ fn incomplete(model: &ModelFolder, failed: usize, slices: usize) -> String {
 }
 
 /// A seed for a name: FNV-1a of the name, mixed with the run's seed by SplitMix64 (Steele, Lea and Flood 2014).
-fn named_seed(seed: u64, name: &str) -> u64 {
+pub(super) fn named_seed(seed: u64, name: &str) -> u64 {
     let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
     let z = seed.wrapping_add(0x9E37_79B9_7F4A_7C15) ^ hash;
     let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
