@@ -15,6 +15,7 @@ pub(crate) mod pages;
 mod pixels;
 mod regions;
 pub mod report;
+pub mod robust;
 mod rows;
 mod runs;
 mod scratch;
