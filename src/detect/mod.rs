@@ -21,6 +21,7 @@ mod score;
 mod scorer;
 mod segment;
 mod settings;
+mod subjects;
 mod system;
 mod taken;
 
@@ -37,4 +38,5 @@ pub use score::score;
 pub use scorer::{Finished, Progress, Scored, ScoredVolume, Scorer, ScoringOptions};
 pub use segment::segment;
 pub use settings::{Range, Setting};
+pub use subjects::Subjects;
 pub use system::System;

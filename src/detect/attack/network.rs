@@ -11,15 +11,22 @@ pub struct Network<'t, 's> {
     /// What each image of the batch stands for, and a picture of its size.
     images: Vec<(Item, Picture)>,
     range: ValueRange,
+    /// Batches of gradients that are done, and of how many.
+    done: [usize; 2],
 }
 
 impl<'t, 's> Network<'t, 's> {
-    /// Images as the networks see them; `slopes` runs batches of their number.
+    /// Images as the networks see them; `slopes` runs batches of their number, of which `all` will be asked for.
     /// # Errors
     /// [`Error::Invalid`] for a system whose networks see no image.
-    pub fn new(scorer: &'t mut Scorer<'s>, slopes: &'t mut Runner, images: Vec<(Item, Picture)>) -> Result<Self> {
+    pub fn new(
+        scorer: &'t mut Scorer<'s>,
+        slopes: &'t mut Runner,
+        images: Vec<(Item, Picture)>,
+        all: usize,
+    ) -> Result<Self> {
         let range = scorer.model.config.image()?.value_range();
-        Ok(Network { scorer, slopes, images, range })
+        Ok(Network { scorer, slopes, images, range, done: [0, all] })
     }
     /// The images' values as a batch (N,C,H,W) in 0..1.
     pub fn batch(&self) -> Result<Tensor> {
@@ -50,6 +57,8 @@ impl Target for Network<'_, '_> {
         let (Some(scores), Some(mut gradient)) = (ran.score, ran.gradient) else {
             return Err(Error::Invalid("the job gives no gradient".into()));
         };
+        self.done[0] += 1;
+        self.scorer.step(self.done[0], self.done[1])?;
         // By the image's own units.
         gradient.data.iter_mut().for_each(|g| *g *= span);
         Ok((scores.data.iter().map(|s| f64::from(*s)).collect(), gradient))

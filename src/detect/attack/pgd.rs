@@ -104,18 +104,12 @@ impl Pgd {
         self.restarts * self.steps * self.draws
     }
 
-    /// Attacks images (N,C,H,W), whose values lie in 0..1. `hear` is told how many of [`Pgd::gradients`] are done, and answers
-    /// whether to go on.
+    /// Attacks images (N,C,H,W), whose values lie in 0..1, by [`Pgd::gradients`] calls for slopes; a target that is to stop answers with
+    /// an error.
     /// # Errors
-    /// The target's; [`Error::Interrupted`]; [`Error::Invalid`] for another number of subjects, values outside 0..1, or a target that
+    /// The target's; [`Error::Invalid`] for another number of subjects, values outside 0..1, or a target that
     /// gives another number of scores or a score of the image itself that is not finite.
-    pub fn attack(
-        &self,
-        target: &mut dyn Target,
-        clean: &Tensor,
-        subjects: &[Subject],
-        hear: &mut dyn FnMut(usize) -> bool,
-    ) -> Result<Vec<Found>> {
+    pub fn attack(&self, target: &mut dyn Target, clean: &Tensor, subjects: &[Subject]) -> Result<Vec<Found>> {
         let n = clean.shape.n;
         if subjects.len() != n || !clean.data.iter().all(|v| (0.0..=1.0).contains(v)) {
             return Err(Error::Invalid(format!("an attack takes {n} subjects and images of values in 0..1")));
@@ -134,7 +128,6 @@ impl Pgd {
             .zip(&centres)
             .map(|(&gain, c)| (gain, Found { image: c.to_vec(), restart: None, flat_steps: 0 }))
             .collect();
-        let mut done = 0;
         for restart in 0..self.restarts {
             let mut x = clean.clone();
             for ((x, c), s) in x.data.chunks_exact_mut(len).zip(&centres).zip(subjects) {
@@ -142,11 +135,7 @@ impl Pgd {
             }
             let (mut highest, mut on_the_way) = (vec![f64::NEG_INFINITY; n], x.clone());
             for step in 0..self.steps {
-                let mut heard = || {
-                    done += 1;
-                    hear(done)
-                };
-                let (gains, gradient) = self.mean_slopes(target, &x, subjects, (restart, step), &mut heard)?;
+                let (gains, gradient) = self.mean_slopes(target, &x, subjects, (restart, step))?;
                 for i in 0..n {
                     let range = i * len..(i + 1) * len;
                     if gains[i] > highest[i] {
@@ -212,7 +201,6 @@ impl Pgd {
         images: &Tensor,
         subjects: &[Subject],
         (restart, step): (usize, usize),
-        hear: &mut dyn FnMut() -> bool,
     ) -> Result<(Vec<f64>, Vec<f32>)> {
         let (mut sums, mut gradient) = (vec![0.0; subjects.len()], vec![0.0; images.data.len()]);
         for draw in 0..self.draws {
@@ -222,9 +210,6 @@ impl Pgd {
             }
             add(&mut sums, &scores, subjects)?;
             gradient.iter_mut().zip(&slopes.data).for_each(|(g, s)| *g += s / self.draws as f32);
-            if !hear() {
-                return Err(Error::Interrupted);
-            }
         }
         Ok((sums.iter().map(|s| s / self.draws as f64).collect(), gradient))
     }

@@ -52,7 +52,7 @@ fn pgd(norm: Norm, epsilon: f64) -> Pgd {
 
 fn run(pgd: &Pgd, target: &mut dyn Target, towards: Towards) -> Vec<Found> {
     let subjects: Vec<Subject> = (0..N as u64).map(|seed| Subject { towards, seed }).collect();
-    pgd.attack(target, &images(), &subjects, &mut |_| true).unwrap()
+    pgd.attack(target, &images(), &subjects).unwrap()
 }
 
 fn weights() -> Vec<f64> {
@@ -127,7 +127,7 @@ fn the_best_restart_counts_and_nothing_worse_than_the_image_is_taken() {
     let subject = [Subject { towards: Towards::Higher, seed: 1 }];
     let value = |p: &Pgd| {
         let mut f = Function::new(|x, _| hills(x, 0.5));
-        let found = p.attack(&mut f, &clean, &subject, &mut |_| true).unwrap().remove(0);
+        let found = p.attack(&mut f, &clean, &subject).unwrap().remove(0);
         assert_eq!(f.seeds[0].len(), p.gradients());
         (hills(&found.image, 0.5).0, found)
     };
@@ -139,7 +139,7 @@ fn the_best_restart_counts_and_nothing_worse_than_the_image_is_taken() {
     let top = Tensor { data: vec![0.4, 0.5], ..clean.clone() };
     let mut f = Function::new(|x, _| hills(x, 0.5));
     let p = Pgd { steps: 1, step_size: 0.12, ..one };
-    let found = p.attack(&mut f, &top, &subject, &mut |_| true).unwrap().remove(0);
+    let found = p.attack(&mut f, &top, &subject).unwrap().remove(0);
     assert!(hills(&found.image, 0.5).0 >= hills(&top.data, 0.5).0);
 }
 
@@ -179,13 +179,10 @@ fn flat_and_broken_gradients_are_counted_and_bad_input_is_refused() {
     }
     let mut f = Function::new(|_, _| (f64::NAN, vec![0.0; LEN]));
     let subjects = [Subject { towards: Towards::Lower, seed: 0 }; N];
-    let refused = |f: &mut dyn Target, clean: &Tensor| p.attack(f, clean, &subjects, &mut |_| true).unwrap_err();
+    let refused = |f: &mut dyn Target, clean: &Tensor| p.attack(f, clean, &subjects).unwrap_err();
     assert!(refused(&mut f, &images()).to_string().contains("not finite"));
     let mut f = Function::new(|_, _| (1.0, vec![1.0; LEN]));
     let outside = Tensor { data: vec![1.5; SHAPE.len()], ..images() };
     assert!(refused(&mut f, &outside).to_string().contains("0..1"));
-    assert!(matches!(
-        p.attack(&mut f, &images(), &subjects, &mut |done| done < 3),
-        Err(Error::Interrupted)
-    ));
+    assert!(p.attack(&mut f, &images(), &subjects[..2]).is_err());
 }

@@ -1,6 +1,6 @@
 //! An attack on images: found, written, read again and judged.
 use super::network::{Network, batch};
-use super::{Ball, Norm, Pgd, Start, Subject, Target, Towards, Use, seed_of};
+use super::{Ball, Norm, Pgd, Start, Subject, Towards, Use, seed_of};
 use crate::data::{ExactFormat, Failure, Map, Picture, ValueRange, create_folder};
 use crate::detect::scorer::named_seed;
 use crate::detect::{Item, Runner, Scorer};
@@ -145,9 +145,9 @@ impl Attacker {
             }
             while !chunk.is_empty() {
                 let more = chunk.split_off(self.reserve(scorer, chunk.len())?);
-                for attacked in self.batch(scorer, chunk, (out, name))? {
-                    sink(attacked)?;
-                }
+                let done = chunk.len();
+                self.batch(scorer, chunk, (out, name))?.into_iter().try_for_each(&mut *sink)?;
+                scorer.done(done)?;
                 chunk = more;
             }
         }
@@ -193,9 +193,9 @@ impl Attacker {
         let subjects: Vec<Subject> = images.iter().map(subject).collect();
         let (_, runner) = self.slopes.as_mut().ok_or_else(|| Error::Invalid("no gradient is ready".into()))?;
         let clean: Vec<(Item, Picture)> = images.iter().map(|(i, _, p)| (i.clone(), p.clone())).collect();
-        let mut target = Network::new(scorer, runner, clean)?;
+        let mut target = Network::new(scorer, runner, clean, pgd.gradients())?;
         let whole = target.batch()?;
-        let found = pgd.attack(&mut Heard(&mut target), &whole, &subjects, &mut |_| true)?;
+        let found = pgd.attack(&mut target, &whole, &subjects)?;
         let mut all = Vec::with_capacity(count);
         for ((item, towards, clean), found) in images.into_iter().zip(found) {
             let shape = crate::Shape { n: 1, ..whole.shape };
@@ -203,10 +203,11 @@ impl Attacker {
             let mut adversarial = Picture::from_tensor(&adversarial, 0, ValueRange::UNIT, &clean)?;
             adversarial.data = settings.format.round_towards(&clean.data, &adversarial.data);
             let files = ["clean", "adversarial"].map(|kind| {
-                let file = out.join(kind).join(name(&item));
-                PathBuf::from(format!("{}.{}", file.display(), settings.format.extension()))
+                let mut file = out.join(kind).join(name(&item)).into_os_string();
+                file.push(".");
+                file.push(settings.format.extension());
+                PathBuf::from(file)
             });
-            let [clean, adversarial] = [clean, adversarial];
             let pictures = [write(&settings, &files[0], &clean)?, write(&settings, &files[1], &adversarial)?];
             let planar = batch(pictures.iter(), ValueRange::UNIT)?;
             let (centre, image) = planar.data.split_at(planar.data.len() / 2);

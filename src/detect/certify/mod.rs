@@ -6,9 +6,11 @@
 //! that of the run for every draw, so that what is smoothed is a function of the image alone and all draws are independent.
 mod decision;
 mod median;
+mod summary;
 
 pub use decision::Decision;
 pub use median::{Bounds, certified_auroc, median};
+pub use summary::{at_radius, record};
 
 use super::scorer::named_seed;
 use super::{Item, Scorer};

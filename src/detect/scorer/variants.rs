@@ -25,11 +25,34 @@ impl Scorer<'_> {
     pub fn images_at_once(&self) -> usize {
         self.batch()
     }
+    /// From now on inputs are counted up to `all`.
+    pub(in crate::detect) fn begin(&mut self, all: usize) {
+        (self.progress.inputs, self.progress.of_inputs) = (0, all);
+    }
+    /// Tells that further inputs are done.
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub(in crate::detect) fn done(&mut self, inputs: usize) -> Result<()> {
+        self.progress.inputs = (self.progress.inputs + inputs).min(self.progress.of_inputs);
+        self.tell(0, 0)
+    }
+    /// Tells how far the work on an input is, which is made of many batches.
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub(in crate::detect) fn step(&mut self, done: usize, all: usize) -> Result<()> {
+        self.tell(done, all)
+    }
     /// Scores pictures in place of their items' own, all under one noise, as many at once as there is room for. Values may lie
     /// outside 0..1. A slice is judged by itself.
     /// # Errors
     /// As [`Scorer::run`]; [`Error::File`] for a picture without a finite map and score.
     pub fn variants(&mut self, pictures: Vec<(Item, Picture)>, seed: u64) -> Result<Vec<Scored>> {
+        let before = std::mem::replace(&mut self.part_of_more, true);
+        let scored = self.each_variant(pictures, seed);
+        self.part_of_more = before;
+        scored
+    }
+    fn each_variant(&mut self, pictures: Vec<(Item, Picture)>, seed: u64) -> Result<Vec<Scored>> {
         let mut scored = Vec::with_capacity(pictures.len());
         let mut rest = pictures.into_iter().peekable();
         while rest.peek().is_some() {
