@@ -18,7 +18,7 @@ mod normal;
 mod pixels;
 mod scope;
 
-pub use normal::{Calibrated, calibrate};
+pub use normal::{Calibrated, calibrate, measure_mean_map};
 pub use pixels::PixelHistogram;
 pub use scope::{Scope, ScoreOf};
 

@@ -1,5 +1,6 @@
 //! The published systems, and everything that takes any of them: a model folder, the job of a batch, a scorer of images, thresholds
 //! from normal images, settings measured on labelled ones, a detector inside another program.
+pub mod advrad;
 pub mod anoddpm;
 pub mod attack;
 mod calibration;
@@ -10,13 +11,16 @@ pub mod dte;
 mod embed;
 mod evaluate;
 mod folder;
+mod gradient;
 mod identity;
 mod items;
 mod job;
 mod map;
+mod mean_map;
 pub mod networks;
 pub mod pddpm;
 mod plain;
+mod rebuild;
 mod score;
 mod scorer;
 mod segment;
@@ -25,14 +29,15 @@ mod subjects;
 mod system;
 mod taken;
 
-pub use calibration::{Calibrated, Calibration, PixelHistogram, Scope, ScoreOf, calibrate};
+pub use calibration::{Calibrated, Calibration, PixelHistogram, Scope, ScoreOf, calibrate, measure_mean_map};
 pub use config::DetectorConfig;
 pub use dial::{Dial, DialData, DialRow, Measure, Measured, Quality, measure};
 pub use embed::Embedded;
 pub use evaluate::{Evaluated, evaluate, evaluate_results};
 pub use folder::ModelFolder;
 pub use items::{Item, Slice, expand};
-pub use job::{Batch, Job, Outputs, Phase, Runner};
+pub use job::{Batch, Job, Outputs, Phase, Runner, Slope};
+pub use mean_map::MeanMap;
 pub use plain::Scheduler;
 pub use score::score;
 pub use scorer::{Finished, Progress, Scored, ScoredVolume, Scorer, ScoringOptions};

@@ -104,12 +104,13 @@ pub struct Scorer<'a> {
 impl<'a> Scorer<'a> {
     /// A scorer that runs on a device; nothing is put there before the first image.
     /// # Errors
-    /// [`Error::Invalid`] for a model that takes rows of a table.
+    /// [`Error::File`] for a model that takes rows of a table, and as [`ModelFolder::ready`].
     pub fn new(device: Device, model: &'a ModelFolder, options: ScoringOptions) -> Result<Self> {
         if !model.config.system.takes_image() && model.networks.estimator()?.model.features.is_none() {
             let fault = "was fitted to a table, so it scores rows and no images: `residua dte score` takes tables";
             return Err(Error::file(&model.path, fault));
         }
+        model.ready()?;
         let (runners, failures) = (Recent::new(), Vec::new());
         let progress = Progress { inputs: 0, of_inputs: 0, steps: 0, of_steps: 0 };
         let hear = Box::new(|_| true);
@@ -147,6 +148,14 @@ impl<'a> Scorer<'a> {
     /// # Errors
     /// What `sink` returns; [`Error::Interrupted`]; whatever the device reports.
     pub fn run(&mut self, inputs: &[Input], mut sink: impl FnMut(Finished) -> Result<()>) -> Result<()> {
+        self.each_group(inputs, |scorer, items| scorer.items(items, &mut sink))
+    }
+    /// The pictures, or the slices of a volume, that lie one after the other among the inputs.
+    fn each_group(
+        &mut self,
+        inputs: &[Input],
+        mut run: impl FnMut(&mut Self, Vec<Item>) -> Result<()>,
+    ) -> Result<()> {
         (self.progress.inputs, self.progress.of_inputs) = (0, inputs.len());
         if self.floats.is_none() {
             self.look_at(inputs);
@@ -154,38 +163,36 @@ impl<'a> Scorer<'a> {
         for group in groups(inputs) {
             let (items, unreadable) = expand(group, self.options.axis, &self.spec());
             self.failures.extend(unreadable);
-            self.items(items, &mut sink)?;
+            run(self, items)?;
             self.tell(0, 0)?;
         }
         Ok(())
+    }
+    /// Maps at the networks' size, as the system's graph makes them, each with its item and its pixels; otherwise as [`Scorer::run`].
+    pub(super) fn maps(
+        &mut self,
+        inputs: &[Input],
+        mut sink: impl FnMut(&Item, &Picture, &Map) -> Result<()>,
+    ) -> Result<()> {
+        self.each_group(inputs, |scorer, items| {
+            scorer.found(&items, &mut |_, found| match &found.map {
+                Some(map) => sink(&found.item, &found.picture, map),
+                None => Err(Error::Invalid("this system gives a score and no map".into())),
+            })
+        })
     }
     /// Scores the items of one group: pictures, or all slices of a volume.
     fn items(&mut self, items: Vec<Item>, sink: &mut impl FnMut(Finished) -> Result<()>) -> Result<()> {
         let whole = items.first().is_some_and(|i| i.slice.is_some());
         let mut pending = Pending::new(self.model, if whole { items.clone() } else { Vec::new() });
         let (slices, failed) = (items.len(), self.failures.len());
-        let seeds: Vec<u64> = items.iter().map(|item| self.seed_of(item)).collect();
-        let (mut rest, mut seeds) = (&items[..], &seeds[..]);
-        while let Some(&seed) = seeds.first() {
-            // Images of one noise go together.
-            let same = seeds.iter().take(self.batch()).take_while(|s| **s == seed).count();
-            let chunk;
-            (chunk, rest) = rest.split_at(same);
-            seeds = &seeds[same..];
-            let ready: Vec<Ready> = chunk.iter().filter_map(|item| self.prepare(item)).collect();
-            let found = if ready.is_empty() { Vec::new() } else { self.batch_of(ready, seed)? };
-            for found in found {
-                match pending.take(found, self.model) {
-                    Ok(finished) => finished.into_iter().try_for_each(&mut *sink)?,
-                    Err(failed) => self.fail(&failed.0, failed.1),
-                }
+        self.found(&items, &mut |scorer, found| {
+            match pending.take(found, scorer.model) {
+                Ok(finished) => finished.into_iter().try_for_each(&mut *sink)?,
+                Err(failed) => scorer.fail(&failed.0, failed.1),
             }
-            if !whole {
-                self.progress.inputs += chunk.len();
-                self.tell(0, 0)?;
-            }
-        }
-        self.progress.inputs += usize::from(whole);
+            Ok(())
+        })?;
         let failed = self.failures.len() - failed;
         match pending.finish(self.model) {
             Ok(finished) => {
@@ -197,6 +204,28 @@ impl<'a> Scorer<'a> {
             }
             Err(failed) => self.fail(&failed.0, failed.1),
         }
+        Ok(())
+    }
+    /// Runs the items of one group; `take` gets what is found for each, at the networks' size.
+    fn found(&mut self, items: &[Item], take: &mut impl FnMut(&mut Self, Found) -> Result<()>) -> Result<()> {
+        let whole = items.first().is_some_and(|i| i.slice.is_some());
+        let seeds: Vec<u64> = items.iter().map(|item| self.seed_of(item)).collect();
+        let (mut rest, mut seeds) = (items, &seeds[..]);
+        while let Some(&seed) = seeds.first() {
+            // Images of one noise go together.
+            let same = seeds.iter().take(self.batch()).take_while(|s| **s == seed).count();
+            let chunk;
+            (chunk, rest) = rest.split_at(same);
+            seeds = &seeds[same..];
+            let ready: Vec<Ready> = chunk.iter().filter_map(|item| self.prepare(item)).collect();
+            let found = if ready.is_empty() { Vec::new() } else { self.batch_of(ready, seed)? };
+            found.into_iter().try_for_each(|found| take(self, found))?;
+            if !whole {
+                self.progress.inputs += chunk.len();
+                self.tell(0, 0)?;
+            }
+        }
+        self.progress.inputs += usize::from(whole);
         Ok(())
     }
     fn fail(&mut self, item: &Item, e: Error) {

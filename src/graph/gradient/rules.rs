@@ -2,6 +2,7 @@
 mod conv;
 mod linear;
 mod norm;
+mod score;
 
 use super::Backward;
 use crate::graph::{Graph, NodeId};
@@ -69,6 +70,9 @@ pub(super) fn rule(b: &mut Backward, dy: NodeId) -> Result<()> {
             let spread = g.upsample(name, dy)?;
             scaled(g, name, spread, 0.25)
         }),
+        (Op::NoiseTo(_) | Op::SamplerStep(_) | Op::Residual(_) | Op::Reduce(_) | Op::Blur(_) | Op::AxisMap(_), _) => {
+            score::rule(b, dy)
+        }
         _ => Err(Error::graph(&node.name, format!("{} has no gradient", node.op.name()))),
     }
 }
