@@ -99,6 +99,8 @@ pub struct Scorer<'a> {
     features: Option<rows::FeatureScorer>,
     hear: Box<dyn FnMut(Progress) -> bool + 'a>,
     progress: Progress,
+    /// A batch is a part of the work on its images, whose steps are told by what asked for it.
+    part_of_more: bool,
 }
 
 impl<'a> Scorer<'a> {
@@ -114,8 +116,8 @@ impl<'a> Scorer<'a> {
         let (runners, failures) = (Recent::new(), Vec::new());
         let progress = Progress { inputs: 0, of_inputs: 0, steps: 0, of_steps: 0 };
         let hear = Box::new(|_| true);
-        let (floats, room, features) = (None, None, None);
-        Ok(Scorer { model, device, options, failures, floats, runners, room, features, hear, progress })
+        let (floats, room, features, part_of_more) = (None, None, None, false);
+        Ok(Scorer { model, device, options, failures, floats, runners, room, features, hear, progress, part_of_more })
     }
     /// From now on `hear` is told how far the work is, and answers whether to go on.
     pub fn on_progress(mut self, hear: impl FnMut(Progress) -> bool + 'a) -> Self {
@@ -228,7 +230,8 @@ impl<'a> Scorer<'a> {
         self.progress.inputs += usize::from(whole);
         Ok(())
     }
-    fn fail(&mut self, item: &Item, e: Error) {
+    /// Lists an item as a failure.
+    pub fn fail(&mut self, item: &Item, e: Error) {
         self.failures.push(Failure { path: item.path.clone(), error: e.to_string() });
     }
     fn prepare(&mut self, item: &Item) -> Option<Ready> {
@@ -259,7 +262,7 @@ impl<'a> Scorer<'a> {
         if !self.model.config.system.takes_image() {
             return self.rows_of(ready, start);
         }
-        let Scorer { model, runners, device, hear, progress, .. } = self;
+        let Scorer { model, runners, device, hear, progress, part_of_more, .. } = self;
         let runner = match runners.get(n, || device.drive(Runner::new(device, model.job(n)?))) {
             Err(Error::Device { device: name, fault }) if n > 1 && device.check().is_ok() => {
                 tracing::warn!("{n} images at once do not fit, so {} are tried: {name}: {fault}", n / 2);
@@ -269,9 +272,13 @@ impl<'a> Scorer<'a> {
         };
         let shape = crate::Shape { n, ..ready[0].tensor.shape };
         let images = Tensor::new(shape, ready.iter().flat_map(|r| r.tensor.data.iter().copied()).collect())?;
-        progress.of_steps = runner.steps();
+        if !*part_of_more {
+            progress.of_steps = runner.steps();
+        }
         let heard = |done: usize| {
-            progress.steps = done;
+            if !*part_of_more {
+                progress.steps = done;
+            }
             hear(*progress)
         };
         let batch = device.drive(runner.run(&images, seed, heard))?;

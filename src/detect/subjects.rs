@@ -32,7 +32,9 @@ impl Subjects {
         scorer: &mut Scorer,
         mut each: impl FnMut(&mut Scorer, Vec<(Item, Option<String>)>) -> Result<()>,
     ) -> Result<()> {
-        scorer.look_at(self.inputs());
+        let inputs = self.inputs();
+        scorer.begin(inputs.len());
+        scorer.look_at(inputs);
         let axis = scorer.options.axis;
         match self {
             Subjects::Images(inputs) => {

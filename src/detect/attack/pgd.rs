@@ -29,6 +29,13 @@ pub enum Towards {
 }
 
 impl Towards {
+    /// As files and reports spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Towards::Lower => "lower",
+            Towards::Higher => "higher",
+        }
+    }
     /// The score as the attack counts it: the more, the better.
     fn gain(self, score: f64) -> f64 {
         self.sign() * score

@@ -65,17 +65,11 @@ impl Smoothing {
         }
     }
     /// Scores an image under all draws of noise. It is smoothed as the networks see it ([`Scorer::as_seen`]); noise is not clipped to
-    /// 0..1. `hear` is told how many draws are done, and answers whether to go on.
+    /// 0..1. What the user should know of the input comes with the draws.
     /// # Errors
     /// As [`Scorer::variants`]; [`Error::Interrupted`]; [`Error::File`] where the score is of a foreground that is found in the image
     /// itself, which a perturbation would change as well.
-    pub fn draw(
-        &self,
-        scorer: &mut Scorer,
-        item: &Item,
-        seed: u64,
-        hear: &mut dyn FnMut(usize) -> bool,
-    ) -> Result<Draws> {
+    pub fn draw(&self, scorer: &mut Scorer, item: &Item, seed: u64) -> Result<(Draws, Vec<String>)> {
         self.check()?;
         let beside = || mask_file(&item.path, &item.input.name);
         if scorer.model.config.judges_foregrounds() && (item.slice.is_some() || beside()?.is_none()) {
@@ -91,12 +85,10 @@ impl Smoothing {
             let numbers = scores.len()..all.min(scores.len() + scorer.images_at_once());
             let noised = numbers.map(|n| (item.clone(), self.noised(&seen, noise, n as u32))).collect();
             scores.extend(scorer.variants(noised, own)?.iter().map(|s| s.score));
-            if !hear(scores.len()) {
-                return Err(Error::Interrupted);
-            }
+            scorer.step(scores.len(), all)?;
         }
         let certify = scores.split_off(self.first);
-        Ok(Draws { first: scores, scores: certify })
+        Ok((Draws { first: scores, scores: certify }, seen.warnings))
     }
 
     /// The image with draw number `draw` of the noise.

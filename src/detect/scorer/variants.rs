@@ -29,10 +29,10 @@ impl Scorer<'_> {
     pub(in crate::detect) fn begin(&mut self, all: usize) {
         (self.progress.inputs, self.progress.of_inputs) = (0, all);
     }
-    /// Tells that further inputs are done.
+    /// Tells that further images are done.
     /// # Errors
     /// [`Error::Interrupted`].
-    pub(in crate::detect) fn done(&mut self, inputs: usize) -> Result<()> {
+    pub fn done(&mut self, inputs: usize) -> Result<()> {
         self.progress.inputs = (self.progress.inputs + inputs).min(self.progress.of_inputs);
         self.tell(0, 0)
     }
