@@ -10,6 +10,7 @@ use crate::data::{create_folder, lock_folder};
 use crate::detect::certify::{Draws, Smoothing, at_radius, record};
 use crate::detect::{Scorer, Subjects};
 use crate::eval::robust::{CertificateReport, RADII, Subject};
+use crate::report::number;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -172,7 +173,6 @@ fn draw(
 
 /// What the numbers promise.
 fn promises(by: &Smoothing, images: usize, limit: Option<f64>, origin: String) -> Vec<String> {
-    let percent = |p: f64| format!("{} %", 100.0 * (1.0 - p));
     let Smoothing { sigma, first, draws, alpha } = by;
     let mut said = vec![
         format!(
@@ -180,10 +180,10 @@ fn promises(by: &Smoothing, images: usize, limit: Option<f64>, origin: String) -
              image: its median score, and by a threshold the verdict of most draws, which {first} further draws choose."
         ),
         format!(
-            "Each image's verdict, and each of its bounds at each radius, holds with a confidence of {} by itself. For all {images} images \
-             together, at one radius, it takes {} for each.",
-            percent(*alpha),
-            percent(alpha / images as f64)
+            "Each image's verdict, and each of its bounds at each radius, is wrong with a probability of at most {} by itself. That all of \
+             {images} images are right together, at one radius, but for that probability, takes {} for each.",
+            number(*alpha),
+            number(alpha / images as f64)
         ),
         "The detector's own noise is that of the seed in every draw, so that it is a function of the image alone.".into(),
     ];
