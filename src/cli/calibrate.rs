@@ -38,7 +38,8 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
         tracing::warn!("{}: its name says that its {count} images are not normal ones", folder.display());
     }
     let device = args.scoring.device.open()?;
-    let model = if model.config.system.needs_mean_map() { with_mean_map(args, given, &device, &inputs)? } else { model };
+    let model =
+        if model.config.system.needs_mean_map() { with_mean_map(args, given, &device, &inputs)? } else { model };
     let mut scorer = args.scoring.scorer_on(device, &model)?;
     let Calibrated { calibration, equal } = calibrate(&mut scorer, &inputs).map_err(interrupted)?;
     drop(scorer);

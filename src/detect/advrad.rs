@@ -103,7 +103,11 @@ impl AdvRad {
         must((1..=12).contains(&self.scales), "scales", "1..=12")?;
         if let Some(input) = input {
             let side = input.width.min(input.height);
-            must(side >> (self.scales - 1) > 0, "scales", &format!("so few that {side} pixels keep one at the smallest"))?;
+            must(
+                side >> (self.scales - 1) > 0,
+                "scales",
+                &format!("so few that {side} pixels keep one at the smallest"),
+            )?;
         }
         self.blur.map_or(Ok(()), BlurConfig::check)?;
         self.timesteps()?;

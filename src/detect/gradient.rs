@@ -26,7 +26,9 @@ impl ModelFolder {
         match &self.config.system {
             System::AnoDdpm(s) => s.differentiable(self, n, noise),
             System::AdvRad(s) => s.differentiable(self, n, noise),
-            System::Pddpm(_) => refused("its maps go through a median over the volume and an erosion, outside of the graph"),
+            System::Pddpm(_) => {
+                refused("its maps go through a median over the volume and an erosion, outside of the graph")
+            }
             System::Dte(_) => refused("it scores rows of numbers, not an image"),
         }
     }
@@ -61,11 +63,7 @@ impl Rebuild<'_> {
         if self.timesteps.list.len() == 1 { self.at_once(channel, map) } else { self.by_steps(channel, map) }
     }
     /// One step is one section, in which nothing is computed twice.
-    fn at_once(
-        &self,
-        channel: isize,
-        map: impl FnOnce(&mut Graph, NodeId, NodeId) -> Result<NodeId>,
-    ) -> Result<Job> {
+    fn at_once(&self, channel: isize, map: impl FnOnce(&mut Graph, NodeId, NodeId) -> Result<NodeId>) -> Result<Job> {
         let mut g = Graph::new();
         let shared = self.states(&mut g);
         let slope = self.slope(&mut g);
@@ -85,11 +83,7 @@ impl Rebuild<'_> {
     }
     /// Every step keeps the state that it starts from. On the way back each is run again from there, so that no more than one step's
     /// activations are held at a time (Chen et al. 2016, *Training deep nets with sublinear memory cost*).
-    fn by_steps(
-        &self,
-        channel: isize,
-        map: impl FnOnce(&mut Graph, NodeId, NodeId) -> Result<NodeId>,
-    ) -> Result<Job> {
+    fn by_steps(&self, channel: isize, map: impl FnOnce(&mut Graph, NodeId, NodeId) -> Result<NodeId>) -> Result<Job> {
         let mut g = Graph::new();
         let shared = self.states(&mut g);
         let slope = self.slope(&mut g);

@@ -153,11 +153,7 @@ impl<'a> Scorer<'a> {
         self.each_group(inputs, |scorer, items| scorer.items(items, &mut sink))
     }
     /// The pictures, or the slices of a volume, that lie one after the other among the inputs.
-    fn each_group(
-        &mut self,
-        inputs: &[Input],
-        mut run: impl FnMut(&mut Self, Vec<Item>) -> Result<()>,
-    ) -> Result<()> {
+    fn each_group(&mut self, inputs: &[Input], mut run: impl FnMut(&mut Self, Vec<Item>) -> Result<()>) -> Result<()> {
         (self.progress.inputs, self.progress.of_inputs) = (0, inputs.len());
         if self.floats.is_none() {
             self.look_at(inputs);

@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn every_setting_of_every_system_takes_what_it_shows() {
-        for method in ["anoddpm", "pddpm", "dte"] {
+        for method in ["anoddpm", "pddpm", "advrad", "dte"] {
             let system = System::named(method).unwrap();
             for setting in system.settings() {
                 let (mut again, shown) = (system.clone(), system.value(setting));

@@ -60,7 +60,9 @@ impl System {
             "pddpm" => Ok(System::Pddpm(Pddpm::default())),
             "advrad" => Ok(System::AdvRad(AdvRad::default())),
             "dte" => Ok(System::Dte(Dte::default())),
-            _ => Err(Error::Invalid(format!("there is no method `{method}`; anoddpm, pddpm, advrad and dte are known"))),
+            _ => {
+                Err(Error::Invalid(format!("there is no method `{method}`; anoddpm, pddpm, advrad and dte are known")))
+            }
         }
     }
     /// What `detector.json` calls it.

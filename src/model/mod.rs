@@ -19,7 +19,7 @@ mod qkv;
 pub mod resnet;
 mod stored;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod unet;
 
 pub use checkpoint::{Checkpoint, Copies};

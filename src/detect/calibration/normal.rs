@@ -95,7 +95,10 @@ fn leave_one_out(scorer: &Scorer, data_sha256: &str) -> Result<f64> {
         None => Ok(1.0),
         Some(MeanMap { images: 1, .. }) => {
             let path = MeanMap::path(&scorer.model.path);
-            Err(Error::file(path, "is of the one image that is to be judged by it: two normal images are needed at least"))
+            Err(Error::file(
+                path,
+                "is of the one image that is to be judged by it: two normal images are needed at least",
+            ))
         }
         Some(mean) => Ok(mean.images as f64 / (mean.images as f64 - 1.0)),
     }

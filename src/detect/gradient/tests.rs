@@ -1,4 +1,5 @@
 //! Gradients of scores against central differences in f64, through a small network.
+use crate::Shape;
 use crate::cpu::Session;
 use crate::data::Map;
 use crate::detect::config::{InputConfig, ScoreConfig};
@@ -8,7 +9,6 @@ use crate::diffusion::NoiseSource;
 use crate::kernels::testing::random;
 use crate::model::testing::{Keys, file_of};
 use crate::model::{Network, Overrides};
-use crate::{Shape, Tensor};
 use std::path::Path;
 
 const SIZE: Shape = Shape::new(2, 11, 9, 2);
@@ -122,7 +122,8 @@ fn check(system: System, score: ScoreConfig) {
     assert!(map.iter().zip(other).all(|(a, b)| (a - b).abs() < 1e-9), "{said}");
     // And its score is that of the host.
     for (n, score) in scores.iter().enumerate() {
-        let map: Vec<f32> = map[n * 4 * SIZE.h * SIZE.w..][..4 * SIZE.h * SIZE.w].iter().step_by(4).map(|v| *v as f32).collect();
+        let map: Vec<f32> =
+            map[n * 4 * SIZE.h * SIZE.w..][..4 * SIZE.h * SIZE.w].iter().step_by(4).map(|v| *v as f32).collect();
         assert!((score - crate::detect::score(&map, model.config.score)).abs() < 1e-6, "{said}");
     }
 

@@ -1,13 +1,13 @@
 //! The chain around a network, and what makes a score of its end: noising, sampler's steps, residual, resizing, blur, reduction.
 use crate::graph::gradient::Backward;
 use crate::graph::{Graph, NodeId};
+use crate::kernels::Op;
 use crate::kernels::axis_map::{AxisMap, Taps};
 use crate::kernels::pointwise::Activation;
 use crate::kernels::sample_sum::SampleSum;
 use crate::kernels::sampler::NoiseTo;
 use crate::kernels::sampler_gradient::SamplerGradient;
 use crate::kernels::score_gradient::{ReduceGradient, ResidualGradient};
-use crate::kernels::Op;
 use crate::{Error, Result};
 
 pub(super) fn rule(b: &mut Backward, dy: NodeId) -> Result<()> {
@@ -35,9 +35,8 @@ pub(super) fn rule(b: &mut Backward, dy: NodeId) -> Result<()> {
         }
         (Op::Residual(residual), &[image, reconstruction]) => {
             let kind = residual.kind;
-            let at_image = |g: &mut Graph, name: &str| {
-                g.push(name, ResidualGradient { kind }, &[dy, image, reconstruction])
-            };
+            let at_image =
+                |g: &mut Graph, name: &str| g.push(name, ResidualGradient { kind }, &[dy, image, reconstruction]);
             b.input(0, at_image)?;
             b.input(1, |g, name| {
                 let at_image = at_image(g, name)?;
