@@ -1,5 +1,4 @@
 //! Images, volumes and rows through a model's job: batches, failures, cancelling, progress by a callback.
-use super::config::NoisePer;
 use super::items::{Item, expand, groups};
 use super::{ModelFolder, Runner};
 use crate::data::{Failure, FloatRange, Input, InputSpec, Map, Picture};
@@ -7,6 +6,7 @@ use crate::{Device, Error, Result, Tensor};
 use found::Found;
 use prepare::{Ready, prepare};
 use recent::Recent;
+pub(super) use seeds::named_seed;
 use std::time::Instant;
 use volume::Pending;
 
@@ -15,6 +15,7 @@ mod found;
 mod prepare;
 mod recent;
 mod rows;
+mod seeds;
 mod variants;
 mod volume;
 
@@ -239,15 +240,6 @@ impl<'a> Scorer<'a> {
             }
         }
     }
-    /// The seed of an item's noise: the run's, or one made from it and from the name of what shares the noise.
-    fn seed_of(&self, item: &Item) -> u64 {
-        let file = item.path.file_name().unwrap_or_default().to_string_lossy();
-        match self.model.config.system.noise_per() {
-            NoisePer::Run => self.options.seed,
-            NoisePer::Volume => named_seed(self.options.seed, &file),
-            NoisePer::Image => named_seed(self.options.seed, &format!("{file}/{}", item.name)),
-        }
-    }
     fn tell(&mut self, steps: usize, of_steps: usize) -> Result<()> {
         (self.progress.steps, self.progress.of_steps) = (steps, of_steps);
         if (self.hear)(self.progress) { Ok(()) } else { Err(Error::Interrupted) }
@@ -302,13 +294,4 @@ fn incomplete(model: &ModelFolder, failed: usize, slices: usize) -> String {
     let judged = if model.config.postprocessing().is_some() { ", and it is not judged as a whole" } else { "" };
     let map = if model.config.system.has_map() { "the volume has no map" } else { "the volume is not complete" };
     format!("{failed} of its {slices} slices gave no result, so {map}{judged}")
-}
-
-/// A seed for a name: FNV-1a of the name, mixed with the run's seed by SplitMix64 (Steele, Lea and Flood 2014).
-pub(super) fn named_seed(seed: u64, name: &str) -> u64 {
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
-    let z = seed.wrapping_add(0x9E37_79B9_7F4A_7C15) ^ hash;
-    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
 }

@@ -104,13 +104,8 @@ impl Attacker {
     /// draws of a detector that draws no noise.
     pub fn new(scorer: &Scorer, settings: AttackSettings) -> Result<Self> {
         settings.check()?;
-        let model = scorer.model;
-        let input = model.config.image().map_err(|_| {
-            let title = model.config.system.title();
-            Error::Invalid(format!("{title} cannot be attacked: it scores rows of numbers, whose gradient stops there"))
-        })?;
-        settings.format.holds(input.channels)?;
-        let job = model.differentiable(1, None)?;
+        let job = scorer.model.differentiable(1, None)?;
+        settings.format.holds(scorer.model.config.image()?.channels)?;
         if job.noise.is_none() && (settings.draws > 1 || settings.fresh_draws > 1) {
             let fault = "the detector draws no noise under these settings, so several draws are all the same";
             return Err(Error::Invalid(fault.into()));

@@ -78,7 +78,7 @@ impl Smoothing {
             return Err(Error::file(&item.path, fault));
         }
         let seen = scorer.as_seen(item)?;
-        let (own, noise) = (scorer.noise_seed(item), named_seed(seed, &format!("smoothing {}", item.folder)));
+        let (own, noise) = (scorer.seed_of(item), named_seed(seed, &format!("smoothing {}", item.folder)));
         let all = self.first + self.draws;
         let mut scores = Vec::with_capacity(all);
         while scores.len() < all {

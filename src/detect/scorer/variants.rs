@@ -17,10 +17,6 @@ impl Scorer<'_> {
         let seen = ready.picture.to_channels(input.channels)?.resize(input.width, input.height)?;
         Ok(Picture { warnings: ready.picture.warnings, ..seen })
     }
-    /// The seed of the noise that an item has in a run.
-    pub fn noise_seed(&self, item: &Item) -> u64 {
-        self.seed_of(item)
-    }
     /// Images at once.
     pub fn images_at_once(&self) -> usize {
         self.batch()
