@@ -102,9 +102,13 @@ impl Graph {
         self.sections.push(name.to_owned());
         SectionId(self.sections.len() - 1)
     }
-    /// Adds a weight that is already packed; its length must be a multiple of four.
+    /// Adds a weight that is already packed; its length must be a multiple of four. One of the same name and values that is there
+    /// already is taken instead, so that a network that is built into several sections is held once.
     pub fn weight(&mut self, name: &str, data: Vec<f32>) -> WeightId {
         debug_assert_eq!(data.len() % 4, 0, "{name} is not padded");
+        if let Some(there) = self.weights.iter().position(|w| w.name == name && *w.data == *data) {
+            return WeightId(there);
+        }
         self.weights.push(Weight { name: name.to_owned(), data: data.into() });
         WeightId(self.weights.len() - 1)
     }

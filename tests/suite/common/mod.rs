@@ -42,7 +42,8 @@ pub const CLASSIFIERS: [&str; 5] =
 pub const RESNETS: [&str; 3] = ["resnet-basic", "resnet-bottleneck", "resnet-wide"];
 
 /// The chains of `tests/goldens`.
-pub const CHAINS: [&str; 12] = [
+pub const CHAINS: [&str; 13] = [
+    "advrad-oneshot-grad",
     "anoddpm-gauss",
     "anoddpm-simplex",
     "diffusers-ddim",
