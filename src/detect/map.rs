@@ -41,6 +41,19 @@ impl MapStates {
         unit: f32,
     ) -> Result<()> {
         let image = g.read(self.image);
+        self.compare_to(g, (image, reconstruction), kind, smoothing, unit)
+    }
+    /// [`MapStates::compare`] of any two images of one shape.
+    /// # Errors
+    /// As there.
+    pub fn compare_to(
+        &self,
+        g: &mut Graph,
+        (image, reconstruction): (NodeId, NodeId),
+        kind: ResidualKind,
+        smoothing: Option<BlurConfig>,
+        unit: f32,
+    ) -> Result<()> {
         let mut residual = g.push("residual", Op::Residual(Residual { kind }), &[image, reconstruction])?;
         if unit != 1.0 {
             let scale = if kind == ResidualKind::Squared { unit * unit } else { unit };

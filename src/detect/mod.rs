@@ -21,6 +21,7 @@ mod segment;
 mod settings;
 mod system;
 mod taken;
+pub mod wolleb;
 
 pub use calibration::{Calibrated, Calibration, PixelHistogram, Scope, ScoreOf, calibrate};
 pub use config::DetectorConfig;

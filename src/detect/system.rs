@@ -7,6 +7,7 @@ use super::{
     dte::Dte,
     networks::Role,
     pddpm::{Pddpm, Postprocessing},
+    wolleb::Wolleb,
 };
 use crate::diffusion::NoiseSource;
 use crate::{Error, Result, json};
@@ -26,6 +27,9 @@ pub enum System {
     /// Diffusion time estimation and its DDPM baseline (Livernoche et al. 2024).
     #[serde(rename = "dte")]
     Dte(Dte),
+    /// Wolleb et al. 2022: DDIM's encoding, and decoding under a classifier.
+    #[serde(rename = "wolleb")]
+    Wolleb(Wolleb),
 }
 
 /// By its method, so that a fault names the setting.
@@ -40,12 +44,16 @@ impl<'de> Deserialize<'de> for System {
             System::AnoDdpm(_) => json::from_value(&settings).map(System::AnoDdpm),
             System::Pddpm(_) => json::from_value(&settings).map(System::Pddpm),
             System::Dte(_) => json::from_value(&settings).map(System::Dte),
+            System::Wolleb(_) => json::from_value(&settings).map(System::Wolleb),
         };
         read.map_err(D::Error::custom)
     }
 }
 
 impl System {
+    /// What `detector.json` calls the systems.
+    pub const METHODS: [&'static str; 4] = ["anoddpm", "pddpm", "dte", "wolleb"];
+
     /// A system by the name of its method, as published.
     /// # Errors
     /// [`Error::Invalid`] for a name that no system has.
@@ -54,7 +62,11 @@ impl System {
             "anoddpm" => Ok(System::AnoDdpm(AnoDdpm::default())),
             "pddpm" => Ok(System::Pddpm(Pddpm::default())),
             "dte" => Ok(System::Dte(Dte::default())),
-            _ => Err(Error::Invalid(format!("there is no method `{method}`; anoddpm, pddpm and dte are known"))),
+            "wolleb" => Ok(System::Wolleb(Wolleb::default())),
+            _ => {
+                let known = System::METHODS.join(", ");
+                Err(Error::Invalid(format!("there is no method `{method}`; these are known: {known}")))
+            }
         }
     }
     /// What `detector.json` calls it.
@@ -63,6 +75,7 @@ impl System {
             System::AnoDdpm(_) => "anoddpm",
             System::Pddpm(_) => "pddpm",
             System::Dte(_) => "dte",
+            System::Wolleb(_) => "wolleb",
         }
     }
     /// What publications call it.
@@ -71,6 +84,7 @@ impl System {
             System::AnoDdpm(_) => "AnoDDPM",
             System::Pddpm(_) => "pDDPM",
             System::Dte(d) => d.estimator.unwrap_or_default().name(),
+            System::Wolleb(_) => "Wolleb et al.",
         }
     }
     /// The networks that it may have.
@@ -78,6 +92,7 @@ impl System {
         match self {
             System::AnoDdpm(_) | System::Pddpm(_) => &[Role::Denoiser],
             System::Dte(_) => &[Role::Estimator, Role::Features],
+            System::Wolleb(_) => &[Role::Denoiser, Role::Classifier],
         }
     }
     /// Whether its networks see the image itself, brought to their size; otherwise it takes rows of numbers.
@@ -94,6 +109,7 @@ impl System {
             System::AnoDdpm(s) => s.noise_per,
             System::Pddpm(s) => s.noise_per,
             System::Dte(_) => NoisePer::Run,
+            System::Wolleb(s) => s.noise_per(),
         }
     }
     /// Forward passes of the denoiser for an image of this size: what its time is proportional to, on every device.
@@ -102,13 +118,18 @@ impl System {
             System::AnoDdpm(s) => s.passes(),
             System::Pddpm(s) => input.map_or(1, |i| s.patches(i.height, i.width).len()),
             System::Dte(_) => 1,
+            System::Wolleb(s) => s.passes(),
         }
+    }
+    /// Whether each map has its own threshold for pixels, by Otsu's method.
+    pub fn cuts_by_otsu(&self) -> bool {
+        matches!(self, System::Wolleb(s) if s.otsu)
     }
     /// What is done with the maps of a whole volume; none for a system whose slices stand alone.
     pub fn postprocessing(&self, input: Option<&InputConfig>) -> Option<Postprocessing> {
         match self {
             System::Pddpm(s) => input.map(|i| s.postprocessing(i.height)),
-            System::AnoDdpm(_) | System::Dte(_) => None,
+            System::AnoDdpm(_) | System::Dte(_) | System::Wolleb(_) => None,
         }
     }
     /// Holds every setting to its range.
@@ -119,6 +140,7 @@ impl System {
             System::AnoDdpm(s) => s.check(),
             System::Pddpm(s) => s.check(input),
             System::Dte(_) => Ok(()),
+            System::Wolleb(s) => s.check(input),
         }
     }
     /// Holds the networks of a model folder against the settings.
@@ -126,9 +148,10 @@ impl System {
     /// [`Error::File`] or [`Error::Invalid`] for a network that is missing, or is another than the settings need.
     pub(super) fn agree(&self, model: &ModelFolder) -> Result<()> {
         match self {
-            System::AnoDdpm(s) => super::networks::agree(model, s.sampler()?.variance_channels),
-            System::Pddpm(s) => super::networks::agree(model, s.sampler()?.variance_channels),
+            System::AnoDdpm(s) => super::networks::agree(model, s.sampler()?.variance_channels, false),
+            System::Pddpm(s) => super::networks::agree(model, s.sampler()?.variance_channels, false),
             System::Dte(s) => s.agree(model),
+            System::Wolleb(s) => s.agree(model),
         }
     }
     /// What a batch of `n` images, or rows, runs. `noise` replaces the source that the settings name.
@@ -139,6 +162,7 @@ impl System {
             System::AnoDdpm(s) => s.job(model, n, noise),
             System::Pddpm(s) => s.job(model, n, noise),
             System::Dte(s) => s.job(model, n),
+            System::Wolleb(s) => s.job(model, n, noise),
         }
     }
     /// Its settings by name.
@@ -147,6 +171,7 @@ impl System {
             System::AnoDdpm(_) => super::anoddpm::SETTINGS,
             System::Pddpm(_) => super::pddpm::SETTINGS,
             System::Dte(_) => super::dte::SETTINGS,
+            System::Wolleb(_) => super::wolleb::SETTINGS,
         }
     }
     /// The settings that trade speed for quality, which `residua dial` measures. Names of parts come after that of the whole.
@@ -155,6 +180,7 @@ impl System {
             System::AnoDdpm(_) => &["lambda", "runs", "sampler", "sampler.steps"],
             System::Pddpm(_) => &["lambda", "patch", "stride", "overlap"],
             System::Dte(_) => &["estimate"],
+            System::Wolleb(_) => &["noise_level", "scale", "respacing"],
         }
     }
     /// The value of a setting, in words.
@@ -172,8 +198,9 @@ impl System {
         };
         let invalid = |fault: String| Error::Invalid(format!("`{name}` cannot be `{text}`: {fault}"));
         let mut all = serde_json::to_value(&*self).map_err(|e| invalid(e.to_string()))?;
-        // Steps may come before the level that leaves room for them: they are held against it by `check`.
-        let range = if matches!(setting.range, Range::DdimSteps(..)) { setting.range } else { self.range(setting) };
+        // Steps may come before the level that leaves room for them, a level before its respacing: `check` holds them together.
+        let later = matches!(setting.range, Range::DdimSteps(..)) || setting.name == "noise_level";
+        let range = if later { setting.range } else { self.range(setting) };
         apply(&Setting { range, ..*setting }, &mut all, text).map_err(invalid)?;
         *self = json::from_value(&all).map_err(invalid)?;
         Ok(())
@@ -183,6 +210,7 @@ impl System {
         let (steps, lambda) = match self {
             System::AnoDdpm(s) => (s.schedule.train_steps, s.lambda),
             System::Pddpm(s) => (s.schedule.train_steps, s.lambda),
+            System::Wolleb(s) => return s.range(setting),
             System::Dte(_) => return setting.range,
         };
         match setting.range {

@@ -48,7 +48,7 @@ fn eta(config: &mut DetectorConfig) -> Option<&mut f64> {
             SamplerConfig::Ddim { eta, .. } => Some(eta),
             SamplerConfig::Ddpm => None,
         },
-        System::Pddpm(_) | System::Dte(_) => None,
+        System::Pddpm(_) | System::Dte(_) | System::Wolleb(_) => None,
     }
 }
 

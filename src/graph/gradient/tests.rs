@@ -1,6 +1,7 @@
 //! Gradients against central differences in f64, over every op that has a rule.
 use super::*;
 mod networks;
+mod pools;
 
 use crate::Shape;
 use crate::cpu::Session;
