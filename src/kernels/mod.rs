@@ -24,6 +24,10 @@ kernels! {
     act_gradient { ActGradient: "The slope of an activation, times a gradient." }
     adam { Adam: "A step of Adam." }
     attention { Attention: "Self-attention." }
+    attention_gradient {
+        AttentionRows: "Self-attention's gradient: two numbers of every row.",
+        AttentionGradient: "Self-attention's gradient with respect to q, k and v.",
+    }
     batch_norm { BatchNorm: "BatchNorm over a minibatch, and its gradients." }
     channels { Channels: "A range of channels." }
     concat { Concat: "Concatenation of channels." }
@@ -57,6 +61,7 @@ kernels! {
     }
     pixels { Pixels: "A range of pixels." }
     pointwise { Map: "Activation, scale and shift.", Add: "Addition." }
+    pool_gradient { PoolGradient: "The gradient of pooling." }
     resample { Upsample: "Twice the size by nearest neighbour.", Pool: "Average or maximum pooling." }
     sampler {
         NoiseTo: "Noising to level t.",
