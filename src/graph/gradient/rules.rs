@@ -83,13 +83,6 @@ pub(super) fn rule(b: &mut Backward, dy: NodeId) -> Result<()> {
             let given = [dy, x];
             g.push(name, op, if pool.kind == PoolKind::Max { &given } else { &given[..1] })
         }),
-        // The mean of all pixels: each gets an equal share.
-        (Op::Pool(pool), &[x]) if is_mean(pool, b.g.shape(x)) => b.input(0, |g, name| {
-            let Shape { h, w, .. } = g.shape(x);
-            let share = scaled(g, name, dy, 1.0 / (h * w) as f32)?;
-            let zeros = g.map(name, x, Activation::Identity, 0.0, 0.0)?;
-            g.add(name, zeros, share)
-        }),
         _ => Err(Error::graph(&node.name, format!("{} has no gradient", node.op.name()))),
     }
 }
@@ -97,11 +90,6 @@ pub(super) fn rule(b: &mut Backward, dy: NodeId) -> Result<()> {
 /// The gradient of a whole number that chooses a row or a class: between whole numbers nothing changes.
 fn nothing(g: &mut Graph, name: &str, chosen: NodeId) -> Result<NodeId> {
     g.map(name, chosen, Activation::Identity, 0.0, 0.0)
-}
-
-/// Whether it is the mean over the whole image.
-fn is_mean(pool: &Pool, x: Shape) -> bool {
-    pool.kind == PoolKind::Average && pool.size == [x.h, x.w] && pool.pad == 0
 }
 
 /// dy·act'(x).
