@@ -77,8 +77,9 @@ fn check_all(texts: &Texts) {
 
 #[test]
 fn of_the_golden_networks_fused_and_not() {
-    let graphs: Vec<_> = crate::common::NETWORKS
-        .par_iter()
+    let graphs: Vec<_> = crate::common::denoisers_and_classifiers()
+        .collect::<Vec<_>>()
+        .into_par_iter()
         .map(|n| (n, crate::common::network(&crate::common::golden(n)).graph))
         .collect();
     let mut texts = Texts::new();
