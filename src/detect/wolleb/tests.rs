@@ -116,7 +116,7 @@ fn what_cannot_be_is_refused_by_name() {
     }
     for (json, says) in [
         (r#"{"method": "wolleb", "noise_levels": 3}"#, "noise_levels"),
-        (r#"{"method": "wolleb", "target": 0}"#, "`target` is the number 0, but text"),
+        (r#"{"method": "wolleb", "target": 0}"#, "`target` is the number 0, but a text is needed"),
         (r#"{"method": "wolleb", "variant": "monai"}"#, "monai"),
     ] {
         let value = serde_json::from_str::<serde_json::Value>(json).unwrap();
