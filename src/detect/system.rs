@@ -253,12 +253,14 @@ impl System {
             other => other,
         }
     }
-    /// The settings as JSON, those left out that are as published.
+    /// The settings that maps and scores depend on, as JSON, those left out that are as published.
     pub(super) fn chosen(&self) -> Value {
         let published = System::named(self.method()).and_then(|s| to_json(&s));
         let mut all = to_json(self).unwrap_or_default();
         if let (Some(all), Ok(published)) = (all.as_object_mut(), published) {
             all.retain(|key, value| key == "method" || published.get(key) != Some(value));
+            // How masks are cut changes neither maps nor scores.
+            all.remove("otsu");
         }
         all
     }

@@ -18,6 +18,7 @@ use residua::kernels::{
     dropout::Dropout,
     embedding, linear,
     loss::{Loss, LossKind},
+    min_max,
     minibatch::{Diffuse, Gather, Times},
     neighbours, noise, norm, patches,
     pointwise::{self, Activation},
@@ -181,6 +182,7 @@ fn of_the_operations() {
             op(Op::Blur(score::Blur { weight: w(0), radius: 4, horizontal }), &[x], 1);
         }
         op(Op::Reduce(score::Reduce), &[x], 0);
+        op(Op::MinMax(min_max::MinMax), &[x], 0);
         for (k, stride, pad, output_pad) in
             [(4, 2, 1, 0), (2, 2, 0, 0), (3, 1, 1, 0), (3, 2, 1, 1)].map(|(k, s, p, o)| (k, s, [p; 4], [o; 2]))
         {
