@@ -26,6 +26,7 @@ use residua::kernels::{
 use std::collections::BTreeMap;
 use std::mem::offset_of;
 
+mod gradients;
 mod training;
 
 /// Texts by content, with a name for messages and the number of storage bindings.
