@@ -22,12 +22,14 @@ macro_rules! shader_file {
 pub(crate) use shader_file;
 
 /// What several shaders share, by `#include`.
-pub const LIB: [ShaderFile; 9] = [
+pub const LIB: [ShaderFile; 11] = [
     shader_file!("lib/activation.wgsl"),
+    shader_file!("lib/attention_tile.wgsl"),
     shader_file!("lib/bilinear.wgsl"),
     shader_file!("lib/philox.wgsl"),
     shader_file!("lib/reduce.wgsl"),
     shader_file!("lib/sincos.wgsl"),
+    shader_file!("lib/slope.wgsl"),
     shader_file!("lib/step.wgsl"),
     shader_file!("lib/tail.wgsl"),
     shader_file!("lib/texel.wgsl"),

@@ -79,7 +79,7 @@ pub fn gradients(g: &mut Graph, of: (NodeId, NodeId), wrt: &[Wrt]) -> Result<Vec
         let node = g.nodes[id.0].clone();
         let weighs = wrt.iter().any(|w| matches!(w, Wrt::Weight(_)) && w.is(id, &node));
         if weighs || node.inputs.iter().any(|i| needed[i.0]) {
-            rules::rule(&mut Backward { g, node: &node, needed: &needed, wrt, flows: &mut flows }, dy)?;
+            rules::rule(&mut Backward { g, id, node: &node, needed: &needed, wrt, flows: &mut flows }, dy)?;
         }
     }
     wrt.iter().map(|&w| collect(g, &flows, output, w)).collect()
@@ -116,6 +116,7 @@ fn collect(g: &mut Graph, flows: &HashMap<Wrt, NodeId>, output: NodeId, wrt: Wrt
 /// A node whose gradient is known, and where the gradients of its inputs and weights go: what a rule works on.
 struct Backward<'a> {
     g: &'a mut Graph,
+    id: NodeId,
     node: &'a Node,
     needed: &'a [bool],
     wrt: &'a [Wrt],

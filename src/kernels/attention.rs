@@ -1,6 +1,6 @@
 //! Self-attention, flash-style: the (L,L) matrix never exists.
 use super::{
-    Args, Io, Kernel, Real, Shader,
+    Args, Io, Kernel, Real, Shader, Value,
     matmul::{Mat, matmul, matmul_transposed},
     widest,
 };
@@ -21,12 +21,54 @@ const PART: usize = 512;
 /// Below this many workgroups a GPU idles, and smaller query tiles pay for their extra reads.
 const ENOUGH_GROUPS: usize = 128;
 
-/// Rows of threads and queries of a thread, for tiles of TY·RQ queries. A thread has room for 16 vec4s of output.
-fn tile(x: Shape, heads: usize, chunks: usize) -> (usize, usize) {
-    let groups = |bq: usize| x.n * heads * (x.h * x.w).div_ceil(bq);
-    let bq = [32, 16, 8].into_iter().find(|&bq| groups(bq) >= ENOUGH_GROUPS).unwrap_or(8);
-    let rq = [4, 2, 1].into_iter().find(|rq| rq * chunks <= 16 && bq / rq >= 8).unwrap_or(1);
-    (bq / rq, rq)
+/// How a GPU goes through attention and its gradients: tiles of a head's rows against 32 others at a time.
+pub(super) struct Tiling {
+    /// What every shader of attention is told.
+    pub consts: Vec<(&'static str, Value)>,
+    /// Rows of a tile.
+    pub rows: usize,
+    /// Slices of a head's channels, each made by a workgroup of its own.
+    pub parts: usize,
+    /// For labels: that single numbers are read, where no vec4s lie.
+    pub scalar: &'static str,
+}
+
+impl Tiling {
+    /// For [q | k | v] of shape x; `copies`: how many workgroups take the same tile, parts not counted.
+    pub fn new(x: Shape, heads: usize, copies: usize) -> Self {
+        let (l, c) = (x.h * x.w, x.c / 3);
+        let d = c / heads;
+        let dv = d.div_ceil(4);
+        let parts = d.div_ceil(PART);
+        let chunks = dv.min(PART / 4).div_ceil(8);
+        // Scores: the width in equal chunks of at most 8 vec4s, rows of odd length in shared memory.
+        let s_chunks = dv.div_ceil(8);
+        let sv = dv.div_ceil(s_chunks);
+        let groups = |rows: usize| x.n * heads * copies * l.div_ceil(rows);
+        let rows = [32, 16, 8].into_iter().find(|&rows| groups(rows) >= ENOUGH_GROUPS).unwrap_or(8);
+        // TY rows of threads with RQ rows each. A thread has room for 16 vec4s of output.
+        let rq = [4, 2, 1].into_iter().find(|rq| rq * chunks <= 16 && rows / rq >= 8).unwrap_or(1);
+        let aligned = d.is_multiple_of(4);
+        let consts = vec![
+            ("ALIGNED", aligned.into()),
+            ("L", l.into()),
+            ("HEADS", heads.into()),
+            ("D", d.into()),
+            ("C", c.into()),
+            ("DV", dv.into()),
+            ("ROW", x.c_pad().into()),
+            ("OUT_ROW", x.with_c(c).c_pad().into()),
+            ("PARTS", parts.into()),
+            ("SV", sv.into()),
+            ("SPAD", (sv | 1).into()),
+            ("S_CHUNKS", s_chunks.into()),
+            ("TY", (rows / rq).into()),
+            ("RQ", rq.into()),
+            ("NC", chunks.into()),
+            ("SCALE", ((1.0 / (d as f64).sqrt() * std::f64::consts::LOG2_E) as f32).into()),
+        ];
+        Tiling { consts, rows, parts, scalar: if aligned { "" } else { "scalar_" } }
+    }
 }
 
 impl Kernel for Attention {
@@ -38,35 +80,9 @@ impl Kernel for Attention {
     }
     fn shader(&self, io: &Io) -> Shader {
         let (x, o) = (io.inputs[0], io.output);
-        let (l, d) = (o.h * o.w, o.c / self.heads);
-        let dv = d.div_ceil(4);
-        let parts = d.div_ceil(PART);
-        let chunks = dv.min(PART / 4).div_ceil(8);
-        // Scores: the width in equal chunks of at most 8 vec4s, rows of odd length in shared memory.
-        let s_chunks = dv.div_ceil(8);
-        let sv = dv.div_ceil(s_chunks);
-        let (ty, rq) = tile(x, self.heads, chunks);
-        let aligned = d.is_multiple_of(4);
-        let consts = vec![
-            ("ALIGNED", aligned.into()),
-            ("L", l.into()),
-            ("HEADS", self.heads.into()),
-            ("D", d.into()),
-            ("C", o.c.into()),
-            ("DV", dv.into()),
-            ("ROW", x.c_pad().into()),
-            ("OUT_ROW", o.c_pad().into()),
-            ("PARTS", parts.into()),
-            ("SV", sv.into()),
-            ("SPAD", (sv | 1).into()),
-            ("S_CHUNKS", s_chunks.into()),
-            ("TY", ty.into()),
-            ("RQ", rq.into()),
-            ("NC", chunks.into()),
-            ("SCALE", ((1.0 / (d as f64).sqrt() * std::f64::consts::LOG2_E) as f32).into()),
-        ];
-        let label = format!("attention_flash_{}x32_{}f32", ty * rq, if aligned { "" } else { "scalar_" });
-        let grid = [l.div_ceil(ty * rq) as u32, (self.heads * parts) as u32, o.n as u32];
+        let Tiling { consts, rows, parts, scalar } = Tiling::new(x, self.heads, 1);
+        let label = format!("attention_flash_{rows}x32_{scalar}f32");
+        let grid = [(o.h * o.w).div_ceil(rows) as u32, (self.heads * parts) as u32, o.n as u32];
         Shader { label, file: shader_file!("attention.wgsl"), consts, grid }
     }
     fn flops(&self, io: &Io) -> u64 {
@@ -78,9 +94,9 @@ impl Kernel for Attention {
 /// Numbers that a loop keeps at once: two vectors, so that operations need not wait for each other.
 const LANES: usize = 16;
 
-/// Turns a row of products q·k into weights that are not yet divided by their sum, which it returns.
+/// Turns a row of products q·k into weights that are not yet divided by their sum, and returns the largest product and the sum.
 #[inline(always)]
-fn exponentials<T: Real>(row: &mut [T], scale: T) -> T {
+pub(super) fn exponentials<T: Real>(row: &mut [T], scale: T) -> (T, T) {
     let larger = |a: T, b: T| if a > b { a } else { b };
     let (chunks, rest) = row.as_chunks_mut::<LANES>();
     let mut tops = [T::neg_infinity(); LANES];
@@ -101,7 +117,12 @@ fn exponentials<T: Real>(row: &mut [T], scale: T) -> T {
         *v = ((*v - top) * scale).exp_fast();
         sums[0] += *v;
     }
-    sums.into_iter().sum()
+    (top, sums.into_iter().sum())
+}
+
+/// Queries that are taken at once: several blocks for every thread, each large enough for the packing of k and v to pay.
+pub(super) fn block(samples: usize, l: usize) -> usize {
+    (samples * l).div_ceil(4 * rayon::current_num_threads()).clamp(16, 128).min(l)
 }
 
 impl Attention {
@@ -110,8 +131,7 @@ impl Attention {
         let (x, o) = (a.io.inputs[0], a.io.output);
         let (l, d, row, out_row) = (o.h * o.w, o.c / self.heads, x.c_pad(), o.c_pad());
         let scale = T::of(1.0 / (d as f64).sqrt());
-        // Several blocks for every thread, each large enough for the packing of k and v to pay.
-        let block = (o.n * l).div_ceil(4 * rayon::current_num_threads()).clamp(16, 128).min(l);
+        let block = block(o.n, l);
         let samples = a.output.par_chunks_mut(l * out_row).zip(a.inputs[0].par_chunks(l * row));
         samples.for_each(|(out, qkv)| {
             let blocks = out.par_chunks_mut(block * out_row).zip(qkv.par_chunks(block * row));
@@ -124,7 +144,7 @@ impl Attention {
                         let [q, k, v] = [q, k, v].map(|data| Mat { data, stride: row });
                         matmul_transposed([m, l, d], q, k, scores, l);
                         let rows = scores.chunks_exact_mut(l).take(m);
-                        let sums: Vec<T> = rows.map(|row| widest(|| exponentials(row, scale))).collect();
+                        let sums: Vec<T> = rows.map(|row| widest(|| exponentials(row, scale)).1).collect();
                         let weights = Mat { data: &scores[..], stride: l };
                         matmul([m, d, l], weights, v, &mut out[head * d..], out_row, false);
                         for (out, sum) in out.chunks_exact_mut(out_row).zip(sums) {

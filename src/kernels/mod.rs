@@ -24,6 +24,10 @@ kernels! {
     act_gradient { ActGradient: "The slope of an activation, times a gradient." }
     adam { Adam: "A step of Adam." }
     attention { Attention: "Self-attention." }
+    attention_gradient {
+        AttentionRows: "Self-attention's gradient: two numbers of every row.",
+        AttentionGradient: "Self-attention's gradient with respect to q, k and v.",
+    }
     axis_map { AxisMap: "A sparse linear map along one axis." }
     batch_norm { BatchNorm: "BatchNorm over a minibatch, and its gradients." }
     channels { Channels: "A range of channels." }
@@ -57,6 +61,7 @@ kernels! {
         PatchMean: "That sum over the number of cells that hold a pixel.",
     }
     pointwise { Map: "Activation, scale and shift.", Add: "Addition." }
+    pool_gradient { PoolGradient: "The gradient of pooling." }
     resample { Upsample: "Twice the size by nearest neighbour.", Pool: "Average or maximum pooling." }
     sampler {
         NoiseTo: "Noising to level t.",

@@ -3,6 +3,7 @@ use super::{Args, Io, Kernel, Real, Shader, grid_1d};
 use crate::gpu::shader_file;
 use crate::{Result, Shape};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Twice the rows and columns, each value repeated.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +36,11 @@ impl Pool {
     /// A square window without padding.
     pub fn square(kind: PoolKind, size: usize, stride: usize) -> Self {
         Pool { kind, size: [size; 2], stride, pad: 0 }
+    }
+    /// The rows (axis 0) or columns (axis 1) of an input of `size` that output row or column `out` takes.
+    pub(super) fn inside(&self, out: usize, axis: usize, size: usize) -> Range<usize> {
+        let at = out * self.stride;
+        at.max(self.pad) - self.pad..(at + self.size[axis] - self.pad).min(size)
     }
 }
 
@@ -111,16 +117,13 @@ impl Pool {
     /// The CPU half.
     pub fn cpu<T: Real>(&self, a: Args<T>) {
         let (x, o, cp) = (a.io.inputs[0], a.io.output, a.io.output.c_pad());
-        let ([rows, columns], pad) = (self.size, self.pad);
-        let share = T::one() / T::of((rows * columns) as f64);
+        let share = T::one() / T::of((self.size[0] * self.size[1]) as f64);
         let start = if self.kind == PoolKind::Max { T::neg_infinity() } else { T::zero() };
-        // The window's share of the input, along one axis.
-        let inside = |at: usize, window: usize, size: usize| at.max(pad) - pad..(at + window - pad).min(size);
         a.output.par_chunks_mut(o.w * cp).enumerate().for_each(|(row, out)| {
-            let (first, ys) = (row / o.h * x.h, inside(row % o.h * self.stride, rows, x.h));
+            let (first, ys) = (row / o.h * x.h, self.inside(row % o.h, 0, x.h));
             for (col, y) in out.chunks_exact_mut(cp).enumerate() {
                 y.fill(start);
-                for (r, c) in ys.clone().flat_map(|r| inside(col * self.stride, columns, x.w).map(move |c| (r, c))) {
+                for (r, c) in ys.clone().flat_map(|r| self.inside(col, 1, x.w).map(move |c| (r, c))) {
                     let u = &a.inputs[0][((first + r) * x.w + c) * cp..][..cp];
                     for (y, &u) in y.iter_mut().zip(u) {
                         *y = match self.kind {

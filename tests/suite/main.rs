@@ -23,6 +23,7 @@ mod eval_tables;
 mod files;
 mod fusion;
 mod goldens;
+mod gradients;
 mod host_example;
 mod kills;
 mod lost_device;

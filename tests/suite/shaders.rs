@@ -26,6 +26,8 @@ use residua::kernels::{
 use std::collections::BTreeMap;
 use std::mem::offset_of;
 
+mod gradients;
+mod scores;
 mod training;
 
 /// Texts by content, with a name for messages and the number of storage bindings.

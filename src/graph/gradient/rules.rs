@@ -1,4 +1,5 @@
 //! How each op passes a gradient on to its inputs, in terms of ops. An op without an arm here has no gradient.
+mod attention;
 mod conv;
 mod linear;
 mod norm;
@@ -13,9 +14,10 @@ use crate::kernels::channels::Channels;
 use crate::kernels::dense::{Dense, DenseWay};
 use crate::kernels::embedding_gradient::EmbeddingGradient;
 use crate::kernels::pointwise::{Activation, Map};
-use crate::kernels::resample::{Pool, PoolKind};
+use crate::kernels::pool_gradient::PoolGradient;
+use crate::kernels::resample::PoolKind;
 use crate::kernels::sample_sum::SampleSum;
-use crate::{Error, Result, Shape};
+use crate::{Error, Result};
 
 /// Gives each input of a node its gradient, `dy` being the node's own.
 pub(super) fn rule(b: &mut Backward, dy: NodeId) -> Result<()> {
@@ -35,6 +37,7 @@ pub(super) fn rule(b: &mut Backward, dy: NodeId) -> Result<()> {
             let dx = times_slope(g, name, dy, x, map.act)?;
             scaled(g, name, dx, map.scale)
         }),
+        (Op::Attention(attention), &[qkv]) => attention::rule(b, attention, qkv, dy),
         (Op::Conv(conv), &[x]) => conv::rule(b, conv, x, dy),
         (Op::Linear(linear), &[x]) => linear::rule(b, linear, x, dy),
         (Op::Affine(affine), &[x, stats]) => norm::rule(b, affine.act, x, stats, dy),
@@ -66,9 +69,10 @@ pub(super) fn rule(b: &mut Backward, dy: NodeId) -> Result<()> {
             let mean = g.avg_pool(name, dy)?;
             scaled(g, name, mean, 4.0)
         }),
-        (Op::Pool(pool), &[x]) if halves(pool, b.g.shape(x)) => b.input(0, |g, name| {
-            let spread = g.upsample(name, dy)?;
-            scaled(g, name, spread, 0.25)
+        (Op::Pool(pool), &[x]) => b.input(0, |g, name| {
+            let op = PoolGradient { pool: pool.clone(), input: [g.shape(x).h, g.shape(x).w] };
+            let given = [dy, x];
+            g.push(name, op, if pool.kind == PoolKind::Max { &given } else { &given[..1] })
         }),
         (Op::NoiseTo(_) | Op::SamplerStep(_) | Op::Residual(_) | Op::Reduce(_) | Op::Blur(_) | Op::AxisMap(_), _) => {
             score::rule(b, dy)
@@ -83,11 +87,6 @@ fn times_slope(g: &mut Graph, name: &str, dy: NodeId, x: NodeId, act: Activation
         return Ok(dy);
     }
     g.push(name, ActGradient { act }, &[dy, x])
-}
-
-/// Whether it is the mean of every two by two pixels, each in one window alone.
-fn halves(pool: &Pool, x: Shape) -> bool {
-    *pool == Pool::square(PoolKind::Average, 2, 2) && x.h.is_multiple_of(2) && x.w.is_multiple_of(2)
 }
 
 /// factor·x; x itself for 1.

@@ -7,10 +7,10 @@ use crate::Shape;
 use crate::cpu::Session;
 use crate::graph::SectionId;
 use crate::kernels::StepRow;
-use crate::kernels::attention::Attention;
 use crate::kernels::batch_norm::BatchNorm;
 use crate::kernels::dense::{Dense, DenseWay};
 use crate::kernels::dropout::Dropout;
+use crate::kernels::noise::Given;
 use crate::kernels::pointwise::Activation;
 use crate::kernels::testing::random;
 
@@ -177,16 +177,16 @@ fn of_trained_layers_they_are_central_differences() {
 #[test]
 fn what_nothing_depends_on_is_not_differentiated() {
     let x = Shape::new(1, 2, 2, 4);
-    let (mut n, reads) = Checked::new(&[("x", x), ("other", x.with_c(12)), ("free", x)]);
+    let (mut n, reads) = Checked::new(&[("x", x), ("other", Shape { n: 2, ..x }), ("free", x)]);
     let [x, other, free] = reads[..] else { unreachable!() };
     let h = n.g.map("silu", x, Activation::Silu, 1.0, 0.0).unwrap();
-    let attended = n.g.push("attention", Op::Attention(Attention { heads: 1 }), &[other]).unwrap();
-    let attended = n.g.map("relu", attended, Activation::Relu, 1.0, 0.0).unwrap();
-    let output = n.g.add("sum", h, attended).unwrap();
+    let drawn = n.g.push("draw", Given { n: 1 }, &[other]).unwrap();
+    let drawn = n.g.map("relu", drawn, Activation::Relu, 1.0, 0.0).unwrap();
+    let output = n.g.add("sum", h, drawn).unwrap();
     let [sx, so, sf] = n.states[..] else { unreachable!() };
     let before = n.g.nodes.len();
 
-    // One node, the slope of SiLU; nothing of the attention's branch.
+    // One node, the slope of SiLU; nothing of the draw's branch.
     let found = gradients(&mut n.g, (output, free), &[sx.into()]).unwrap();
     assert_eq!(found, [NodeId(before)]);
     assert_eq!(n.g.nodes.len(), before + 1);
@@ -196,9 +196,9 @@ fn what_nothing_depends_on_is_not_differentiated() {
 
     let mut fault = |of, wrt: Wrt| gradients(&mut n.g, of, &[wrt]).unwrap_err().to_string();
     let text = fault((output, free), so.into());
-    assert!(text.contains("attention") && text.contains("Attention has no gradient"), "{text}");
+    assert!(text.contains("draw") && text.contains("Given has no gradient"), "{text}");
     let text = fault((output, free), sf.into());
     assert!(text.contains("sum") && text.contains("does not depend on `free`"), "{text}");
     let text = fault((output, other), sx.into());
-    assert!(text.contains("(1,2,2,4)") && text.contains("(1,2,2,12)"), "{text}");
+    assert!(text.contains("(1,2,2,4)") && text.contains("(2,2,2,4)"), "{text}");
 }

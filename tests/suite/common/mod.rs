@@ -37,7 +37,8 @@ pub const NETWORKS: [&str; 9] = [
 pub const RESNETS: [&str; 3] = ["resnet-basic", "resnet-bottleneck", "resnet-wide"];
 
 /// The chains of `tests/goldens`.
-pub const CHAINS: [&str; 10] = [
+pub const CHAINS: [&str; 11] = [
+    "advrad-multiscale",
     "advrad-oneshot-grad",
     "anoddpm-gauss",
     "anoddpm-simplex",

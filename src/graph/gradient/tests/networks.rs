@@ -2,6 +2,7 @@
 use super::*;
 use crate::graph::ConvSpec;
 use crate::kernels::WeightId;
+use crate::kernels::resample::{Pool, PoolKind};
 
 /// Multiples of 1/4096, so that small moves of them are exact.
 fn values(len: usize, seed: u64) -> Vec<f32> {
@@ -69,6 +70,35 @@ fn linear_layers_with_activations() {
         let (mut n, reads) = Checked::new(&[("x", Shape::new(rows, 1, 1, cin))]);
         let (weight, bias) = (values(cin * cout, 3), values(cout, 4));
         let y = n.g.linear("linear", reads[0], &weight, Some(&bias), pre, post).unwrap();
+        let wrt = everything(&n);
+        n.check(y, &wrt);
+    }
+}
+
+#[test]
+fn attention_with_several_heads() {
+    for (n, h, w, heads, d) in [(1, 1, 1, 1, 4), (2, 3, 5, 1, 3), (1, 5, 7, 2, 4), (2, 2, 3, 3, 5)] {
+        let (mut n, reads) = Checked::new(&[("qkv", Shape::new(n, h, w, 3 * heads * d))]);
+        let y = n.g.attention("attention", reads[0], heads).unwrap();
+        let y = n.g.map("silu", y, Activation::Silu, 1.0, 0.0).unwrap();
+        let wrt = everything(&n);
+        n.check(y, &wrt);
+    }
+}
+
+#[test]
+fn pooling_of_every_window() {
+    use PoolKind::{Average, Max};
+    for (kind, size, stride, pad, x) in [
+        (Max, [3, 3], 2, 1, Shape::new(2, 6, 5, 3)),
+        (Max, [2, 2], 2, 0, Shape::new(1, 5, 4, 2)),
+        (Average, [3, 2], 1, 1, Shape::new(2, 4, 3, 3)),
+        (Average, [2, 2], 2, 0, Shape::new(1, 5, 4, 4)),
+        (Average, [4, 3], 1, 0, Shape::new(2, 4, 3, 5)),
+    ] {
+        let (mut n, reads) = Checked::new(&[("x", x)]);
+        let y = n.g.push("pool", Pool { kind, size, stride, pad }, &reads).unwrap();
+        let y = n.g.map("silu", y, Activation::Silu, 1.0, 0.0).unwrap();
         let wrt = everything(&n);
         n.check(y, &wrt);
     }
