@@ -129,7 +129,7 @@ fn check(system: System, score: ScoreConfig) {
 
     let largest = gradient.iter().fold(0.0f64, |a, g| a.max(g.abs()));
     assert!(largest > 1e-5, "{said}: {largest}");
-    let places: Vec<_> = (0..gradient.len()).filter(|i| i % SIZE.c_pad() < SIZE.c).step_by(7).collect();
+    let places: Vec<_> = (0..gradient.len()).filter(|i| i % SIZE.c_pad() < SIZE.c).step_by(23).collect();
     let mut smooth = 0;
     for &i in &places {
         let mut moved = |by: f32| {
