@@ -87,7 +87,10 @@ fn start(text: &str) -> Result<Start, String> {
 }
 
 fn format(text: &str) -> Result<ExactFormat, String> {
-    [ExactFormat::Npy, ExactFormat::Png].into_iter().find(|f| f.extension() == text).ok_or("npy and png are known".into())
+    [ExactFormat::Npy, ExactFormat::Png]
+        .into_iter()
+        .find(|f| f.extension() == text)
+        .ok_or("npy and png are known".into())
 }
 
 impl OfSubject for AttackRecord {
@@ -119,7 +122,9 @@ impl Args {
 pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
     let model = args.model.open(given)?;
     match (args.images.unlabelled, args.goal) {
-        (true, None) => return Err(Error::Invalid("--unlabelled: say where scores are driven, --goal hide or alarm".into())),
+        (true, None) => {
+            return Err(Error::Invalid("--unlabelled: say where scores are driven, --goal hide or alarm".into()));
+        }
         (false, Some(_)) => {
             let fault = "--goal is for --unlabelled images: with labels, anomalous images are hidden and normal ones made alarms";
             return Err(Error::Invalid(fault.into()));
@@ -158,7 +163,11 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
     let report = AttackReport::new(source, said, images, std::mem::take(&mut scorer.failures));
     create_folder(&args.out)?;
     report.write(&args.out)?;
-    if args.json { print!("{}", report.json()?) } else { print(args, &settings, &report) }
+    if args.json {
+        print!("{}", report.json()?)
+    } else {
+        print(args, &settings, &report)
+    }
     for f in &report.failures {
         eprintln!("error: {}: {}", f.path.display(), f.error);
     }

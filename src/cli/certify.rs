@@ -131,7 +131,11 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
     report.said.extend(said_of_input(&model));
     create_folder(&args.out)?;
     report.write(&args.out)?;
-    if args.json { print!("{}", report.json()?) } else { print(args, &report) }
+    if args.json {
+        print!("{}", report.json()?)
+    } else {
+        print(args, &report)
+    }
     for f in &report.failures {
         eprintln!("error: {}: {}", f.path.display(), f.error);
     }
@@ -185,7 +189,8 @@ fn promises(by: &Smoothing, images: usize, limit: Option<f64>, origin: String) -
             number(*alpha),
             number(alpha / images as f64)
         ),
-        "The detector's own noise is that of the seed in every draw, so that it is a function of the image alone.".into(),
+        "The detector's own noise is that of the seed in every draw, so that it is a function of the image alone."
+            .into(),
     ];
     match limit {
         Some(_) => {
@@ -215,7 +220,8 @@ fn print(args: &Args, report: &CertificateReport) {
     }
     println!("{}", RADII.join("  "));
     for row in report.radius_rows() {
-        let cells: Vec<String> = RADII.iter().zip(row).map(|(head, cell)| format!("{cell:>w$}", w = head.len())).collect();
+        let cells: Vec<String> =
+            RADII.iter().zip(row).map(|(head, cell)| format!("{cell:>w$}", w = head.len())).collect();
         println!("{}", cells.join("  "));
     }
     let (n, failed, page) = (report.images.len(), report.failures.len(), args.out.join("certify.html"));

@@ -1,6 +1,6 @@
 //! What is finished of a long run: `images.jsonl` in its output folder, one line of JSON for each image. It stays there, and `--resume`
 //! goes on from it.
-use crate::data::{Lines, write_bytes, whole_lines};
+use crate::data::{Lines, whole_lines, write_bytes};
 use crate::eval::robust::Subject;
 use crate::hex::hex;
 use crate::{Error, Result};

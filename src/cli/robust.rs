@@ -89,7 +89,9 @@ pub(crate) fn depends_on(scorer: &Scorer) -> Value {
 pub(crate) fn said_of_input(model: &ModelFolder) -> Option<String> {
     let input = model.config.input.as_ref()?;
     let own = match input.scaling.over() {
-        Some(_) => ", after the values were scaled by the image's own: what that scaling makes of a perturbation is not covered",
+        Some(_) => {
+            ", after the values were scaled by the image's own: what that scaling makes of a perturbation is not covered"
+        }
         None => "",
     };
     Some(format!(
@@ -124,7 +126,8 @@ pub(crate) fn subject(item: &Item, defect: Option<String>, input_sha256: String,
 
 /// A positive number, or a fraction of two such as 2/255.
 pub(crate) fn amount(text: &str) -> Result<f64, String> {
-    let number = |t: &str| t.trim().parse::<f64>().map_err(|_| "a number, or a fraction such as 2/255, is needed".to_owned());
+    let number =
+        |t: &str| t.trim().parse::<f64>().map_err(|_| "a number, or a fraction such as 2/255, is needed".to_owned());
     let value = match text.split_once('/') {
         Some((above, below)) => number(above)? / number(below)?,
         None => number(text)?,

@@ -140,8 +140,11 @@ mod tests {
         let centre = ExactFormat::Png.round(&uniforms(2, 0, 0, 5000).iter().map(|u| *u as f32).collect::<Vec<_>>());
         let shifts = uniforms(3, 0, 0, 5000);
         for reach in [1e-6, 2.0 / 255.0, 0.5] {
-            let moved: Vec<f32> =
-                centre.iter().zip(&shifts).map(|(c, u)| (c + reach * (2.0 * *u as f32 - 1.0)).clamp(0.0, 1.0)).collect();
+            let moved: Vec<f32> = centre
+                .iter()
+                .zip(&shifts)
+                .map(|(c, u)| (c + reach * (2.0 * *u as f32 - 1.0)).clamp(0.0, 1.0))
+                .collect();
             let kept = ExactFormat::Png.round_towards(&centre, &moved);
             assert_eq!(kept, ExactFormat::Png.round(&kept));
             for ((c, v), k) in centre.iter().zip(&moved).zip(&kept) {

@@ -190,6 +190,9 @@ fn what_cannot_be_is_refused_before_the_work() {
     refused("model", &[], &["is no dataset", "--unlabelled"]);
     refused("nowhere", &[], &["nowhere"]);
     refused("data", &["--set", "sampler.steps=3"], &["AdvRAD", "gradient"]);
-    p.settings(&SETTINGS.replace(r#""advrad", "k": 120, "mean_map": false"#, r#""pddpm", "lambda": 20, "patch": 16, "stride": 16"#));
+    p.settings(
+        &SETTINGS
+            .replace(r#""advrad", "k": 120, "mean_map": false"#, r#""pddpm", "lambda": 20, "patch": 16, "stride": 16"#),
+    );
     refused("data", &[], &["pDDPM", "median"]);
 }

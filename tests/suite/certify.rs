@@ -66,16 +66,21 @@ fn bounds_hold_the_median_and_grow_with_the_radius() {
 fn other_radii_and_thresholds_are_certified_from_the_draws_that_are_there() {
     let p = place();
     let first = works(&p, "data", &["--radii", "0.1"]);
-    let medians = |r: &Value| -> Vec<f64> { r["images"].as_array().unwrap().iter().map(|i| number(&i["median"])).collect() };
+    let medians =
+        |r: &Value| -> Vec<f64> { r["images"].as_array().unwrap().iter().map(|i| number(&i["median"])).collect() };
     let low = medians(&first).into_iter().fold(f64::INFINITY, f64::min);
     let high = medians(&first).into_iter().fold(0.0, f64::max);
-    let seconds = |r: &Value| -> Vec<Value> { r["images"].as_array().unwrap().iter().map(|i| i["seconds"].clone()).collect() };
+    let seconds =
+        |r: &Value| -> Vec<Value> { r["images"].as_array().unwrap().iter().map(|i| i["seconds"].clone()).collect() };
     // Far below all scores everything is anomalous, with the greatest radius that all votes give.
     let below = (0.1 * low).to_string();
     let again = works(&p, "data", &["--radii", "0.05", "--resume", "--threshold", &below, "--alpha", "0.01"]);
     assert_eq!((seconds(&again), medians(&again)), (seconds(&first), medians(&first)));
     for image in again["images"].as_array().unwrap() {
-        assert_eq!((&image["verdict"]["anomalous"], &image["verdict"]["votes"]), (&true.into(), &serde_json::json!([60, 60])));
+        assert_eq!(
+            (&image["verdict"]["anomalous"], &image["verdict"]["votes"]),
+            (&true.into(), &serde_json::json!([60, 60]))
+        );
         // 0.1 * scipy.stats.norm.ppf(0.01 ** (1 / 60)).
         assert!((number(&image["verdict"]["radius"]) - 0.144748).abs() < 1e-6, "{image}");
     }

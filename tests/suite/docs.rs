@@ -267,7 +267,9 @@ fn examples_of_files_have_the_fields_that_the_program_writes() {
     let greatest = std::fs::read_to_string(model.join("detector.json")).unwrap();
     let greatest = greatest.replace(r#""kind": "top", "fraction": 0.05"#, r#""kind": "max""#);
     std::fs::write(model.join("detector.json"), greatest).unwrap();
-    for (command, flags, title) in [("attack", &attacked[..], "## attack.json"), ("certify", &smoothed, "## certify.json")] {
+    for (command, flags, title) in
+        [("attack", &attacked[..], "## attack.json"), ("certify", &smoothed, "## certify.json")]
+    {
         ok(&[&[command, samples][..], &quick, &[&at(command)], flags].concat());
         let file = dir.path().join(format!("{command}/{command}.json"));
         assert_same_fields(&examples(title)[0], &file, &["/source/parameters", "/failures/"]);

@@ -19,8 +19,7 @@ pub(super) fn write(folder: &Path, attacked: &Attacked) -> Result<()> {
     let perturbation = Picture { data, ..clean.clone() };
     let scale = attacked.maps.iter().flatten().map(|m| m.max()).fold(f32::MIN_POSITIVE, f32::max);
     let map = |side: usize| attacked.maps[side].as_ref().map(|m| heatmap(m, scale));
-    let rasters =
-        [Some(picture(clean)), Some(picture(adversarial)), Some(picture(&perturbation)), map(0), map(1)];
+    let rasters = [Some(picture(clean)), Some(picture(adversarial)), Some(picture(&perturbation)), map(0), map(1)];
     for ((file, _), raster) in PICTURES.iter().zip(rasters).rev() {
         // The first of them comes last: it says that all are there.
         if let Some(raster) = raster {

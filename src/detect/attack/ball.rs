@@ -65,9 +65,8 @@ impl Ball {
     pub fn nearest(&self, centre: &[f32], point: &[f64]) -> Vec<f32> {
         let box_of = |c: f32, change: f64| (f64::from(c) + change).clamp(0.0, 1.0);
         let changes: Vec<f64> = centre.iter().zip(point).map(|(c, p)| p - f64::from(*c)).collect();
-        let at = |s: f64| -> Vec<f32> {
-            centre.iter().zip(&changes).map(|(c, d)| towards(*c, box_of(*c, s * d))).collect()
-        };
+        let at =
+            |s: f64| -> Vec<f32> { centre.iter().zip(&changes).map(|(c, d)| towards(*c, box_of(*c, s * d))).collect() };
         match self.norm {
             Norm::Linf => {
                 let clamped = |(c, d): (&f32, &f64)| {
@@ -81,9 +80,8 @@ impl Ball {
                 centre.iter().zip(&changes).map(clamped).collect()
             }
             Norm::L2 => {
-                let size = |s: f64| {
-                    self.norm.of(centre.iter().zip(&changes).map(|(c, d)| box_of(*c, s * d) - f64::from(*c)))
-                };
+                let size =
+                    |s: f64| self.norm.of(centre.iter().zip(&changes).map(|(c, d)| box_of(*c, s * d) - f64::from(*c)));
                 let (mut low, mut high) = (0.0, 1.0);
                 if size(1.0) <= self.epsilon {
                     low = 1.0;

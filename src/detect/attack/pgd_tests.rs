@@ -94,7 +94,8 @@ fn a_linear_score_reaches_its_known_ends() {
 /// −‖x − a‖², whose greatest value over a ball is at the ball's point nearest to a.
 #[test]
 fn a_quadratic_is_climbed_to_the_nearest_point_of_the_ball() {
-    for (norm, epsilon, away) in [(Norm::L2, 0.3, 0.01), (Norm::L2, 0.3, 0.2), (Norm::Linf, 0.05, 0.01), (Norm::Linf, 0.05, 0.3)]
+    for (norm, epsilon, away) in
+        [(Norm::L2, 0.3, 0.01), (Norm::L2, 0.3, 0.2), (Norm::Linf, 0.05, 0.01), (Norm::Linf, 0.05, 0.3)]
     {
         let p = Pgd { steps: 200, step_size: 0.02 * epsilon, ..pgd(norm, epsilon) };
         let clean = images();
@@ -107,7 +108,10 @@ fn a_quadratic_is_climbed_to_the_nearest_point_of_the_ball() {
             let found = &run(&p, &mut f, Towards::Higher)[i];
             let (best, own) = (value(&p.ball.nearest(c, &a)), value(c));
             let reached = value(&found.image);
-            assert!(reached <= best + 1e-7 && reached > own + 0.97 * (best - own), "{norm:?} {away}: {own} {reached} {best}");
+            assert!(
+                reached <= best + 1e-7 && reached > own + 0.97 * (best - own),
+                "{norm:?} {away}: {own} {reached} {best}"
+            );
         }
     }
 }

@@ -27,8 +27,7 @@ impl AttackReport {
     /// The page `attack.html`.
     pub fn html(&self) -> String {
         let settings = self.source.rows(&self.attack).into_iter().map(|(name, value)| vec![name, value]).collect();
-        let made =
-            Made { title: "Residua attack", created: &self.source.created, version: &self.source.version };
+        let made = Made { title: "Residua attack", created: &self.source.created, version: &self.source.version };
         html_page(&self.contents(), &self.cards(), settings, &self.failures, &made)
     }
 
@@ -40,7 +39,8 @@ impl AttackReport {
         }
         let mut first = Vec::new();
         if self.source.interrupted {
-            let fault = "The work was ended early: images are missing, and the numbers are of those that were finished.";
+            let fault =
+                "The work was ended early: images are missing, and the numbers are of those that were finished.";
             first.push(Section::note("Not complete", fault.into()));
         }
         first.push(match &self.auroc {

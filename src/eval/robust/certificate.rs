@@ -141,7 +141,12 @@ impl AtRadius {
 pub(super) mod tests {
     use super::*;
 
-    pub fn record(name: &str, defect: Option<&str>, median: f64, verdict: Option<(Option<bool>, f64)>) -> CertificateRecord {
+    pub fn record(
+        name: &str,
+        defect: Option<&str>,
+        median: f64,
+        verdict: Option<(Option<bool>, f64)>,
+    ) -> CertificateRecord {
         let subject = super::super::attack::tests::record(name, defect, &[1.0], &[1.0]).subject;
         let verdict = verdict.map(|(anomalous, radius)| Certified { anomalous, radius, votes: [90, 100] });
         let bounds = vec![BoundRecord { radius: 0.2, lower: Some(median - 0.1), upper: None }];

@@ -12,8 +12,7 @@ impl CertificateReport {
     /// The page `certify.html`.
     pub fn html(&self) -> String {
         let settings = self.source.rows(&self.certificate).into_iter().map(|(name, value)| vec![name, value]).collect();
-        let made =
-            Made { title: "Residua certificate", created: &self.source.created, version: &self.source.version };
+        let made = Made { title: "Residua certificate", created: &self.source.created, version: &self.source.version };
         html_page(&self.contents(), "", settings, &self.failures, &made)
     }
 
@@ -23,7 +22,8 @@ impl CertificateReport {
         figures.extend(self.abstained.map(|n| ("unjudged", n.to_string(), "abstained".to_owned())));
         let mut first = Vec::new();
         if self.source.interrupted {
-            let fault = "The work was ended early: images are missing, and the numbers are of those that were finished.";
+            let fault =
+                "The work was ended early: images are missing, and the numbers are of those that were finished.";
             first.push(Section::note("Not complete", fault.into()));
         }
         first.push(Section::note("What is promised", self.said.join(" ")));
@@ -81,7 +81,8 @@ mod tests {
         ]);
         r.said.push("Each certificate holds with 99.9 %.".into());
         let page = r.html();
-        for text in ["AUROC of the medians", "abstains", "0.2: 1.9 to none", "&lt;x&gt;", "holds with 99.9 %", "0.8000"] {
+        for text in ["AUROC of the medians", "abstains", "0.2: 1.9 to none", "&lt;x&gt;", "holds with 99.9 %", "0.8000"]
+        {
             assert!(page.contains(text), "{text}");
         }
         assert!(!page.contains("NaN") && !page.contains("<x>"));
