@@ -54,9 +54,22 @@ struct Report {
     /// Nothing says the input's size: that of `step` is a guess.
     size_guessed: bool,
     detector: Option<DetectorConfig>,
+    /// Of a system whose maps are distances from the mean error of normal images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mean_map: Option<MeanMap>,
     /// What `--set` takes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     settings: Vec<Setting>,
+}
+
+/// The mean error of normal images.
+#[derive(Serialize)]
+struct MeanMap {
+    /// How many; none where there is no mean map that fits.
+    images: Option<usize>,
+    /// Why there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<String>,
 }
 
 /// What scores rows.
@@ -128,7 +141,11 @@ impl Report {
             None => (None, None),
         };
         let size_guessed = matches!(subject, Subject::Network { guessed: true, .. });
-        Ok(Report { summary, networks, estimator, step, gradient, size_guessed, detector, settings })
+        let mean_map = match subject {
+            Subject::Detector(model) if model.config.system.needs_mean_map() => Some(MeanMap::of(model)),
+            _ => None,
+        };
+        Ok(Report { summary, networks, estimator, step, gradient, size_guessed, detector, mean_map, settings })
     }
 
     fn print(&self, subject: &Subject) -> Result<()> {
@@ -161,6 +178,11 @@ impl Report {
                 println!("  {name:12} {}", in_words(value));
             }
         }
+        match &self.mean_map {
+            Some(MeanMap { images: Some(images), .. }) => println!("  {:12} of {images} normal images", "mean map"),
+            Some(MeanMap { fault: Some(fault), .. }) => println!("  {:12} {fault}", "mean map"),
+            _ => {}
+        }
         println!("settings, for --set NAME=VALUE:");
         let width = |of: fn(&Setting) -> usize| self.settings.iter().map(of).max().unwrap_or(0);
         let (name, value) = (width(|s| s.name.len()), width(|s| s.value.len()));
@@ -168,6 +190,15 @@ impl Report {
             println!("  {:name$}  {:value$}  {} ({})", s.name, s.value, s.about, s.range);
         }
         Ok(())
+    }
+}
+
+impl MeanMap {
+    fn of(model: &ModelFolder) -> Self {
+        match model.mean_map() {
+            Ok(mean) => MeanMap { images: Some(mean.images), fault: None },
+            Err(e) => MeanMap { images: None, fault: Some(e.to_string()) },
+        }
     }
 }
 

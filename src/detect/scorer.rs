@@ -12,6 +12,7 @@ use volume::Pending;
 
 mod foreground;
 mod found;
+mod maps;
 mod prepare;
 mod recent;
 mod rows;
@@ -166,19 +167,6 @@ impl<'a> Scorer<'a> {
             self.tell(0, 0)?;
         }
         Ok(())
-    }
-    /// Maps at the networks' size, as the system's graph makes them, each with its item and its pixels; otherwise as [`Scorer::run`].
-    pub(super) fn maps(
-        &mut self,
-        inputs: &[Input],
-        mut sink: impl FnMut(&Item, &Picture, &Map) -> Result<()>,
-    ) -> Result<()> {
-        self.each_group(inputs, |scorer, items| {
-            scorer.found(&items, &mut |_, found| match &found.map {
-                Some(map) => sink(&found.item, &found.picture, map),
-                None => Err(Error::Invalid("this system gives a score and no map".into())),
-            })
-        })
     }
     /// Scores the items of one group: pictures, or all slices of a volume.
     fn items(&mut self, items: Vec<Item>, sink: &mut impl FnMut(Finished) -> Result<()>) -> Result<()> {

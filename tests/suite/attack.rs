@@ -3,6 +3,8 @@ use crate::common::place::Place;
 use crate::common::run;
 use serde_json::Value;
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 const SETTINGS: &str = r#"{"format": 2, "name": "small AdvRAD",
     "input": {"width": 32, "height": 32, "channels": 1, "range": [-1, 1]},
@@ -114,10 +116,11 @@ fn without_noise_scores_move_far_and_are_found_again_in_the_files() {
             }
             std::fs::remove_dir_all(p.at("found")).unwrap();
         }
-        for image in images(&report) {
-            let (before, after) = (mean(&image["before"]), mean(&image["after"]));
-            let moved = if image["towards"] == "lower" { before / after } else { after / before };
-            assert!(moved > 1.2, "{format}: {before} {after}");
+        // Steps of no length: the best of random points of the same size.
+        let random = works(&p, "data", &[&none[..], &["--step-size", "1e-12"]].concat());
+        for (image, random) in images(&report).iter().zip(images(&random)) {
+            let gain = |r: &Value| (mean(&r["after"]) - mean(&r["before"])).abs() / mean(&r["before"]);
+            assert!(gain(image) > 0.1 && gain(image) > 3.0 * gain(random), "{format}: {image} {random}");
             assert!(image["linf"].as_f64().unwrap() <= 4.0 / 255.0);
         }
         assert_eq!(report["auroc"]["after"]["mean"], 0.0);
@@ -165,6 +168,34 @@ fn the_same_attack_gives_the_same_images_and_a_resumed_one_keeps_them() {
     assert!(images(&other).iter().zip(images(&first)).all(|(a, b)| a["before"] != b["before"]));
     let lines = std::fs::read_to_string(p.at("out/images.jsonl")).unwrap();
     assert_eq!(lines.lines().count(), 5);
+}
+
+/// Killed in the middle, it loses what was under way and nothing else.
+#[test]
+fn what_is_finished_outlives_a_kill() {
+    let p = place();
+    let (input, model, out) = (p.text("data"), p.text("model"), p.text("out"));
+    let args = ["attack", &input, "--model", &model, "--out", &out, "--device", "cpu", "--batch", "1", "--resume"];
+    let finished = || -> Vec<Value> {
+        let text = std::fs::read_to_string(p.at("out/images.jsonl")).unwrap_or_default();
+        let whole = text.rsplit_once('\n').map_or("", |(lines, _)| lines);
+        whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let mut child = Command::new(env!("CARGO_BIN_EXE_residua"));
+    let mut child = child.args(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let start = Instant::now();
+    while finished().len() < 2 && child.try_wait().unwrap().is_none() {
+        assert!(start.elapsed() < Duration::from_secs(120), "nothing was finished");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let before = finished();
+    assert!(before.len() >= 2);
+    let (code, said, err) = run(&args);
+    assert!(code == 0 && said.contains("5 images, 0 failed"), "{said}{err}");
+    let after = finished();
+    assert_eq!((after.len(), &after[..before.len()]), (5, &before[..]), "it was computed twice");
 }
 
 #[test]

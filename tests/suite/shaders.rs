@@ -28,6 +28,7 @@ use std::collections::BTreeMap;
 use std::mem::offset_of;
 
 mod gradients;
+mod scores;
 mod training;
 
 /// Texts by content, with a name for messages and the number of storage bindings.

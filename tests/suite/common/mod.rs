@@ -47,7 +47,8 @@ pub fn denoisers_and_classifiers() -> impl Iterator<Item = &'static str> {
 pub const RESNETS: [&str; 3] = ["resnet-basic", "resnet-bottleneck", "resnet-wide"];
 
 /// The chains of `tests/goldens`.
-pub const CHAINS: [&str; 13] = [
+pub const CHAINS: [&str; 14] = [
+    "advrad-multiscale",
     "advrad-oneshot-grad",
     "anoddpm-gauss",
     "anoddpm-simplex",

@@ -86,7 +86,8 @@ fn resizing_along_both_axes() {
 
 #[test]
 fn means_and_extremes() {
-    for x in [Shape::new(2, 5, 7, 3), Shape::new(1, 3, 3, 1), Shape::new(3, 2, 2, 6)] {
+    // Their extremes are further apart than they are moved.
+    for x in [Shape::new(2, 4, 5, 3), Shape::new(1, 3, 3, 1), Shape::new(1, 2, 2, 6)] {
         let (mut n, reads) = Checked::new(&[("x", x)]);
         let y = n.g.push("reduce", Reduce, &reads).unwrap();
         let y = n.g.map("silu", y, Activation::Silu, 1.0, 0.0).unwrap();
