@@ -220,7 +220,8 @@ fn what_cannot_be_is_refused_before_the_work() {
     refused("data", &["--axis", "1"], &["--axis", "no volume"]);
     refused("model", &[], &["is no dataset", "--unlabelled"]);
     refused("nowhere", &[], &["nowhere"]);
-    refused("data", &["--set", "sampler.steps=3"], &["AdvRAD", "gradient"]);
+    p.settings(&SETTINGS.replace(r#""system""#, r#""score": {"kind": "top", "fraction": 0.1}, "system""#));
+    refused("data", &[], &["`score` is top", "no gradient"]);
     p.settings(
         &SETTINGS
             .replace(r#""advrad", "k": 120, "mean_map": false"#, r#""pddpm", "lambda": 20, "patch": 16, "stride": 16"#),
