@@ -33,5 +33,5 @@ linf=(--norm linf --epsilon 2/255 --attack-steps 10)
 measure tile-attack attack "${linf[@]}" --draws 4 --fresh-draws 8
 # The mean error of normal images was made with the noise, so that it says nothing of the control.
 measure tile-control attack "${linf[@]}" --set noise=none --set mean_map=false
-measure tile-certify certify --sigma 0.1 --radii 0.1,0.2 --first-draws 20 --draws 200 --alpha 0.001
+measure tile-certify certify --sigma 0.2 --radii 0.1,0.2 --first-draws 20 --draws 200 --alpha 0.001
 "$python" benches/results/attack.py "$out" docs/under-attack.md

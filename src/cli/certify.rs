@@ -34,7 +34,7 @@ pub(super) struct Args {
     thresholds: ThresholdArgs,
     /// Standard deviation of the noise on the image, in units of the 0..1 image at the network's size; larger noise certifies larger
     /// radii and blurs more
-    #[arg(long, default_value_t = 0.1, value_name = "SIZE", value_parser = amount)]
+    #[arg(long, default_value_t = 0.2, value_name = "SIZE", value_parser = amount)]
     sigma: f64,
     /// The l2 radii to certify at, in the same units
     #[arg(long, default_value = "0.1,0.2", value_name = "R,R", value_delimiter = ',', value_parser = amount)]
