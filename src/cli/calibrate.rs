@@ -4,9 +4,9 @@ use super::model_args::ModelArgs;
 use super::places::check_file;
 use super::scoring::ScoringArgs;
 use crate::data::{FileKind, Input, find_inputs};
-use crate::detect::{Calibrated, Calibration, ScoreOf, calibrate};
+use crate::detect::{Calibrated, Calibration, MeanMap, ModelFolder, ScoreOf, calibrate, measure_mean_map};
 use crate::eval::is_abnormal;
-use crate::{Error, Result};
+use crate::{Device, Error, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -37,13 +37,11 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
     for (folder, count) in abnormal_folders(&args.inputs, &inputs) {
         tracing::warn!("{}: its name says that its {count} images are not normal ones", folder.display());
     }
-    let mut scorer = args.scoring.scorer(&model)?;
-    let Calibrated { calibration, equal } = calibrate(&mut scorer, &inputs).map_err(|e| match e {
-        Error::Interrupted => {
-            Error::Invalid("interrupted: a calibration needs all of its images, so nothing is kept".into())
-        }
-        e => e,
-    })?;
+    let device = args.scoring.device.open()?;
+    let model =
+        if model.config.system.needs_mean_map() { with_mean_map(args, given, &device, &inputs)? } else { model };
+    let mut scorer = args.scoring.scorer_on(device, &model)?;
+    let Calibrated { calibration, equal } = calibrate(&mut scorer, &inputs).map_err(interrupted)?;
     drop(scorer);
     if let Some((file, first)) = equal.first() {
         let (file, first, n, all) = (file.display(), first.display(), equal.len(), inputs.len());
@@ -57,6 +55,28 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
         println!("kept in {}; `residua detect --fpr RATE` uses it", path.display());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The model with the mean map of its normal images, which is made and kept in its folder.
+fn with_mean_map(args: &Args, given: &Given, device: &Device, inputs: &[Input]) -> Result<ModelFolder> {
+    let plain = args.model.open_without_mean_map(given)?;
+    let path = MeanMap::path(&plain.path);
+    check_file(&path)?;
+    let mean = measure_mean_map(&mut args.scoring.scorer_on(device.clone(), &plain)?, inputs).map_err(interrupted)?;
+    mean.write(&plain.path)?;
+    if !args.json {
+        println!("the mean error of {} normal images is kept in {}", mean.images, path.display());
+    }
+    args.model.open(given)
+}
+
+fn interrupted(e: Error) -> Error {
+    match e {
+        Error::Interrupted => Error::Invalid(
+            "interrupted: a calibration needs all of its images, so nothing is kept of what it was at".into(),
+        ),
+        e => e,
+    }
 }
 
 /// Folders with images of which a name at or below the arguments says that they are anomalous, or masks, and how many images.

@@ -76,9 +76,20 @@ impl ModelArgs {
     pub fn open(&self, given: &Given) -> Result<ModelFolder> {
         Ok(self.open_with_thresholds(given)?.0)
     }
-    /// The same, and what the thresholds that the model holds were chosen for: its folder's own settings, or those of the row that
+    /// The same with maps that are the errors themselves, of a system whose maps are distances from the mean error of normal images.
+    pub fn open_without_mean_map(&self, given: &Given) -> Result<ModelFolder> {
+        Ok(self.open_as(given, |config| config.system.set("mean_map", "false"))?.0)
+    }
+    /// As [`ModelArgs::open`], and what the thresholds that the model holds were chosen for: its folder's own settings, or those of the row that
     /// `--quality` means.
     pub fn open_with_thresholds(&self, given: &Given) -> Result<(ModelFolder, Chosen)> {
+        self.open_as(given, |_| Ok(()))
+    }
+    fn open_as(
+        &self,
+        given: &Given,
+        adjust: impl FnOnce(&mut DetectorConfig) -> Result<()>,
+    ) -> Result<(ModelFolder, Chosen)> {
         let path = match &self.model {
             Some(p) => p.clone(),
             None => super::builtin::model()?,
@@ -99,6 +110,7 @@ impl ModelArgs {
                 }
                 let chosen_for = config.clone();
                 self.apply(config)?;
+                adjust(config)?;
                 changed = config.changed(&chosen_for);
                 Ok(())
             },
@@ -164,10 +176,13 @@ impl ModelArgs {
         all.iter().try_for_each(|(name, value, _)| config.system.set(name, value))?;
         // A lower lambda leaves no room for as many steps, unless they were asked for.
         let asked = all.iter().any(|(name, ..)| name.starts_with("sampler"));
-        if let (System::AnoDdpm(s), false) = (&mut config.system, asked)
-            && let SamplerConfig::Ddim { steps, .. } = &mut s.sampler
-        {
-            *steps = (*steps).min(s.lambda);
+        let (sampler, levels) = match &mut config.system {
+            System::AnoDdpm(s) => (Some(&mut s.sampler), s.lambda),
+            System::AdvRad(s) => (Some(&mut s.sampler), s.k.saturating_add(1)),
+            System::Pddpm(_) | System::Dte(_) | System::Wolleb(_) => (None, 0),
+        };
+        if let (Some(SamplerConfig::Ddim { steps, .. }), false) = (sampler, asked) {
+            *steps = (*steps).min(levels);
         }
         // Settings hang together, so that what does not fit is told with all flags.
         config.check().map_err(|e| match all.iter().map(|(.., flag)| flag.clone()).reduce(|a, b| a + " " + &b) {

@@ -100,7 +100,11 @@ impl Subject {
     pub fn work(self, strict: bool) -> Result<Work> {
         let shape = self.shape()?;
         match self {
-            Subject::Detector(model) => {
+            Subject::Detector(mut model) => {
+                // The kernels do not wait for a mean of normal images, or for one of this size.
+                if model.config.system.needs_mean_map() && model.ready().is_err() {
+                    model.config.system.set("mean_map", "false")?;
+                }
                 let job = model.job(1)?;
                 model.settle(strict)?;
                 Ok(of_job(job))

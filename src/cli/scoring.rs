@@ -34,7 +34,7 @@ impl ScoringArgs {
         if !volumes {
             given.refuse(&["--axis"], |flag| format!("{flag}: there is no volume among the images"))?;
         }
-        if !model.config.system.takes_image() {
+        if !model.config.system.draws_noise() {
             let system = model.config.system.title();
             given.refuse(&["--seed"], |flag| format!("{flag}: {system} draws no noise when it scores"))?;
         }

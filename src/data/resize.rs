@@ -1,14 +1,9 @@
 //! The two resamplings of the field: PIL's antialiased triangle filter, and PyTorch's plain half-pixel bilinear.
+use crate::kernels::axis_map::Taps;
 use crate::{Error, Result};
 
 /// (width, height).
 type Size = (usize, usize);
-
-/// The source positions and weights that make one destination position.
-struct Taps {
-    first: usize,
-    weights: Vec<f64>,
-}
 
 /// PIL's `Image.resize(.., BILINEAR)` on mode `F`, channel by channel: a triangle filter whose support grows with the
 /// downscale factor, weights normalised, first along rows, then along columns, f64 sums stored as f32 between.
@@ -22,7 +17,7 @@ pub fn resize_triangle(data: &[f32], from: Size, channels: usize, to: Size) -> R
     let wide = if from.0 == to.0 {
         data.to_vec()
     } else {
-        let taps = triangle_taps(from.0, to.0);
+        let taps = Taps::triangle(from.0, to.0).outputs;
         let mut out = Vec::with_capacity(to.0 * from.1 * channels);
         for row in data.chunks_exact(from.0 * channels) {
             for tap in &taps {
@@ -45,7 +40,7 @@ pub fn resize_triangle(data: &[f32], from: Size, channels: usize, to: Size) -> R
     let row_len = to.0 * channels;
     let mut out = Vec::with_capacity(row_len * to.1);
     let mut sums = vec![0.0; row_len];
-    for tap in triangle_taps(from.1, to.1) {
+    for tap in Taps::triangle(from.1, to.1).outputs {
         sums.fill(0.0);
         for (i, w) in tap.weights.iter().enumerate() {
             let row = &wide[(tap.first + i) * row_len..][..row_len];
@@ -56,26 +51,6 @@ pub fn resize_triangle(data: &[f32], from: Size, channels: usize, to: Size) -> R
         out.extend(sums.iter().map(|&s| s as f32));
     }
     Ok(out)
-}
-
-/// PIL's `precompute_coeffs` for the triangle filter.
-fn triangle_taps(from: usize, to: usize) -> Vec<Taps> {
-    let scale = from as f64 / to as f64;
-    let support = scale.max(1.0);
-    (0..to)
-        .map(|x| {
-            let center = (x as f64 + 0.5) * scale;
-            let first = (center - support + 0.5).max(0.0) as usize;
-            let end = ((center + support + 0.5) as usize).min(from);
-            let mut weights: Vec<f64> =
-                (first..end).map(|i| (1.0 - ((i as f64 - center + 0.5) * (1.0 / support)).abs()).max(0.0)).collect();
-            let sum: f64 = weights.iter().sum();
-            if sum != 0.0 {
-                weights.iter_mut().for_each(|w| *w *= 1.0 / sum);
-            }
-            Taps { first, weights }
-        })
-        .collect()
 }
 
 /// PyTorch's `F.interpolate(.., mode="bilinear", align_corners=False, antialias=False)`: half-pixel centres, edges

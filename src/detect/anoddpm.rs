@@ -1,19 +1,13 @@
 //! AnoDDPM (Wyatt et al., CVPR Workshops 2022): noise the image to level lambda, denoise it, and look at what changed.
-//!
-//! One graph holds everything: `start` noises, `body` is one step back (run for every row of the step table), `gather`
-//! adds a finished reconstruction to the mean over runs, `finish` makes the map. Between the upload of a batch and the
-//! read-back of its results nothing leaves the device.
 use super::ModelFolder;
 use super::config::{BlurConfig, NoiseConfig, NoisePer, SamplerConfig, ScheduleConfig, VarianceKind, must};
-use super::job::{Job, Phase};
-use super::map::MapStates;
+use super::job::Job;
+use super::map;
+use super::rebuild::Rebuild;
 use super::settings::{Range, Setting};
-use crate::diffusion::{
-    Method, Noise, NoiseSource, Quiet, Sampler, Timesteps, chain_step, noise_to, seed as number_draws, step_time,
-};
-use crate::graph::Graph;
+use crate::diffusion::{Method, NoiseSource, Quiet, Sampler, Timesteps};
+use crate::graph::{Graph, NodeId};
 use crate::kernels::score::ResidualKind;
-use crate::kernels::{Op, StepRow, pointwise::Activation, sampler::Accumulate};
 use crate::{Error, Result, Shape};
 use serde::{Deserialize, Serialize};
 
@@ -130,57 +124,26 @@ impl AnoDdpm {
     }
     /// What a batch of `n` images runs.
     pub(super) fn job(&self, model: &ModelFolder, n: usize, source: Option<NoiseSource>) -> Result<Job> {
-        let (input, network) = (model.config.image()?, model.networks.denoiser()?);
-        let shape = Shape::new(n, input.height, input.width, input.channels);
-        let (sampler, steps) = (self.sampler()?, self.timesteps()?);
-        let draws_per_run = if sampler.noisy() { 1 + steps.list.len() } else { 1 };
-        let mut g = Graph::new();
-        let (image, x) = (g.state("image", shape), g.state("x", shape));
-        let states = MapStates::new(&mut g, image);
-        let reconstruction = states.reconstruction;
-        let noise = Noise::new(&mut g, source.unwrap_or(self.noise.into()), shape, self.runs * draws_per_run);
-
-        let clear = g.section("clear");
-        let zero = g.read(image);
-        let zero = g.map("clear", zero, Activation::Identity, 0.0, 0.0)?;
-        g.write(reconstruction, zero)?;
-
-        let start = g.section("start");
-        let z = noise.draw(&mut g)?;
-        let x0 = g.read(image);
-        let noised = noise_to(&mut g, x0, z)?;
-        g.write(x, noised)?;
-
-        let body = chain_step(&mut g, "body", x, &sampler, Some(&noise), |g, now| {
-            let t = step_time(g, n)?;
-            network.build(g, &[now, t])
-        })?;
-
-        let gather = g.section("gather");
-        let (mean, last) = (g.read(reconstruction), g.read(x));
-        let mean = g.push("gather", Op::Accumulate(Accumulate), &[mean, last])?;
-        g.write(reconstruction, mean)?;
-
-        let finish = g.section("finish");
-        let mean = g.read(reconstruction);
-        states.compare(&mut g, mean, self.residual, self.blur, 1.0)?;
-
-        // For each run its noising, its steps, its gathering.
-        let back = sampler.rows(&steps)?;
-        let mut rows: Vec<StepRow> = Vec::new();
-        let mut phases = vec![Phase { section: clear, row: 0 }];
-        for run in 0..self.runs {
-            let first = rows.len();
-            let noising = sampler.noising(self.lambda - 1)?;
-            rows.push(StepRow { weight: 1.0 / self.runs as f32, ..noising });
-            rows.extend(&back);
-            number_draws(&mut rows[first..], 0, (run * draws_per_run) as u32);
-            phases.push(Phase { section: start, row: first });
-            phases.extend((0..back.len()).map(|i| Phase { section: body, row: first + 1 + i }));
-            phases.push(Phase { section: gather, row: first });
-        }
-        phases.push(Phase { section: finish, row: 0 });
-        Ok(Job::new(g, image, Some(noise), (phases, rows), states.outputs(), body))
+        self.rebuild(model, n, source)?.job(|g, image, mean| self.map(g, image, mean))
+    }
+    /// The same with the score, and its gradient with respect to the images.
+    pub(super) fn differentiable(&self, model: &ModelFolder, n: usize, source: Option<NoiseSource>) -> Result<Job> {
+        let rebuild = self.rebuild(model, n, source)?;
+        rebuild.differentiable(model.config.score, |g, image, mean| self.map(g, image, mean))
+    }
+    fn rebuild<'a>(&self, model: &'a ModelFolder, n: usize, source: Option<NoiseSource>) -> Result<Rebuild<'a>> {
+        let input = model.config.image()?;
+        Ok(Rebuild {
+            network: model.networks.denoiser()?,
+            shape: Shape::new(n, input.height, input.width, input.channels),
+            sampler: self.sampler()?,
+            timesteps: self.timesteps()?,
+            noise: Some(source.unwrap_or(self.noise.into())),
+            runs: self.runs,
+        })
+    }
+    fn map(&self, g: &mut Graph, image: NodeId, reconstruction: NodeId) -> Result<NodeId> {
+        map::residual(g, [image, reconstruction], self.residual, self.blur, 1.0)
     }
 }
 

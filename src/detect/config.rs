@@ -35,7 +35,7 @@ pub struct DetectorConfig {
     pub networks: BTreeMap<Role, NetworkFile>,
     /// The published system and its settings.
     pub system: System,
-    /// From the map to one number.
+    /// From the map to one number; absent, what is usual for the system.
     #[serde(default)]
     pub score: ScoreConfig,
     /// Where normal ends.
@@ -44,9 +44,9 @@ pub struct DetectorConfig {
 }
 
 impl DetectorConfig {
-    /// A system on an input, its maps scored by their mean, without thresholds.
+    /// A system on an input, its maps scored as is usual for it, without thresholds.
     pub fn new(name: &str, input: Option<InputConfig>, system: System) -> Self {
-        let (networks, score, threshold) = Default::default();
+        let (networks, threshold, score) = (BTreeMap::new(), Thresholds::default(), system.usual_score());
         DetectorConfig { format: FORMAT, name: name.into(), input, networks, system, score, threshold }
     }
     /// AnoDDPM as published, for a network of this input: lambda 250, six octaves of simplex noise, every DDPM step with
@@ -69,12 +69,15 @@ impl DetectorConfig {
     pub fn parse(text: &[u8]) -> Result<Self> {
         let value: serde_json::Value = json::parse(text).map_err(Error::Invalid)?;
         // From the text, so that a fault comes with its line.
-        let config = match value.get("format") {
+        let mut config: DetectorConfig = match value.get("format") {
             Some(format) if *format == 1 => json::parse::<FormatOne>(text).map_err(Error::Invalid)?.into_two()?,
             Some(format) if *format == 2 => json::parse(text).map_err(Error::Invalid)?,
             Some(other) => return Err(Error::Invalid(format!("`format` is {other}; 1 and 2 are known"))),
             None => return Err(Error::Invalid("`format` is missing; it is 1 or 2".into())),
         };
+        if value.get("score").is_none() {
+            config.score = config.system.usual_score();
+        }
         config.check()?;
         Ok(config)
     }

@@ -3,7 +3,7 @@
 use super::config::{DetectorConfig, InputConfig};
 use super::networks::{Networks, Role};
 use super::plain::{self, Scheduler};
-use super::{System, dte};
+use super::{MeanMap, System, dte};
 use crate::model::Overrides;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -96,7 +96,10 @@ impl ModelFolder {
     /// From settings and networks that are there already; `path` is what errors and measurements name.
     /// # Errors
     /// When settings and networks do not fit together.
-    pub fn of(path: &Path, config: DetectorConfig, networks: Networks) -> Result<Self> {
+    pub fn of(path: &Path, config: DetectorConfig, mut networks: Networks) -> Result<Self> {
+        if config.system.needs_mean_map() {
+            networks.mean_map = MeanMap::open(path)?;
+        }
         let (path, settings) = (path.to_owned(), path.join("detector.json"));
         let (sha256, config_sha256) = (networks.sha256(), networks.config_sha256());
         let model = ModelFolder { path, settings, config, networks, sha256, config_sha256 };

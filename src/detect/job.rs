@@ -43,6 +43,17 @@ pub struct Outputs {
     pub summary: Option<StateId>,
     /// (N,1,1,K) or (1,N,1,K): numbers from which a system without maps makes its score, on the host.
     pub statistics: Vec<StateId>,
+    /// Of a job that differentiates.
+    pub slope: Option<Slope>,
+}
+
+/// Where a job that differentiates leaves the score and its gradient (see [`super::ModelFolder::differentiable`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slope {
+    /// (N,1,1,1): the score of each image, at the networks' size.
+    pub score: StateId,
+    /// (N,H,W,C): its gradient with respect to the job's input, which is the image in the networks' range.
+    pub gradient: StateId,
 }
 
 impl Job {
@@ -94,6 +105,10 @@ pub struct Batch {
     pub reconstruction: Option<Tensor>,
     /// (N,1,1,K) or (1,N,1,K): numbers from which a system without maps makes its score.
     pub statistics: Vec<Tensor>,
+    /// (N,1,1,1): the scores, of a job that differentiates.
+    pub score: Option<Tensor>,
+    /// (N,H,W,C): the gradient of each score with respect to its image, of a job that differentiates.
+    pub gradient: Option<Tensor>,
 }
 
 /// A job on a device, ready for batches of one size.
@@ -170,6 +185,10 @@ impl Runner {
         }
         for &state in &outputs.statistics {
             batch.statistics.push(self.session.read(state).await?);
+        }
+        if let Some(Slope { score, gradient }) = outputs.slope {
+            batch.score = Some(self.session.read(score).await?);
+            batch.gradient = Some(self.session.read(gradient).await?);
         }
         Ok(batch)
     }

@@ -28,52 +28,44 @@ impl MapStates {
             summary: g.state("reduced", Shape::new(shape.n, 1, 1, 3)),
         }
     }
-    /// Adds residual, blur, and mean, maximum and minimum to the current section, `reconstruction` being finished in it.
-    /// Differences count in units of 1/`unit` of the networks' range.
+    /// Writes the map (N,H,W,1), which is finished in the current section, and its mean, maximum and minimum: (N,1,1,3).
     /// # Errors
     /// [`crate::Error::Graph`] when the shapes do not fit.
-    pub fn compare(
-        &self,
-        g: &mut Graph,
-        reconstruction: NodeId,
-        kind: ResidualKind,
-        smoothing: Option<BlurConfig>,
-        unit: f32,
-    ) -> Result<()> {
-        let image = g.read(self.image);
-        self.compare_to(g, (image, reconstruction), kind, smoothing, unit)
-    }
-    /// [`MapStates::compare`] of any two images of one shape.
-    /// # Errors
-    /// As there.
-    pub fn compare_to(
-        &self,
-        g: &mut Graph,
-        (image, reconstruction): (NodeId, NodeId),
-        kind: ResidualKind,
-        smoothing: Option<BlurConfig>,
-        unit: f32,
-    ) -> Result<()> {
-        let mut residual = g.push("residual", Op::Residual(Residual { kind }), &[image, reconstruction])?;
-        if unit != 1.0 {
-            let scale = if kind == ResidualKind::Squared { unit * unit } else { unit };
-            residual = g.map("unit", residual, Activation::Identity, scale, 0.0)?;
-        }
-        let blurred = blur(g, residual, smoothing)?;
-        g.write(self.map, blurred)?;
-        let numbers = g.push("reduce", Op::Reduce(score::Reduce), &[blurred])?;
-        g.write(self.summary, numbers)
+    pub fn finish(&self, g: &mut Graph, map: NodeId) -> Result<NodeId> {
+        g.write(self.map, map)?;
+        let numbers = g.push("reduce", Op::Reduce(score::Reduce), &[map])?;
+        g.write(self.summary, numbers)?;
+        Ok(numbers)
     }
     /// As the outputs of a job.
     pub fn outputs(&self) -> Outputs {
         let MapStates { reconstruction, map, summary, .. } = *self;
-        let statistics = Vec::new();
-        Outputs { map: Some(map), reconstruction: Some(reconstruction), summary: Some(summary), statistics }
+        let (map, reconstruction, summary) = (Some(map), Some(reconstruction), Some(summary));
+        Outputs { map, reconstruction, summary, ..Outputs::default() }
     }
 }
 
+/// Residual and blur of an image and its reconstruction, in the current section: (N,H,W,1). Differences count in units of 1/`unit` of
+/// the networks' range.
+/// # Errors
+/// [`crate::Error::Graph`] when the shapes do not fit.
+pub(super) fn residual(
+    g: &mut Graph,
+    pair: [NodeId; 2],
+    kind: ResidualKind,
+    smoothing: Option<BlurConfig>,
+    unit: f32,
+) -> Result<NodeId> {
+    let mut residual = g.push("residual", Op::Residual(Residual { kind }), &pair)?;
+    if unit != 1.0 {
+        let scale = if kind == ResidualKind::Squared { unit * unit } else { unit };
+        residual = g.map("unit", residual, Activation::Identity, scale, 0.0)?;
+    }
+    blur(g, residual, smoothing)
+}
+
 /// Both passes of the blur.
-fn blur(g: &mut Graph, map: NodeId, by: Option<BlurConfig>) -> Result<NodeId> {
+pub(super) fn blur(g: &mut Graph, map: NodeId, by: Option<BlurConfig>) -> Result<NodeId> {
     let weights = match by {
         None => return Ok(map),
         Some(BlurConfig::Gaussian { sigma }) => score::gaussian_weights(sigma, 4.0),

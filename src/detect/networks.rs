@@ -1,5 +1,5 @@
 //! A model folder's networks by role.
-use super::{DetectorConfig, ModelFolder, dte};
+use super::{DetectorConfig, MeanMap, ModelFolder, dte};
 use crate::model::{Checkpoint, Network, Overrides, locate, locate_classifier};
 use crate::{Error, Result, Shape};
 use serde::{Deserialize, Serialize};
@@ -51,6 +51,8 @@ pub struct Networks {
     pub graphs: BTreeMap<Role, Network>,
     /// What scores rows.
     pub estimator: Option<RowScorer>,
+    /// The mean error of normal images, of a system whose maps are distances from it.
+    pub mean_map: Option<MeanMap>,
 }
 
 /// A fitted estimator of rows, and the file that its numbers lie in.
@@ -127,10 +129,18 @@ impl Networks {
         let graphs = self.graphs.values().map(|n| n.checkpoint.path().to_owned());
         graphs.chain(self.estimator.iter().map(|e| e.path.clone())).collect()
     }
-    /// SHA-256 of the weights (and of the settings of an estimator of rows), in hexadecimal: the file's where there is one, otherwise that of all files' one after the other.
+    /// As [`Networks::sha256`], of the weights alone.
+    pub(super) fn weights_sha256(&self) -> String {
+        self.hash(None)
+    }
+    /// SHA-256 of the weights (and of the settings of an estimator of rows), in hexadecimal: the file's where there is one, otherwise that of all files' one after the other. The mean map counts as one of them: with another one, scores are others.
     pub fn sha256(&self) -> String {
+        self.hash(self.mean_map.as_ref())
+    }
+    fn hash(&self, mean: Option<&MeanMap>) -> String {
         let graphs = self.graphs.values().map(|n| n.checkpoint.sha256());
-        let all: Vec<String> = graphs.chain(self.estimator.iter().map(|e| e.sha256.clone())).collect();
+        let others = self.estimator.iter().map(|e| e.sha256.clone()).chain(mean.map(|m| m.sha256.clone()));
+        let all: Vec<String> = graphs.chain(others).collect();
         match &all[..] {
             [one] => one.clone(),
             several => crate::hex::hex(&Sha256::digest(several.concat())),

@@ -11,7 +11,7 @@ use super::config::{
     Variant, must,
 };
 use super::job::{Job, Phase};
-use super::map::MapStates;
+use super::map::{self, MapStates};
 use super::settings::{Range, Setting};
 use crate::diffusion::{Method, Noise, NoiseSource, Sampler, Timesteps, noise_to, sampler_step, step_time};
 use crate::graph::Graph;
@@ -190,7 +190,9 @@ impl Pddpm {
         g.write(states.reconstruction, mean)?;
         // As published, maps are in units of the image's own range.
         let unit = 1.0 / (input.range[1] - input.range[0]);
-        states.compare(&mut g, mean, self.residual, self.blur, unit)?;
+        let clean = g.read(image);
+        let made = map::residual(&mut g, [clean, mean], self.residual, self.blur, unit)?;
+        states.finish(&mut g, made)?;
 
         let step = sampler.rows(&Timesteps::listed(vec![self.lambda - 1])?)?[0];
         let mut rows = vec![sampler.noising(self.lambda - 1)?];

@@ -1,5 +1,4 @@
 //! Images, volumes and rows through a model's job: batches, failures, cancelling, progress by a callback.
-use super::config::NoisePer;
 use super::items::{Item, expand, groups};
 use super::{ModelFolder, Runner};
 use crate::data::{Failure, FloatRange, Input, InputSpec, Map, Picture};
@@ -7,14 +6,18 @@ use crate::{Device, Error, Result, Tensor};
 use found::Found;
 use prepare::{Ready, prepare};
 use recent::Recent;
+pub(super) use seeds::named_seed;
 use std::time::Instant;
 use volume::Pending;
 
 mod foreground;
 mod found;
+mod maps;
 mod prepare;
 mod recent;
 mod rows;
+mod seeds;
+mod variants;
 mod volume;
 
 /// One image's result, at the image's own size.
@@ -98,22 +101,25 @@ pub struct Scorer<'a> {
     features: Option<rows::FeatureScorer>,
     hear: Box<dyn FnMut(Progress) -> bool + 'a>,
     progress: Progress,
+    /// A batch is a part of the work on its images, whose steps are told by what asked for it.
+    part_of_more: bool,
 }
 
 impl<'a> Scorer<'a> {
     /// A scorer that runs on a device; nothing is put there before the first image.
     /// # Errors
-    /// [`Error::Invalid`] for a model that takes rows of a table.
+    /// [`Error::File`] for a model that takes rows of a table, and as [`ModelFolder::ready`].
     pub fn new(device: Device, model: &'a ModelFolder, options: ScoringOptions) -> Result<Self> {
         if !model.config.system.takes_image() && model.networks.estimator()?.model.features.is_none() {
             let fault = "was fitted to a table, so it scores rows and no images: `residua dte score` takes tables";
             return Err(Error::file(&model.path, fault));
         }
+        model.ready()?;
         let (runners, failures) = (Recent::new(), Vec::new());
         let progress = Progress { inputs: 0, of_inputs: 0, steps: 0, of_steps: 0 };
         let hear = Box::new(|_| true);
-        let (floats, room, features) = (None, None, None);
-        Ok(Scorer { model, device, options, failures, floats, runners, room, features, hear, progress })
+        let (floats, room, features, part_of_more) = (None, None, None, false);
+        Ok(Scorer { model, device, options, failures, floats, runners, room, features, hear, progress, part_of_more })
     }
     /// From now on `hear` is told how far the work is, and answers whether to go on.
     pub fn on_progress(mut self, hear: impl FnMut(Progress) -> bool + 'a) -> Self {
@@ -146,6 +152,10 @@ impl<'a> Scorer<'a> {
     /// # Errors
     /// What `sink` returns; [`Error::Interrupted`]; whatever the device reports.
     pub fn run(&mut self, inputs: &[Input], mut sink: impl FnMut(Finished) -> Result<()>) -> Result<()> {
+        self.each_group(inputs, |scorer, items| scorer.items(items, &mut sink))
+    }
+    /// The pictures, or the slices of a volume, that lie one after the other among the inputs.
+    fn each_group(&mut self, inputs: &[Input], mut run: impl FnMut(&mut Self, Vec<Item>) -> Result<()>) -> Result<()> {
         (self.progress.inputs, self.progress.of_inputs) = (0, inputs.len());
         if self.floats.is_none() {
             self.look_at(inputs);
@@ -153,7 +163,7 @@ impl<'a> Scorer<'a> {
         for group in groups(inputs) {
             let (items, unreadable) = expand(group, self.options.axis, &self.spec());
             self.failures.extend(unreadable);
-            self.items(items, &mut sink)?;
+            run(self, items)?;
             self.tell(0, 0)?;
         }
         Ok(())
@@ -163,28 +173,13 @@ impl<'a> Scorer<'a> {
         let whole = items.first().is_some_and(|i| i.slice.is_some());
         let mut pending = Pending::new(self.model, if whole { items.clone() } else { Vec::new() });
         let (slices, failed) = (items.len(), self.failures.len());
-        let seeds: Vec<u64> = items.iter().map(|item| self.seed_of(item)).collect();
-        let (mut rest, mut seeds) = (&items[..], &seeds[..]);
-        while let Some(&seed) = seeds.first() {
-            // Images of one noise go together.
-            let same = seeds.iter().take(self.batch()).take_while(|s| **s == seed).count();
-            let chunk;
-            (chunk, rest) = rest.split_at(same);
-            seeds = &seeds[same..];
-            let ready: Vec<Ready> = chunk.iter().filter_map(|item| self.prepare(item)).collect();
-            let found = if ready.is_empty() { Vec::new() } else { self.batch_of(ready, seed)? };
-            for found in found {
-                match pending.take(found, self.model) {
-                    Ok(finished) => finished.into_iter().try_for_each(&mut *sink)?,
-                    Err(failed) => self.fail(&failed.0, failed.1),
-                }
+        self.found(&items, &mut |scorer, found| {
+            match pending.take(found, scorer.model) {
+                Ok(finished) => finished.into_iter().try_for_each(&mut *sink)?,
+                Err(failed) => scorer.fail(&failed.0, failed.1),
             }
-            if !whole {
-                self.progress.inputs += chunk.len();
-                self.tell(0, 0)?;
-            }
-        }
-        self.progress.inputs += usize::from(whole);
+            Ok(())
+        })?;
         let failed = self.failures.len() - failed;
         match pending.finish(self.model) {
             Ok(finished) => {
@@ -198,7 +193,30 @@ impl<'a> Scorer<'a> {
         }
         Ok(())
     }
-    fn fail(&mut self, item: &Item, e: Error) {
+    /// Runs the items of one group; `take` gets what is found for each, at the networks' size.
+    fn found(&mut self, items: &[Item], take: &mut impl FnMut(&mut Self, Found) -> Result<()>) -> Result<()> {
+        let whole = items.first().is_some_and(|i| i.slice.is_some());
+        let seeds: Vec<u64> = items.iter().map(|item| self.seed_of(item)).collect();
+        let (mut rest, mut seeds) = (items, &seeds[..]);
+        while let Some(&seed) = seeds.first() {
+            // Images of one noise go together.
+            let same = seeds.iter().take(self.batch()).take_while(|s| **s == seed).count();
+            let chunk;
+            (chunk, rest) = rest.split_at(same);
+            seeds = &seeds[same..];
+            let ready: Vec<Ready> = chunk.iter().filter_map(|item| self.prepare(item)).collect();
+            let found = if ready.is_empty() { Vec::new() } else { self.batch_of(ready, seed)? };
+            found.into_iter().try_for_each(|found| take(self, found))?;
+            if !whole {
+                self.progress.inputs += chunk.len();
+                self.tell(0, 0)?;
+            }
+        }
+        self.progress.inputs += usize::from(whole);
+        Ok(())
+    }
+    /// Lists an item as a failure.
+    pub fn fail(&mut self, item: &Item, e: Error) {
         self.failures.push(Failure { path: item.path.clone(), error: e.to_string() });
     }
     fn prepare(&mut self, item: &Item) -> Option<Ready> {
@@ -208,15 +226,6 @@ impl<'a> Scorer<'a> {
                 self.fail(item, e);
                 None
             }
-        }
-    }
-    /// The seed of an item's noise: the run's, or one made from it and from the name of what shares the noise.
-    fn seed_of(&self, item: &Item) -> u64 {
-        let file = item.path.file_name().unwrap_or_default().to_string_lossy();
-        match self.model.config.system.noise_per() {
-            NoisePer::Run => self.options.seed,
-            NoisePer::Volume => named_seed(self.options.seed, &file),
-            NoisePer::Image => named_seed(self.options.seed, &format!("{file}/{}", item.name)),
         }
     }
     fn tell(&mut self, steps: usize, of_steps: usize) -> Result<()> {
@@ -229,7 +238,7 @@ impl<'a> Scorer<'a> {
         if !self.model.config.system.takes_image() {
             return self.rows_of(ready, start);
         }
-        let Scorer { model, runners, device, hear, progress, .. } = self;
+        let Scorer { model, runners, device, hear, progress, part_of_more, .. } = self;
         let runner = match runners.get(n, || device.drive(Runner::new(device, model.job(n)?))) {
             Err(Error::Device { device: name, fault }) if n > 1 && device.check().is_ok() => {
                 tracing::warn!("{n} images at once do not fit, so {} are tried: {name}: {fault}", n / 2);
@@ -239,9 +248,13 @@ impl<'a> Scorer<'a> {
         };
         let shape = crate::Shape { n, ..ready[0].tensor.shape };
         let images = Tensor::new(shape, ready.iter().flat_map(|r| r.tensor.data.iter().copied()).collect())?;
-        progress.of_steps = runner.steps();
+        if !*part_of_more {
+            progress.of_steps = runner.steps();
+        }
         let heard = |done: usize| {
-            progress.steps = done;
+            if !*part_of_more {
+                progress.steps = done;
+            }
             hear(*progress)
         };
         let batch = device.drive(runner.run(&images, seed, heard))?;
@@ -269,13 +282,4 @@ fn incomplete(model: &ModelFolder, failed: usize, slices: usize) -> String {
     let judged = if model.config.postprocessing().is_some() { ", and it is not judged as a whole" } else { "" };
     let map = if model.config.system.has_map() { "the volume has no map" } else { "the volume is not complete" };
     format!("{failed} of its {slices} slices gave no result, so {map}{judged}")
-}
-
-/// A seed for a name: FNV-1a of the name, mixed with the run's seed by SplitMix64 (Steele, Lea and Flood 2014).
-fn named_seed(seed: u64, name: &str) -> u64 {
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
-    let z = seed.wrapping_add(0x9E37_79B9_7F4A_7C15) ^ hash;
-    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
 }

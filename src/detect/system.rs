@@ -1,8 +1,9 @@
 //! The published systems: the only list of them.
-use super::config::{InputConfig, NoisePer};
+use super::config::{InputConfig, NoisePer, ScoreConfig};
 use super::settings::{Range, Setting, apply};
 use super::{
     Job, ModelFolder,
+    advrad::AdvRad,
     anoddpm::AnoDdpm,
     dte::Dte,
     networks::Role,
@@ -24,6 +25,9 @@ pub enum System {
     /// pDDPM (Behrendt et al. 2023).
     #[serde(rename = "pddpm")]
     Pddpm(Pddpm),
+    /// AdvRAD (Cao et al. 2024).
+    #[serde(rename = "advrad")]
+    AdvRad(AdvRad),
     /// Diffusion time estimation and its DDPM baseline (Livernoche et al. 2024).
     #[serde(rename = "dte")]
     Dte(Dte),
@@ -43,6 +47,7 @@ impl<'de> Deserialize<'de> for System {
         let read = match System::named(method).map_err(D::Error::custom)? {
             System::AnoDdpm(_) => json::from_value(&settings).map(System::AnoDdpm),
             System::Pddpm(_) => json::from_value(&settings).map(System::Pddpm),
+            System::AdvRad(_) => json::from_value(&settings).map(System::AdvRad),
             System::Dte(_) => json::from_value(&settings).map(System::Dte),
             System::Wolleb(_) => json::from_value(&settings).map(System::Wolleb),
         };
@@ -52,7 +57,7 @@ impl<'de> Deserialize<'de> for System {
 
 impl System {
     /// What `detector.json` calls the systems.
-    pub const METHODS: [&'static str; 4] = ["anoddpm", "pddpm", "dte", "wolleb"];
+    pub const METHODS: [&'static str; 5] = ["anoddpm", "pddpm", "advrad", "dte", "wolleb"];
 
     /// A system by the name of its method, as published.
     /// # Errors
@@ -61,6 +66,7 @@ impl System {
         match method {
             "anoddpm" => Ok(System::AnoDdpm(AnoDdpm::default())),
             "pddpm" => Ok(System::Pddpm(Pddpm::default())),
+            "advrad" => Ok(System::AdvRad(AdvRad::default())),
             "dte" => Ok(System::Dte(Dte::default())),
             "wolleb" => Ok(System::Wolleb(Wolleb::default())),
             _ => {
@@ -74,6 +80,7 @@ impl System {
         match self {
             System::AnoDdpm(_) => "anoddpm",
             System::Pddpm(_) => "pddpm",
+            System::AdvRad(_) => "advrad",
             System::Dte(_) => "dte",
             System::Wolleb(_) => "wolleb",
         }
@@ -83,6 +90,7 @@ impl System {
         match self {
             System::AnoDdpm(_) => "AnoDDPM",
             System::Pddpm(_) => "pDDPM",
+            System::AdvRad(_) => "AdvRAD",
             System::Dte(d) => d.estimator.unwrap_or_default().name(),
             System::Wolleb(_) => "Wolleb et al.",
         }
@@ -90,7 +98,7 @@ impl System {
     /// The networks that it may have.
     pub fn roles(&self) -> &'static [Role] {
         match self {
-            System::AnoDdpm(_) | System::Pddpm(_) => &[Role::Denoiser],
+            System::AnoDdpm(_) | System::Pddpm(_) | System::AdvRad(_) => &[Role::Denoiser],
             System::Dte(_) => &[Role::Estimator, Role::Features],
             System::Wolleb(_) => &[Role::Denoiser, Role::Classifier],
         }
@@ -103,11 +111,21 @@ impl System {
     pub fn has_map(&self) -> bool {
         !matches!(self, System::Dte(_))
     }
+    /// Whether it draws noise when it scores.
+    pub fn draws_noise(&self) -> bool {
+        match self {
+            System::AnoDdpm(_) | System::Pddpm(_) => true,
+            System::AdvRad(s) => s.noise != super::advrad::Diffusion::None,
+            System::Dte(_) => false,
+            System::Wolleb(s) => s.variant == super::config::Variant::Published,
+        }
+    }
     /// What shares one noise.
     pub fn noise_per(&self) -> NoisePer {
         match self {
             System::AnoDdpm(s) => s.noise_per,
             System::Pddpm(s) => s.noise_per,
+            System::AdvRad(s) => s.noise_per(),
             System::Dte(_) => NoisePer::Run,
             System::Wolleb(s) => s.noise_per(),
         }
@@ -117,6 +135,7 @@ impl System {
         match self {
             System::AnoDdpm(s) => s.passes(),
             System::Pddpm(s) => input.map_or(1, |i| s.patches(i.height, i.width).len()),
+            System::AdvRad(s) => s.passes(),
             System::Dte(_) => 1,
             System::Wolleb(s) => s.passes(),
         }
@@ -125,11 +144,19 @@ impl System {
     pub fn cuts_by_otsu(&self) -> bool {
         matches!(self, System::Wolleb(s) if s.otsu)
     }
+    /// How a map becomes a score where nothing else is said: AdvRAD's is the maximum, the others' the mean.
+    pub fn usual_score(&self) -> ScoreConfig {
+        if matches!(self, System::AdvRad(_)) { ScoreConfig::Max } else { ScoreConfig::default() }
+    }
+    /// Whether its map is the distance from a mean over normal images, which `residua calibrate` puts into the model folder.
+    pub fn needs_mean_map(&self) -> bool {
+        matches!(self, System::AdvRad(AdvRad { mean_map: true, .. }))
+    }
     /// What is done with the maps of a whole volume; none for a system whose slices stand alone.
     pub fn postprocessing(&self, input: Option<&InputConfig>) -> Option<Postprocessing> {
         match self {
             System::Pddpm(s) => input.map(|i| s.postprocessing(i.height)),
-            System::AnoDdpm(_) | System::Dte(_) | System::Wolleb(_) => None,
+            System::AnoDdpm(_) | System::AdvRad(_) | System::Dte(_) | System::Wolleb(_) => None,
         }
     }
     /// Holds every setting to its range.
@@ -139,6 +166,7 @@ impl System {
         match self {
             System::AnoDdpm(s) => s.check(),
             System::Pddpm(s) => s.check(input),
+            System::AdvRad(s) => s.check(input),
             System::Dte(_) => Ok(()),
             System::Wolleb(s) => s.check(input),
         }
@@ -150,6 +178,7 @@ impl System {
         match self {
             System::AnoDdpm(s) => super::networks::agree(model, s.sampler()?.variance_channels, false),
             System::Pddpm(s) => super::networks::agree(model, s.sampler()?.variance_channels, false),
+            System::AdvRad(s) => super::networks::agree(model, s.sampler()?.variance_channels, false),
             System::Dte(s) => s.agree(model),
             System::Wolleb(s) => s.agree(model),
         }
@@ -161,6 +190,7 @@ impl System {
         match self {
             System::AnoDdpm(s) => s.job(model, n, noise),
             System::Pddpm(s) => s.job(model, n, noise),
+            System::AdvRad(s) => s.job(model, n, noise),
             System::Dte(s) => s.job(model, n),
             System::Wolleb(s) => s.job(model, n, noise),
         }
@@ -170,6 +200,7 @@ impl System {
         match self {
             System::AnoDdpm(_) => super::anoddpm::SETTINGS,
             System::Pddpm(_) => super::pddpm::SETTINGS,
+            System::AdvRad(_) => super::advrad::SETTINGS,
             System::Dte(_) => super::dte::SETTINGS,
             System::Wolleb(_) => super::wolleb::SETTINGS,
         }
@@ -179,6 +210,7 @@ impl System {
         match self {
             System::AnoDdpm(_) => &["lambda", "runs", "sampler", "sampler.steps"],
             System::Pddpm(_) => &["lambda", "patch", "stride", "overlap"],
+            System::AdvRad(_) => &["k", "sampler", "sampler.steps", "scales", "blur"],
             System::Dte(_) => &["estimate"],
             System::Wolleb(_) => &["noise_level", "scale", "respacing"],
         }
@@ -211,9 +243,11 @@ impl System {
             System::AnoDdpm(s) => (s.schedule.train_steps, s.lambda),
             System::Pddpm(s) => (s.schedule.train_steps, s.lambda),
             System::Wolleb(s) => return s.range(setting),
+            System::AdvRad(s) => (s.schedule.train_steps, s.k + 1),
             System::Dte(_) => return setting.range,
         };
         match setting.range {
+            Range::Count(low, high) if setting.name == "k" => Range::Count(low, high.min(steps.saturating_sub(1))),
             Range::Count(low, high) if setting.name == "lambda" => Range::Count(low, high.min(steps)),
             Range::DdimSteps(low, high) => Range::DdimSteps(low, high.min(lambda)),
             other => other,

@@ -7,7 +7,7 @@
 use super::ModelFolder;
 use super::config::{BlurConfig, InputConfig, NoisePer, ScheduleConfig, VarianceKind, Variant, must};
 use super::job::{Job, Phase};
-use super::map::MapStates;
+use super::map::{self, MapStates};
 use super::settings::{Range, Setting};
 use crate::diffusion::{Method, Noise, NoiseSource, Sampler, chain_step, guidance, guided_step, noise_to, step_time};
 use crate::graph::{Graph, NodeId};
@@ -252,7 +252,8 @@ impl Wolleb {
         }
         // The residual is a mean over the channels.
         let unit = unit * input.channels as f32;
-        states.compare_to(&mut g, (before, after), ResidualKind::Absolute, self.blur, unit)?;
+        let map = map::residual(&mut g, [before, after], ResidualKind::Absolute, self.blur, unit)?;
+        states.finish(&mut g, map)?;
 
         let mut rows: Vec<StepRow> = vec![chain.noised.map_or(Ok(StepRow::default()), |t| sampler.noising(t))?];
         let mut phases = vec![Phase { section: start, row: 0 }];

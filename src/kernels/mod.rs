@@ -28,6 +28,7 @@ kernels! {
         AttentionRows: "Self-attention's gradient: two numbers of every row.",
         AttentionGradient: "Self-attention's gradient with respect to q, k and v.",
     }
+    axis_map { AxisMap: "A sparse linear map along one axis." }
     batch_norm { BatchNorm: "BatchNorm over a minibatch, and its gradients." }
     channels { Channels: "A range of channels." }
     concat { Concat: "Concatenation of channels." }
@@ -38,6 +39,7 @@ kernels! {
     dropout { Dropout: "Dropout." }
     embedding { TimeEmbedding: "Sinusoids of a time.", Embedding: "A row of a table.", StepTime: "The step's time." }
     embedding_gradient { EmbeddingGradient: "The gradient of a table of which rows were taken." }
+    keep { Keep: "A value kept in a slot of a state." }
     linear { Linear: "A linear layer on one vector a sample." }
     log_softmax_pick { LogSoftmaxPick: "The logarithm of a class's probability, or its gradient." }
     loss { Loss: "A loss, or its gradient." }
@@ -69,8 +71,13 @@ kernels! {
         SamplerStep: "From level t to the next.",
         Accumulate: "A weighted addition: the mean over runs, a guidance.",
     }
+    sampler_gradient { SamplerGradient: "The gradient of a sampler's step." }
     sample_sum { SampleSum: "The sum over the samples of a batch." }
     score { Residual: "The residual map.", Blur: "A blur along one axis.", Reduce: "Mean, maximum and minimum." }
+    score_gradient {
+        ResidualGradient: "The gradient of the residual map.",
+        ReduceGradient: "The gradient of mean, maximum and minimum.",
+    }
     simplex { Simplex: "Simplex noise." }
     winograd {
         WinogradInput: "Winograd's first launch: the transform of the input.",

@@ -67,7 +67,7 @@ pub fn check(op: &Op, inputs: &[Tensor], weights: &[Vec<f32>], step: &StepRow, t
     let states: Vec<_> = inputs.iter().map(|t| g.state("input", t.shape)).collect();
     g.section("main");
     for (i, w) in weights.iter().enumerate() {
-        assert_eq!(g.weight("w", w.clone()), WeightId(i));
+        assert_eq!(g.weight(&format!("w{i}"), w.clone()), WeightId(i));
     }
     let nodes: Vec<_> = states.iter().map(|&s| g.read(s)).collect();
     let node = g.push("op", op.clone(), &nodes).unwrap();

@@ -20,7 +20,7 @@ mod qkv;
 pub mod resnet;
 mod stored;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod trunk;
 pub mod unet;
 

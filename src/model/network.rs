@@ -3,7 +3,7 @@ use super::{
     Checkpoint, ClassifierSpec, Config, Cost, Overrides, ResNet, Summary, UnetSpec, is_classifier, read,
     read_classifier,
 };
-use crate::graph::{Graph, NodeId, SectionId, StateId};
+use crate::graph::{Graph, NodeId, SectionId, StateId, Wrt, gradients};
 use crate::{Error, Result, Shape};
 use std::path::{Path, PathBuf};
 
@@ -37,6 +37,34 @@ pub struct Call {
     pub inputs: Vec<StateId>,
     /// The output.
     pub out: StateId,
+}
+
+/// A network alone in a graph, forwards and backwards in one section.
+pub struct GradientCall {
+    /// The network and what goes in and comes out.
+    pub call: Call,
+    /// The gradient of a scalar at the output, given: its shape.
+    pub of_out: StateId,
+    /// The gradient of this scalar at the image, (N,H,W,C).
+    pub of_image: StateId,
+}
+
+impl Call {
+    /// Adds the gradient with respect to the image, for which values may take `memory` bytes (see [`Graph::memory`]).
+    /// # Errors
+    /// As [`gradients`].
+    pub fn with_gradient(mut self, memory: Option<u64>) -> Result<GradientCall> {
+        let g = &mut self.graph;
+        let output = g.writes.iter().find(|w| w.1 == self.out).map(|w| w.0);
+        let output = output.ok_or_else(|| Error::Invalid("this network has no output".into()))?;
+        let of_out = g.state("gradient of the output", g.shape(output));
+        let of_image = g.state("gradient of the image", g.states[self.inputs[0].0].shape);
+        let given = g.read(of_out);
+        let found = gradients(g, (output, given), &[Wrt::State(self.inputs[0])])?;
+        g.write(of_image, found[0])?;
+        g.memory = memory;
+        Ok(GradientCall { call: self, of_out, of_image })
+    }
 }
 
 impl Network {
@@ -198,6 +226,14 @@ impl Network {
     /// As [`Network::call`].
     pub fn cost(&self, image: Shape) -> Result<Cost> {
         Ok(Cost::of(&self.call(image)?.graph, image))
+    }
+    /// What one call takes, and what it takes with the gradient with respect to the image, whose values may take `memory` bytes.
+    /// # Errors
+    /// As [`Network::call`]; the second as [`Call::with_gradient`].
+    pub fn costs(&self, image: Shape, memory: Option<u64>) -> Result<(Cost, Result<Cost>)> {
+        let call = self.call(image)?;
+        let forwards = Cost::of(&call.graph, image);
+        Ok((forwards, call.with_gradient(memory).map(|both| Cost::of(&both.call.graph, image))))
     }
 }
 

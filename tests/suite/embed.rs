@@ -5,7 +5,7 @@ use crate::tolerance::{TWO_WAYS, nmse};
 use half::f16;
 use residua::data::{Map, Picture, heat};
 use residua::detect::config::{BlurConfig, NoiseConfig, SamplerConfig};
-use residua::detect::{Embedded, ModelFolder, Runner, System};
+use residua::detect::{DetectorConfig, Embedded, MeanMap, ModelFolder, Runner, System};
 use residua::report::heatmap;
 use residua::wgpu::{self, TextureFormat, TextureUsages};
 use residua::{Device, Error};
@@ -167,4 +167,38 @@ fn colour_images_one_after_the_other_with_other_seeds() {
         }
     }
     assert!(nmse(&raw(&host, &maps[0]), &raw(&host, &maps[1])) > 1e-2, "both maps are alike");
+}
+
+/// A system with noise of its own kind, a multi-scale error, and a state that is filled once: the mean map of normal images.
+#[test]
+fn the_distance_from_a_mean_map() {
+    let Some(host) = Host::open(true) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    crate::common::small::write(folder.path(), 1);
+    let open = || {
+        let adjust = |c: &mut DetectorConfig| {
+            c.system = System::named("advrad")?;
+            Ok(())
+        };
+        ModelFolder::open_with(folder.path(), |o| o, Some(32), adjust).unwrap()
+    };
+    let bare = open();
+    let fault = pollster::block_on(Embedded::new(host.gpu.clone(), &bare)).map(drop).unwrap_err().to_string();
+    assert!(fault.contains("mean_map.safetensors"), "{fault}");
+    let mean = (0..1024).map(|i| (i % 37) as f32 / 50.0).collect();
+    let mean = MeanMap::new(&open(), Map::new(32, 32, mean).unwrap(), 3, String::new()).unwrap();
+    mean.write(folder.path()).unwrap();
+
+    let model = open();
+    let mut embedded = embedded(&host, &model);
+    embedded.seed(5).unwrap();
+    let texels = pattern((32, 32), 0);
+    let image = host.image((32, 32), TextureFormat::Rgba8Unorm, texels.as_flattened());
+    let out = host.picture((32, 32), TextureFormat::R32Float);
+    let mut encoder = host.encoder();
+    embedded.encode(&mut encoder, &image, &out).unwrap();
+    host.queue.submit([encoder.finish()]);
+    let map = ordinary(&model, &file((32, 32), &texels, 3), 5);
+    close("the distance", &raw(&host, &out), &map.data);
+    check_scores(&host, &embedded, &map);
 }

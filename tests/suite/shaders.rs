@@ -28,6 +28,7 @@ use std::collections::BTreeMap;
 use std::mem::offset_of;
 
 mod gradients;
+mod scores;
 mod training;
 
 /// Texts by content, with a name for messages and the number of storage bindings.
@@ -78,8 +79,9 @@ fn check_all(texts: &Texts) {
 
 #[test]
 fn of_the_golden_networks_fused_and_not() {
-    let graphs: Vec<_> = crate::common::NETWORKS
-        .par_iter()
+    let graphs: Vec<_> = crate::common::denoisers_and_classifiers()
+        .collect::<Vec<_>>()
+        .into_par_iter()
         .map(|n| (n, crate::common::network(&crate::common::golden(n)).graph))
         .collect();
     let mut texts = Texts::new();

@@ -52,6 +52,7 @@ fn tries(args: &Args, model: &ModelFolder) -> Result<Vec<(String, Vec<String>)>>
             vec![("sampler.steps", samplers(&[2, 3, 5, 10])), ("runs", texts(&[1, 2, 4, 8, 12]))]
         }
         System::Pddpm(s) => vec![("stride", texts(&[s.patch, (s.patch / 2).max(1)]))],
+        System::AdvRad(_) => vec![("k", texts(&[50, 100, 150, 200])), ("scales", texts(&[1, 4]))],
         System::Dte(_) => Vec::new(),
         // How far an image is dissolved, and how hard it is pulled: what the paper itself varies.
         System::Wolleb(s) => {
@@ -73,6 +74,11 @@ fn tries(args: &Args, model: &ModelFolder) -> Result<Vec<(String, Vec<String>)>>
 
 /// All combinations that are possible, the cheapest first.
 pub(super) fn settings(args: &Args, model: &ModelFolder) -> Result<Vec<DetectorConfig>> {
+    if model.config.system.needs_mean_map() {
+        let title = model.config.system.title();
+        let fault = "the mean map of normal images holds for one setting: --set mean_map=false measures without it";
+        return Err(Error::Invalid(format!("{title}: {fault}")));
+    }
     let mut all = vec![model.config.clone()];
     for (name, values) in tries(args, model)? {
         let mut more = Vec::new();
@@ -89,7 +95,8 @@ pub(super) fn settings(args: &Args, model: &ModelFolder) -> Result<Vec<DetectorC
     // More steps than the level has are no combination; any other fault is the user's.
     let steps = |c: &DetectorConfig| match &c.system {
         System::AnoDdpm(s) => s.passes() / s.runs.max(1) <= s.lambda,
-        _ => true,
+        System::AdvRad(s) => s.passes() <= s.k + 1,
+        System::Pddpm(_) | System::Dte(_) | System::Wolleb(_) => true,
     };
     let before = all.len();
     all.retain(steps);

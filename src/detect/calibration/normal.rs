@@ -1,7 +1,7 @@
 //! Normal images scored, for a calibration.
 use super::{Calibration, PixelHistogram, Scope, ScoreOf};
-use crate::data::{Input, Picture, hash_files};
-use crate::detect::{Finished, Scorer};
+use crate::data::{Input, Map, Picture, hash_files};
+use crate::detect::{Finished, MeanMap, Scorer};
 use crate::{Error, Result};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -34,41 +34,108 @@ pub fn calibrate(scorer: &mut Scorer, inputs: &[Input]) -> Result<Calibrated> {
     }
     let (distinct, mut equal) = distinct(inputs)?;
     let data = hash_files(distinct.iter().flat_map(|i| i.files.iter().map(|f| &**f)))?;
-    let channels = scorer.spec().channels;
     let (mut scores, mut pixels) = (Vec::new(), PixelHistogram::default());
-    let mut seen: HashMap<[u8; 32], PathBuf> = HashMap::new();
+    let mut seen = Seen::new(scorer, of);
+    let others = leave_one_out(scorer, &data)?;
     scorer.run(&distinct, |finished| {
         match finished {
             Finished::Image(scored) => {
                 let path = &scored.item.path;
-                if of == ScoreOf::Pictures {
-                    match seen.entry(hash(scored.picture.to_channels(channels)?)) {
-                        Entry::Occupied(first) => {
-                            equal.push((path.clone(), first.get().clone()));
-                            return Ok(());
-                        }
-                        Entry::Vacant(place) => drop(place.insert(path.clone())),
-                    }
+                if let Some(first) = seen.before(path, &scored.picture)? {
+                    equal.push((path.clone(), first));
+                    return Ok(());
                 }
-                if let Some(map) = &scored.map {
-                    pixels.add(&map.data);
+                if let Some(map) = scored.map {
+                    let values: Vec<f32> = map.data.iter().map(|v| v * others as f32).collect();
+                    pixels.add(&values);
                 }
                 if of != ScoreOf::Volumes {
-                    scores.push(scored.score);
+                    scores.push(scored.score * others);
                 }
             }
-            Finished::Volume(volume) => scores.push(volume.score),
+            Finished::Volume(volume) => scores.push(volume.score * others),
         }
         Ok(())
     })?;
-    if let Some(f) = scorer.failures.first() {
-        let more = scorer.failures.len() - 1;
-        let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
-        return Err(Error::file(&f.path, format!("nothing was calibrated, this image failed{more}: {}", f.error)));
-    }
+    whole(scorer, "nothing was calibrated")?;
     let scope = Scope { of, axis: scorer.options.axis, seed: scorer.options.seed };
     let calibration = Calibration::new(scorer.model, scores, &pixels, data, scope)?;
     Ok(Calibrated { calibration, equal })
+}
+
+/// The mean of the maps of normal images, of which each distinct one counts once, as in [`calibrate`]. The scorer's model gives the
+/// maps that the mean is over: its system's `mean_map` is off.
+/// # Errors
+/// As [`calibrate`].
+pub fn measure_mean_map(scorer: &mut Scorer, inputs: &[Input]) -> Result<MeanMap> {
+    let input = scorer.model.config.image()?;
+    let (width, height) = (input.width, input.height);
+    let distinct = distinct(inputs)?.0;
+    let data = hash_files(distinct.iter().flat_map(|i| i.files.iter().map(|f| &**f)))?;
+    let (mut sum, mut images) = (vec![0.0f64; width * height], 0);
+    let of = inputs.first().map_or(ScoreOf::Pictures, |i| ScoreOf::of(&scorer.model.config, i));
+    let mut seen = Seen::new(scorer, of);
+    scorer.maps(&distinct, |item, picture, map| {
+        if seen.before(&item.path, picture)?.is_none() {
+            images += 1;
+            sum.iter_mut().zip(&map.data).for_each(|(sum, &v)| *sum += f64::from(v));
+        }
+        Ok(())
+    })?;
+    whole(scorer, "no mean map was made")?;
+    let mean = sum.iter().map(|sum| (sum / images.max(1) as f64) as f32).collect();
+    MeanMap::new(scorer.model, Map::new(width, height, mean)?, images, data)
+}
+
+/// What a score is to be multiplied by, so that each image is judged by the mean map of the others, as any image to come is: the distance
+/// of Eᵢ from the mean of the others is n/(n − 1) times that from the mean of all n, and scores grow with their maps. It is 1 without
+/// a mean map, and where that is of other images.
+fn leave_one_out(scorer: &Scorer, data_sha256: &str) -> Result<f64> {
+    match scorer.model.networks.mean_map.as_ref().filter(|m| m.data_sha256 == data_sha256) {
+        None => Ok(1.0),
+        Some(MeanMap { images: 1, .. }) => {
+            let path = MeanMap::path(&scorer.model.path);
+            Err(Error::file(
+                path,
+                "is of the one image that is to be judged by it: two normal images are needed at least",
+            ))
+        }
+        Some(mean) => Ok(mean.images as f64 / (mean.images as f64 - 1.0)),
+    }
+}
+
+/// Refuses to go on where an image failed.
+fn whole(scorer: &Scorer, what: &str) -> Result<()> {
+    let Some(f) = scorer.failures.first() else { return Ok(()) };
+    let more = scorer.failures.len() - 1;
+    let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+    Err(Error::file(&f.path, format!("{what}, this image failed{more}: {}", f.error)))
+}
+
+/// The pictures that were met, by their pixels.
+struct Seen {
+    channels: usize,
+    of: ScoreOf,
+    first: HashMap<[u8; 32], PathBuf>,
+}
+
+impl Seen {
+    fn new(scorer: &Scorer, of: ScoreOf) -> Self {
+        Seen { channels: scorer.spec().channels, of, first: HashMap::new() }
+    }
+    /// The file that showed the same picture before. Slices of volumes are not looked at.
+    fn before(&mut self, path: &Path, picture: &Picture) -> Result<Option<PathBuf>> {
+        if self.of != ScoreOf::Pictures {
+            return Ok(None);
+        }
+        match self.first.entry(hash(picture.to_channels(self.channels)?)) {
+            Entry::Occupied(first) => Ok(Some(first.get().clone())),
+            Entry::Vacant(place) => {
+                place.insert(path.to_owned());
+                Ok(None)
+            }
+        }
+    }
 }
 
 /// The inputs whose files have contents of their own, and the others, each with the first of the same contents.

@@ -65,7 +65,7 @@ impl Calibration {
                 if self.axis.is_some() { "was made" } else { "does not say its axis, so it is taken to be made" };
             return fault(format!("{said} along axis {axis}, not {}", now.axis));
         }
-        let shared = config.system.takes_image() && config.system.noise_per() == NoisePer::Run;
+        let shared = config.system.draws_noise() && config.system.noise_per() == NoisePer::Run;
         if let Some(seed) = self.seed.filter(|seed| shared && *seed != now.seed) {
             return fault(format!("was made with the noise of --seed {seed}, not that of --seed {}", now.seed));
         }

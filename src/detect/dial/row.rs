@@ -43,13 +43,12 @@ fn is_zero(value: &u64) -> bool {
 
 /// DDIM's eta, where a detector has it.
 fn eta(config: &mut DetectorConfig) -> Option<&mut f64> {
-    match &mut config.system {
-        System::AnoDdpm(s) => match &mut s.sampler {
-            SamplerConfig::Ddim { eta, .. } => Some(eta),
-            SamplerConfig::Ddpm => None,
-        },
-        System::Pddpm(_) | System::Dte(_) | System::Wolleb(_) => None,
-    }
+    let sampler = match &mut config.system {
+        System::AnoDdpm(s) => &mut s.sampler,
+        System::AdvRad(s) => &mut s.sampler,
+        System::Pddpm(_) | System::Dte(_) | System::Wolleb(_) => return None,
+    };
+    if let SamplerConfig::Ddim { eta, .. } = sampler { Some(eta) } else { None }
 }
 
 impl DialRow {

@@ -3,6 +3,7 @@ mod attention;
 mod conv;
 mod linear;
 mod norm;
+mod score;
 
 use super::Backward;
 use crate::graph::{Graph, NodeId};
@@ -83,6 +84,9 @@ pub(super) fn rule(b: &mut Backward, dy: NodeId) -> Result<()> {
             let given = [dy, x];
             g.push(name, op, if pool.kind == PoolKind::Max { &given } else { &given[..1] })
         }),
+        (Op::NoiseTo(_) | Op::SamplerStep(_) | Op::Residual(_) | Op::Reduce(_) | Op::Blur(_) | Op::AxisMap(_), _) => {
+            score::rule(b, dy)
+        }
         _ => Err(Error::graph(&node.name, format!("{} has no gradient", node.op.name()))),
     }
 }

@@ -1,5 +1,6 @@
 //! Gradients against central differences in f64, over every op that has a rule.
 use super::*;
+mod detection;
 mod networks;
 mod pools;
 
@@ -18,6 +19,29 @@ use crate::kernels::testing::random;
 struct Checked {
     g: Graph,
     states: Vec<StateId>,
+}
+
+/// A step with everything in it.
+fn row() -> StepRow {
+    StepRow {
+        seed_lo: 5,
+        draw: 1,
+        signal: 0.75,
+        noise: 0.625,
+        clip: 0.875,
+        x0_x: 1.25,
+        x0_m: -0.5,
+        eps_x: 0.375,
+        eps_m: 0.75,
+        eps_0: -0.25,
+        next_0: 0.5,
+        next_x: 0.625,
+        next_e: -0.375,
+        sigma: 0.75,
+        log_min: -3.0,
+        log_max: -0.5,
+        ..StepRow::default()
+    }
 }
 
 impl Checked {
@@ -98,7 +122,7 @@ impl Checked {
     fn run(&self, data: &[Vec<f32>], out: StateId) -> (Session<f64>, f64) {
         let mut session = Session::<f64>::new(&self.g);
         self.states.iter().zip(data).for_each(|(&s, d)| session.upload(s, d));
-        session.run(SectionId(0), &StepRow { seed_lo: 5, draw: 1, ..StepRow::default() });
+        session.run(SectionId(0), &row());
         let weights = data.last().unwrap();
         let loss = session.state(out).iter().zip(weights).map(|(y, &w)| y * f64::from(w)).sum();
         (session, loss)

@@ -34,6 +34,8 @@ pub enum GoldenKind {
     Pddpm,
     /// Wolleb et al.: encoding, and decoding under a classifier.
     Wolleb,
+    /// AdvRAD, one call, with the score's gradient.
+    AdvRad,
     /// A chain by a diffusers scheduler.
     Diffusers,
     /// A chain by guided-diffusion's respaced sampler.
@@ -42,7 +44,7 @@ pub enum GoldenKind {
 
 /// NMSE of a network's output that passes.
 pub const NETWORK_TOLERANCE: f64 = 1e-9;
-/// NMSE of a network's gradient that passes.
+/// NMSE of a gradient that passes.
 pub const GRADIENT_TOLERANCE: f64 = 1e-8;
 /// NMSE of a chain's output that passes.
 pub const CHAIN_TOLERANCE: f64 = 1e-6;
@@ -78,6 +80,7 @@ impl Golden {
                 "anoddpm" => Ok(GoldenKind::AnoDdpm),
                 "pddpm" => Ok(GoldenKind::Pddpm),
                 "wolleb" => Ok(GoldenKind::Wolleb),
+                "advrad" | "advrad one-shot" => Ok(GoldenKind::AdvRad),
                 other => Err(other.to_owned()),
             });
         }

@@ -5,7 +5,7 @@ use crate::detect::anoddpm::AnoDdpm;
 use crate::detect::config::{InputConfig, PredictionKind};
 use crate::detect::networks::{Networks, Role};
 use crate::detect::pddpm::Pddpm;
-use crate::detect::{Batch, DetectorConfig, ModelFolder, Runner, System};
+use crate::detect::{Batch, DetectorConfig, Job, ModelFolder, Runner, System};
 use crate::diffusion::NoiseSource;
 use crate::kernels::score::ResidualKind;
 use crate::verify::measure::Deviation;
@@ -71,17 +71,32 @@ pub fn pddpm(golden: &Golden, device: &Device) -> Result<Vec<Deviation>> {
 
 /// Runs a system with all of its noise given.
 fn run(golden: &Golden, device: &Device, system: System, image: &Tensor, noise: &Tensor) -> Result<Batch> {
-    let Shape { n, h, w, c: channels } = image.shape;
-    let input = InputConfig { width: w, height: h, ..InputConfig::square(1, channels) };
-    let config = DetectorConfig::new("golden", Some(input), system);
+    let model = model(golden, system, image.shape, |_| {})?;
+    let job = model.config.system.job(&model, image.shape.n, Some(NoiseSource::Given))?;
+    run_job(device, job, image, Some(noise))
+}
+
+/// A system on the golden's network; `adjust` has the last word on the settings.
+pub fn model(
+    golden: &Golden,
+    system: System,
+    Shape { h, w, c, .. }: Shape,
+    adjust: impl FnOnce(&mut DetectorConfig),
+) -> Result<ModelFolder> {
+    let input = InputConfig { width: w, height: h, ..InputConfig::square(1, c) };
+    let mut config = DetectorConfig::new("golden", Some(input), system);
+    adjust(&mut config);
     config.check().map_err(|e| Error::file(golden.config.path(), e.to_string()))?;
     let mut networks = Networks::default();
     networks.graphs.insert(Role::Denoiser, golden.network()?);
-    let model = ModelFolder::of(&golden.folder, config, networks)?;
-    let job = model.config.system.job(&model, n, Some(NoiseSource::Given))?;
+    ModelFolder::of(&golden.folder, config, networks)
+}
+
+/// Runs a job whose noise, if it has any, is given.
+pub fn run_job(device: &Device, job: Job, image: &Tensor, noise: Option<&Tensor>) -> Result<Batch> {
     device.drive(async {
         let mut runner = Runner::new(device, job).await?;
-        runner.give_noise(noise)?;
+        noise.map_or(Ok(()), |noise| runner.give_noise(noise))?;
         runner.run(image, 0, |_| true).await
     })
 }

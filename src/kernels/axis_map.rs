@@ -1,0 +1,220 @@
+//! Sparse linear maps along one axis, by a table of taps: antialiased resizing, and its transpose.
+use super::{Args, Io, Kernel, Real, Shader, WeightId, grid_1d};
+use crate::gpu::shader_file;
+use crate::{Result, Shape};
+use rayon::prelude::*;
+
+/// `out[p] = Σⱼ weight[p][j]·in[first[p] + j]` along the rows or the columns: (N,H,W,C) with `inputs` pixels along the axis → as
+/// many as the table has lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AxisMap {
+    /// The table, see [`Taps::table`].
+    pub table: WeightId,
+    /// Numbers in a line of the table.
+    pub line: usize,
+    /// Pixels along the axis, before.
+    pub inputs: usize,
+    /// Pixels along the axis, after.
+    pub outputs: usize,
+    /// Along the rows (x) or along the columns (y).
+    pub horizontal: bool,
+}
+
+/// A sparse linear map of vectors: for each output the first input that it takes, and its weights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Taps {
+    /// Length of the vectors that are mapped.
+    pub inputs: usize,
+    /// One for each output.
+    pub outputs: Vec<Tap>,
+}
+
+/// The inputs of one output: `weights.len()` of them, from `first` on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tap {
+    /// The first input.
+    pub first: usize,
+    /// Its weight, and those of the inputs that follow.
+    pub weights: Vec<f64>,
+}
+
+impl Taps {
+    /// Resizing by the triangle filter whose support grows with the factor of reduction, weights normalised: PIL's `BILINEAR`
+    /// (`precompute_coeffs`), and PyTorch's `interpolate(mode="bilinear", antialias=True)`. Enlarging, it is plain bilinear
+    /// interpolation between half-pixel centres. Both sizes are 1 at least.
+    pub fn triangle(from: usize, to: usize) -> Taps {
+        let scale = from as f64 / to as f64;
+        let support = scale.max(1.0);
+        let one = |x: usize| {
+            let center = (x as f64 + 0.5) * scale;
+            let first = (center - support + 0.5).max(0.0) as usize;
+            let end = ((center + support + 0.5) as usize).min(from);
+            let mut weights: Vec<f64> =
+                (first..end).map(|i| (1.0 - ((i as f64 - center + 0.5) * (1.0 / support)).abs()).max(0.0)).collect();
+            let sum: f64 = weights.iter().sum();
+            if sum != 0.0 {
+                weights.iter_mut().for_each(|w| *w *= 1.0 / sum);
+            }
+            Tap { first, weights }
+        };
+        Taps { inputs: from, outputs: (0..to).map(one).collect() }
+    }
+    /// The transposed map: what it gives for input i is the sum of what the outputs that took i are worth, each times its weight.
+    pub fn transposed(&self) -> Taps {
+        let each = (0..self.inputs).map(|i| {
+            let takes = |tap: &Tap| i.checked_sub(tap.first).and_then(|j| tap.weights.get(j)).copied();
+            let weights: Vec<Option<f64>> = self.outputs.iter().map(takes).collect();
+            let first = weights.iter().position(Option::is_some).unwrap_or(0);
+            let end = weights.iter().rposition(Option::is_some).map_or(first, |last| last + 1);
+            Tap { first, weights: weights[first..end].iter().map(|w| w.unwrap_or(0.0)).collect() }
+        });
+        Taps { inputs: self.outputs.len(), outputs: each.collect() }
+    }
+    /// A line for each output, all of one length, then zeros up to a multiple of four: the first input, how many there are, their
+    /// weights. Also gives the length of a line.
+    pub fn table(&self) -> (Vec<f32>, usize) {
+        let line = 2 + self.outputs.iter().map(|t| t.weights.len()).max().unwrap_or(0);
+        let mut table = vec![0.0; (line * self.outputs.len()).next_multiple_of(4)];
+        for (to, tap) in table.chunks_mut(line).zip(&self.outputs) {
+            (to[0], to[1]) = (tap.first as f32, tap.weights.len() as f32);
+            to[2..].iter_mut().zip(&tap.weights).for_each(|(to, w)| *to = *w as f32);
+        }
+        (table, line)
+    }
+    /// The map that a table holds.
+    pub fn of_table(table: &[f32], line: usize, inputs: usize, outputs: usize) -> Taps {
+        let tap = |line: &[f32]| Tap {
+            first: line[0] as usize,
+            weights: line[2..][..line[1] as usize].iter().map(|w| f64::from(*w)).collect(),
+        };
+        Taps { inputs, outputs: table.chunks_exact(line).take(outputs).map(tap).collect() }
+    }
+}
+
+impl Kernel for AxisMap {
+    fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
+        let [x] = inputs else { return Err(format!("one input is needed, not {}", inputs.len())) };
+        let (have, out) = match self.horizontal {
+            true => (x.w, Shape { w: self.outputs, ..*x }),
+            false => (x.h, Shape { h: self.outputs, ..*x }),
+        };
+        if have != self.inputs {
+            return Err(format!("the map takes {} pixels along its axis, but the input is {x}", self.inputs));
+        }
+        Ok(out)
+    }
+    fn shader(&self, io: &Io) -> Shader {
+        let len = io.output.padded_len() / 4;
+        let consts = vec![
+            ("LEN", len.into()),
+            ("INPUTS", self.inputs.into()),
+            ("OUTPUTS", self.outputs.into()),
+            ("STEP", (self.step(io.output) / 4).into()),
+            ("LINE", self.line.into()),
+        ];
+        let label = if self.horizontal { "axis_map_x_f32" } else { "axis_map_y_f32" };
+        Shader { label: label.into(), file: shader_file!("axis_map.wgsl"), consts, grid: grid_1d(len.div_ceil(256)) }
+    }
+    fn weights(&self) -> Vec<WeightId> {
+        vec![self.table]
+    }
+    fn flops(&self, io: &Io) -> u64 {
+        2 * ((self.line - 2) * io.output.padded_len()) as u64
+    }
+}
+
+impl AxisMap {
+    /// Elements from one pixel along the axis to the next.
+    fn step(&self, x: Shape) -> usize {
+        if self.horizontal { x.c_pad() } else { x.w * x.c_pad() }
+    }
+    /// The CPU half.
+    pub fn cpu<T: Real>(&self, a: Args<T>) {
+        let step = self.step(a.io.output);
+        let least = (4096 / step).max(1);
+        a.output.par_chunks_mut(step).with_min_len(least).enumerate().for_each(|(i, out)| {
+            let [first, count, ref weights @ ..] = a.weights[0][i % self.outputs * self.line..][..self.line] else {
+                return;
+            };
+            let from = i / self.outputs * self.inputs + first.f64() as usize;
+            out.fill(T::zero());
+            for (j, &w) in weights[..count.f64() as usize].iter().enumerate() {
+                for (y, &x) in out.iter_mut().zip(&a.inputs[0][(from + j) * step..][..step]) {
+                    *y += w * x;
+                }
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::resize_triangle;
+    use crate::kernels::{Op, cases::Case};
+
+    fn case(taps: &Taps, horizontal: bool, x: Shape) -> Case {
+        let (table, line) = taps.table();
+        let (inputs, outputs) = (taps.inputs, taps.outputs.len());
+        let op = AxisMap { table: WeightId(0), line, inputs, outputs, horizontal };
+        Case::new(Op::AxisMap(op), &[x], vec![table])
+    }
+
+    /// Sizes before and after: smaller, larger, odd, one pixel, none changed.
+    const SIZES: &[(usize, usize)] = &[(7, 3), (8, 1), (5, 9), (1, 6), (16, 2), (17, 17), (33, 4), (2, 31), (1, 1)];
+
+    #[test]
+    fn both_passes_are_pils_resize() {
+        for (i, &(from, to)) in SIZES.iter().enumerate() {
+            let (n, c, other) = (1 + i % 2, 1 + i % 6, 1 + (i * 5) % 11);
+            for horizontal in [true, false] {
+                let (h, w) = if horizontal { (other, from) } else { (from, other) };
+                let case = case(&Taps::triangle(from, to), horizontal, Shape::new(n, h, w, c));
+                let (y, o, cp) = (case.check(1e-11), case.io.output, case.io.output.c_pad());
+                for sample in 0..n {
+                    let x: Vec<f32> = case.inputs[0]
+                        .chunks(cp)
+                        .skip(sample * h * w)
+                        .take(h * w)
+                        .flat_map(|p| p[..c].to_vec())
+                        .collect();
+                    let want = resize_triangle(&x, (w, h), c, (o.w, o.h)).unwrap();
+                    let found = y.chunks(cp).skip(sample * o.h * o.w).take(o.h * o.w).flat_map(|p| p[..c].to_vec());
+                    assert!(found.zip(&want).all(|(y, &w)| (y - f64::from(w)).abs() < 1e-6), "{from} to {to}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_transpose_is_the_transpose_on_every_device() {
+        for &(from, to) in SIZES {
+            let taps = Taps::triangle(from, to);
+            let back = taps.transposed();
+            assert_eq!((back.inputs, back.outputs.len()), (to, from));
+            // ⟨Ax, y⟩ = ⟨x, Aᵀy⟩.
+            let (forward, backward) =
+                (case(&taps, true, Shape::new(2, 3, from, 5)), case(&back, true, Shape::new(2, 3, to, 5)));
+            let dot = |a: &[f64], b: &[f32]| a.iter().zip(b).map(|(a, &b)| a * f64::from(b)).sum::<f64>();
+            let (one, other) =
+                (dot(&forward.check(1e-11), &backward.inputs[0]), dot(&backward.check(1e-11), &forward.inputs[0]));
+            assert!((one - other).abs() < 1e-5 * (1.0 + one.abs()), "{from} to {to}: {one} {other}");
+        }
+    }
+
+    #[test]
+    fn tables_keep_their_maps() {
+        let taps = Taps {
+            inputs: 5,
+            outputs: vec![Tap { first: 1, weights: vec![0.5, 0.25] }, Tap { first: 4, weights: vec![2.0] }],
+        };
+        let (table, line) = taps.table();
+        assert_eq!((table.len() % 4, line), (0, 4));
+        assert_eq!(Taps::of_table(&table, line, 5, 2), taps);
+        assert_eq!(taps.transposed().transposed(), taps);
+        // An input that no output takes gives nothing.
+        assert!(taps.transposed().outputs[0].weights.is_empty());
+        let op = AxisMap { table: WeightId(0), line, inputs: 5, outputs: 2, horizontal: false };
+        assert!(op.output(&[Shape::new(1, 4, 5, 1)]).unwrap_err().contains("5 pixels"));
+    }
+}
