@@ -29,9 +29,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     let pixel = i / CV;
     let cv = i % CV;
 #if ALIGNED
-    let from = i32(cv) + ($FROM_V);
+    let source = i32(cv) + ($FROM_V);
     var v = vec4<f32>(0.0);
-    if (from >= 0 && from < i32(IN_CV)) { v = x[pixel * IN_CV + u32(from)]; }
+    if (source >= 0 && source < i32(IN_CV)) { v = x[pixel * IN_CV + u32(source)]; }
     out[i] = v;
 #else
     let c = cv * 4u;

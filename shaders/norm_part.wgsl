@@ -39,14 +39,14 @@ const WG: u32 = 64u;
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let first = wg.x * C_GROUP;
-    var with = 0.0;
+    var weighted = 0.0;
     var alone = 0.0;
     for (var c = first + thread; c < first + C_GROUP; c += WG) {
         let u = gamma[c] * factor(wg.y, c);
-        with += u * sum(wg.y, 0u, c);
+        weighted += u * sum(wg.y, 0u, c);
         alone += u * sum(wg.y, 1u, c);
     }
-    let mean_with = group_sum(with, thread) / COUNT;
+    let mean_with = group_sum(weighted, thread) / COUNT;
     let mean_alone = group_sum(alone, thread) / COUNT;
     // The last group also clears the padding.
     let end = select(first + C_GROUP, C_PAD, wg.x == GROUPS - 1u);

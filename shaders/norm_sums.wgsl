@@ -17,13 +17,13 @@
 @group(0) @binding($BIND_IN3) var<storage, read> plain: array<vec4<f32>>;
 @group(0) @binding($BIND_OUT) var<storage, read_write> out: array<vec4<f32>>;
 
-var<workgroup> with: array<vec4<f32>, 256>;
+var<workgroup> along: array<vec4<f32>, 256>;
 var<workgroup> alone: array<vec4<f32>, 256>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let c = wg.x * 4u + thread % 4u;
-    var sum_with = vec4<f32>(0.0);
+    var sum_along = vec4<f32>(0.0);
     var sum_alone = vec4<f32>(0.0);
     if (c < CV) {
         let row = wg.z * 2u * CV + c;
@@ -36,23 +36,23 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(local_invocation_index) t
             let at = (wg.z * PIXELS + p) * CV + c;
             let v = x[at];
             let dz = dy[at] * slope(a * v + b);
-            sum_with += dz * (r * v + m);
+            sum_along += dz * (r * v + m);
             sum_alone += dz;
         }
     }
-    with[thread] = sum_with;
+    along[thread] = sum_along;
     alone[thread] = sum_alone;
     workgroupBarrier();
     for (var s = 128u; s >= 4u; s >>= 1u) {
         if (thread < s) {
-            with[thread] += with[thread + s];
+            along[thread] += along[thread + s];
             alone[thread] += alone[thread + s];
         }
         workgroupBarrier();
     }
     if (thread < 4u && c < CV) {
         let to = (wg.z * PARTS + wg.y) * 2u * CV + c;
-        out[to] = with[thread];
+        out[to] = along[thread];
         out[to + CV] = alone[thread];
     }
 }

@@ -1,5 +1,7 @@
 //! Where a graph runs: a GPU through wgpu, or this machine's processor.
-use crate::graph::{Fusion, Graph, Launch, SectionId, StateId, fuse, lower, lower_cpu};
+use crate::graph::{
+    Fusion, Graph, Launch, SectionId, StateId, Transformed, fuse, lower_cpu_with, lower_with, within_memory,
+};
 use crate::kernels::StepRow;
 use crate::{Error, Result, Shape, Tensor, cpu, gpu};
 use std::ops::Range;
@@ -50,13 +52,16 @@ impl Device {
             Device::Gpu(g) => g.check(),
         }
     }
-    /// The graph as this device runs it best.
+    /// The graph as this device runs it best, within [`Graph::memory`].
     pub fn optimise(&self, graph: &Graph) -> Graph {
-        let fused = fuse(graph, Fusion::Full);
-        match self {
-            Device::Cpu => lower_cpu(&fused),
-            Device::Gpu(_) => lower(&fused, true),
-        }
+        let mut made = Transformed::new();
+        within_memory(graph, |graph| {
+            let fused = fuse(graph, Fusion::Full);
+            match self {
+                Device::Cpu => lower_cpu_with(&fused, &mut made),
+                Device::Gpu(_) => lower_with(&fused, true, &mut made),
+            }
+        })
     }
     /// Optimises and plans a graph, allocates its memory and uploads its weights; `max_steps` rows fit the step table.
     /// # Errors

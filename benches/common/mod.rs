@@ -1,4 +1,4 @@
-//! What the benchmarks share: devices, random tensors, timing, a UNet with random weights.
+//! What the benchmarks share: devices, random tensors, timing, networks with random weights.
 #![allow(dead_code)]
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, SamplingMode};
@@ -7,7 +7,9 @@ use residua::kernels::StepRow;
 use residua::{Device, Session, Shape, Tensor};
 use std::time::{Duration, Instant};
 
+pub mod classifier;
 pub mod unet;
+mod weights;
 
 /// The processor, and the GPU where there is one (a software one too): what `RESIDUA_BENCH_DEVICES` names, `cpu,gpu`
 /// by default.

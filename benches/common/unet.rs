@@ -1,88 +1,61 @@
 //! A diffusers UNet2DModel with random weights, in memory: the size that weights/recipes/train.py makes by default.
-use super::values;
+use super::weights::Weights;
 use residua::graph::Graph;
 use residua::model::{Checkpoint, Config, Overrides, UnetSpec, read};
 use residua::{Result, Shape};
-use safetensors::{Dtype, tensor::TensorView};
 
 const WIDTHS: [usize; 4] = [32, 64, 128, 192];
 const TIME: usize = 4 * WIDTHS[0];
 const CONFIG: &[u8] = br#"{"_class_name": "UNet2DModel", "attention_head_dim": 32, "norm_num_groups": 8}"#;
 
-/// Keys, shapes and values.
-#[derive(Default)]
-struct Weights(Vec<(String, Vec<usize>, Vec<u8>)>);
+fn resnet(w: &mut Weights, key: &str, cin: usize, cout: usize) {
+    w.norm(&format!("{key}.norm1"), cin);
+    w.product(&format!("{key}.conv1"), &[cout, cin, 3, 3]);
+    w.product(&format!("{key}.time_emb_proj"), &[cout, TIME]);
+    w.norm(&format!("{key}.norm2"), cout);
+    w.product(&format!("{key}.conv2"), &[cout, cout, 3, 3]);
+    if cin != cout {
+        w.product(&format!("{key}.conv_shortcut"), &[cout, cin, 1, 1]);
+    }
+}
 
-impl Weights {
-    fn add(&mut self, key: String, shape: &[usize], scale: f32, shift: f32) {
-        let seed = self.0.len() as u64 + 1;
-        let data =
-            values(shape.iter().product(), seed).iter().flat_map(|v| (v * scale + shift).to_le_bytes()).collect();
-        self.0.push((key, shape.to_vec(), data));
-    }
-    /// A weight that keeps its input's size, and a bias.
-    fn product(&mut self, key: &str, shape: &[usize]) {
-        let inputs: usize = shape[1..].iter().product();
-        self.add(format!("{key}.weight"), shape, (3.0 / inputs as f32).sqrt(), 0.0);
-        self.add(format!("{key}.bias"), &shape[..1], 0.1, 0.0);
-    }
-    fn norm(&mut self, key: &str, channels: usize) {
-        self.add(format!("{key}.weight"), &[channels], 0.2, 1.0);
-        self.add(format!("{key}.bias"), &[channels], 0.1, 0.0);
-    }
-    fn resnet(&mut self, key: &str, cin: usize, cout: usize) {
-        self.norm(&format!("{key}.norm1"), cin);
-        self.product(&format!("{key}.conv1"), &[cout, cin, 3, 3]);
-        self.product(&format!("{key}.time_emb_proj"), &[cout, TIME]);
-        self.norm(&format!("{key}.norm2"), cout);
-        self.product(&format!("{key}.conv2"), &[cout, cout, 3, 3]);
-        if cin != cout {
-            self.product(&format!("{key}.conv_shortcut"), &[cout, cin, 1, 1]);
+fn network() -> Weights {
+    let mut w = Weights::default();
+    let (first, last) = (WIDTHS[0], WIDTHS[WIDTHS.len() - 1]);
+    w.product("conv_in", &[first, 1, 3, 3]);
+    w.product("time_embedding.linear_1", &[TIME, first]);
+    w.product("time_embedding.linear_2", &[TIME, TIME]);
+    let mut before = first;
+    for (i, width) in WIDTHS.into_iter().enumerate() {
+        resnet(&mut w, &format!("down_blocks.{i}.resnets.0"), before, width);
+        if width != last {
+            w.product(&format!("down_blocks.{i}.downsamplers.0.conv"), &[width, width, 3, 3]);
         }
+        before = width;
     }
-    fn network() -> Weights {
-        let mut w = Weights::default();
-        let (first, last) = (WIDTHS[0], WIDTHS[WIDTHS.len() - 1]);
-        w.product("conv_in", &[first, 1, 3, 3]);
-        w.product("time_embedding.linear_1", &[TIME, first]);
-        w.product("time_embedding.linear_2", &[TIME, TIME]);
-        let mut before = first;
-        for (i, width) in WIDTHS.into_iter().enumerate() {
-            w.resnet(&format!("down_blocks.{i}.resnets.0"), before, width);
-            if width != last {
-                w.product(&format!("down_blocks.{i}.downsamplers.0.conv"), &[width, width, 3, 3]);
-            }
-            before = width;
-        }
-        w.norm("mid_block.attentions.0.group_norm", last);
-        for part in ["to_q", "to_k", "to_v", "to_out.0"] {
-            w.product(&format!("mid_block.attentions.0.{part}"), &[last, last]);
-        }
-        w.resnet("mid_block.resnets.0", last, last);
-        w.resnet("mid_block.resnets.1", last, last);
-        for (i, width) in WIDTHS.into_iter().rev().enumerate() {
-            let narrower = WIDTHS[WIDTHS.len().saturating_sub(i + 2)];
-            w.resnet(&format!("up_blocks.{i}.resnets.0"), before + width, width);
-            w.resnet(&format!("up_blocks.{i}.resnets.1"), width + narrower, width);
-            if width != first {
-                w.product(&format!("up_blocks.{i}.upsamplers.0.conv"), &[width, width, 3, 3]);
-            }
-            before = width;
-        }
-        w.norm("conv_norm_out", first);
-        w.product("conv_out", &[1, first, 3, 3]);
-        w
+    w.norm("mid_block.attentions.0.group_norm", last);
+    for part in ["to_q", "to_k", "to_v", "to_out.0"] {
+        w.product(&format!("mid_block.attentions.0.{part}"), &[last, last]);
     }
+    resnet(&mut w, "mid_block.resnets.0", last, last);
+    resnet(&mut w, "mid_block.resnets.1", last, last);
+    for (i, width) in WIDTHS.into_iter().rev().enumerate() {
+        let narrower = WIDTHS[WIDTHS.len().saturating_sub(i + 2)];
+        resnet(&mut w, &format!("up_blocks.{i}.resnets.0"), before + width, width);
+        resnet(&mut w, &format!("up_blocks.{i}.resnets.1"), width + narrower, width);
+        if width != first {
+            w.product(&format!("up_blocks.{i}.upsamplers.0.conv"), &[width, width, 3, 3]);
+        }
+        before = width;
+    }
+    w.norm("conv_norm_out", first);
+    w.product("conv_out", &[1, first, 3, 3]);
+    w
 }
 
 /// The network and its weights.
 pub fn random() -> Result<(Checkpoint, UnetSpec)> {
-    let weights = Weights::network();
-    let view = |(k, s, b): &'_ (String, Vec<usize>, Vec<u8>)| {
-        (k.clone(), TensorView::new(Dtype::F32, s.clone(), b.clone().leak()).expect("bytes fit the shape"))
-    };
-    let bytes = safetensors::serialize(weights.0.iter().map(view), None).expect("memory is there");
-    let ck = Checkpoint::from_bytes("random.safetensors", bytes)?;
+    let ck = network().open()?;
     let spec = read(&ck, &Config::parse("config.json", CONFIG)?, &Overrides::default())?;
     Ok((ck, spec))
 }

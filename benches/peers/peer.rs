@@ -2,11 +2,12 @@
 //! input and answers with the seconds it took. The script on the other side interleaves its own runs with these. The
 //! line `out FILE` writes what was computed, in NCHW, as little-endian f32.
 //!
-//!     peer unet FOLDER SIZE DEVICE        one step of a model's UNet, one SIZE×SIZE image
+//!     peer network FOLDER SIZE DEVICE     one call of a UNet or a classifier, one SIZE×SIZE image
+//!     peer gradient FOLDER SIZE DEVICE    that call, and vᵀ·∂out/∂x, which is what `out` writes
 //!     peer conv CIN COUT SIZE DEVICE      one 3×3 convolution with padding
-use residua::graph::{ConvSpec, Graph, SectionId, StateId};
+use residua::graph::{ConvSpec, Graph, SectionId, StateId, gradients};
 use residua::kernels::StepRow;
-use residua::model::{Checkpoint, Config, Overrides, read};
+use residua::model::{Network, Overrides};
 use residua::{Device, Error, Result, Shape, Tensor};
 use std::io::BufRead;
 use std::path::Path;
@@ -16,9 +17,11 @@ fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let (graph, device) = match words[..] {
-        ["unet", folder, size, device] => (unet(Path::new(folder), number(size)?)?, device),
+        [what @ ("network" | "gradient"), folder, size, device] => {
+            (network(Path::new(folder), number(size)?, what == "gradient")?, device)
+        }
         ["conv", cin, cout, size, device] => (conv(number(cin)?, number(cout)?, number(size)?)?, device),
-        _ => return Err(Error::Invalid("unet FOLDER SIZE DEVICE, or conv CIN COUT SIZE DEVICE".into())),
+        _ => return Err(Error::Invalid("network|gradient FOLDER SIZE DEVICE, or conv CIN COUT SIZE DEVICE".into())),
     };
     serve(&graph, &pollster::block_on(Device::select(device))?)
 }
@@ -32,17 +35,23 @@ fn pattern(n: usize, scale: f32) -> Vec<f32> {
     (0..n).map(|i| ((i * 7919 % 1000) as f32 / 500.0 - 1.0) * scale).collect()
 }
 
-fn unet(folder: &Path, size: usize) -> Result<Graph> {
-    let ck = Checkpoint::open(folder)?;
-    let spec = read(&ck, &Config::beside(ck.path())?, &Overrides::default())?;
+fn network(folder: &Path, size: usize, backward: bool) -> Result<Graph> {
+    let network = Network::open(folder, &Overrides::default())?;
     let mut g = Graph::new();
-    let x = g.state("x", Shape::new(1, size, size, spec.in_channels()));
+    let x = g.state("x", Shape::new(1, size, size, network.in_channels()));
     let t = g.state("t", Shape::new(1, 1, 1, 1));
     g.section("step");
     let (x, t) = (g.read(x), g.read(t));
-    let node = spec.build(&ck, &mut g, x, t, None)?;
+    let node = network.build(&mut g, &[x, t])?;
+    let v = backward.then(|| g.state("v", g.shape(node)));
     let out = g.state("out", g.shape(node));
     g.write(out, node)?;
+    if let Some(v) = v {
+        let v = g.read(v);
+        let dx = gradients(&mut g, (node, v), &[x.into()])?[0];
+        let gradient = g.state("gradient", g.shape(dx));
+        g.write(gradient, dx)?;
+    }
     Ok(g)
 }
 

@@ -23,7 +23,7 @@ def wide(folder):
 
 
 def compare(name, folder, rounds):
-    peer = timing.Peer("unet", folder, SIZE, "cpu")
+    peer = timing.Peer("network", folder, SIZE, "cpu")
     # PyTorch at its best: of its two layouts the faster one counts.
     models = [unet.load(folder), unet.load(folder).to(memory_format=torch.contiguous_format)]
     x = torch.from_numpy(timing.pattern(1, models[0].config["in_channels"], SIZE, SIZE))

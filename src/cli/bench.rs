@@ -4,13 +4,14 @@ use super::{DeviceArgs, NetworkArgs};
 use crate::graph::{Graph, Launch, Plan, StateId};
 use crate::{Error, Result, Tensor, gpu};
 use ceiling::Ceiling;
+use sections::Section;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
 
 mod ceiling;
+mod sections;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -59,8 +60,12 @@ struct Report {
     ceiling: Ceiling,
     /// One step of one image, all kernels in one go.
     step_milliseconds: f64,
-    /// None where the device has no timestamps.
+    /// Of that step. None where the device has no timestamps.
     kernels: Vec<Row>,
+    /// What one image runs.
+    sections: Vec<Section>,
+    /// All of it, by the times of its sections.
+    image_seconds: f64,
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
@@ -73,38 +78,31 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let plan = Plan::new(&optimised);
     let launches = &plan.sections[work.body.0];
 
-    let (step, timings) = device.drive(async {
-        let mut session = device.session(&work.graph, 1).await?;
+    let repeats = usize::from(args.repeat);
+    let (step, timings, sections) = device.drive(async {
+        let mut session = device.session(&work.graph, work.rows.len()).await?;
         for (i, s) in work.graph.states.iter().enumerate() {
             session.upload(StateId(i), &pattern(s.shape))?;
         }
         work.filled.iter().try_for_each(|(state, tensor)| session.upload(*state, tensor))?;
-        session.set_steps(&[work.row])?;
-        session.run(&[(work.body, 0)], |_| true).await?;
-        let mut step = f64::INFINITY;
-        for _ in 0..args.repeat {
-            let start = Instant::now();
-            session.run(&[(work.body, 0)], |_| true).await?;
-            step = step.min(start.elapsed().as_secs_f64());
+        session.set_steps(&work.rows)?;
+        let at = work.phases.iter().find(|p| p.section == work.body).map_or(0, |p| p.row);
+        let step = sections::seconds(&mut session, (work.body, at), repeats).await?;
+        let best = sections::timings(&mut session, (work.body, at), repeats).await;
+        let mut sections = Vec::new();
+        for (phase, runs) in sections::distinct(&work.phases) {
+            let of = (phase.section, phase.row);
+            let seconds = if of.0 == work.body { step } else { sections::seconds(&mut session, of, repeats).await? };
+            let timed = if of.0 == work.body { best.clone() } else { sections::timings(&mut session, of, 1).await };
+            let name = work.graph.sections.get(of.0.0).cloned().unwrap_or_default();
+            sections.push(Section::new(name, runs, seconds, &timed));
         }
-        let mut best: Vec<gpu::Timing> = Vec::new();
-        for _ in 0..args.repeat {
-            match session.profile(work.body, 0).await {
-                Ok(timings) if best.is_empty() => best = timings,
-                Ok(timings) => {
-                    best.iter_mut().zip(timings).for_each(|(b, t)| b.nanoseconds = b.nanoseconds.min(t.nanoseconds));
-                }
-                // A step as a whole can still be timed.
-                Err(e) => {
-                    tracing::warn!("{e}");
-                    break;
-                }
-            }
-        }
-        Ok::<_, Error>((step, best))
+        Ok::<_, Error>((step, best, sections))
     })?;
     let kernels = rows(launches, &timings, &optimised, &ceiling);
-    let report = Report { device: device.name(), height, width, ceiling, step_milliseconds: step * 1e3, kernels };
+    let (sections, image_seconds) = Section::shared(sections);
+    let (device, step_milliseconds) = (device.name(), step * 1e3);
+    let report = Report { device, height, width, ceiling, step_milliseconds, kernels, sections, image_seconds };
     if args.json {
         crate::cli::print_json(&report)?;
     } else {
@@ -172,5 +170,6 @@ impl Report {
                 100.0 * r.of_ceiling
             );
         }
+        sections::print(&self.sections, self.image_seconds);
     }
 }

@@ -3,8 +3,11 @@ use super::NetworkArgs;
 use crate::data::{copy_file, create_folder, write_bytes};
 use crate::detect::networks::Role;
 use crate::detect::{ModelFolder, Scheduler};
-use crate::model::{ABOUT, CONVERTED, Checkpoint, Config, Layout, Network, Overrides, read, recognise};
-use crate::{Error, Result};
+use crate::model::{
+    ABOUT, CONVERTED, Checkpoint, Config, Network, Overrides, classifier, is_classifier, read, read_classifier,
+    recognise,
+};
+use crate::{Error, Result, Shape};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -34,17 +37,22 @@ pub(super) struct Args {
 enum Found {
     /// A UNet with all that its system needs.
     Model(Box<ModelFolder>),
-    /// A UNet that a detector cannot be made of as it is, and why.
-    Alone(Layout, String),
+    /// A classifier, with the config that says all of it.
+    Classifier(Map<String, Value>),
+    /// A network of this layout that nothing can be made of as it is, and why.
+    Alone(String, String),
     /// Something else, in words.
     Other(String),
 }
 
 impl Found {
-    fn layout(&self) -> Option<Layout> {
+    fn layout(&self) -> Option<String> {
         match self {
-            Found::Model(model) => model.networks.denoiser().and_then(|n| n.as_unet()).map(|u| u.layout).ok(),
-            Found::Alone(layout, _) => Some(*layout),
+            Found::Model(model) => {
+                model.networks.denoiser().and_then(|n| n.as_unet()).map(|u| u.layout.to_string()).ok()
+            }
+            Found::Classifier(_) => Some(classifier::TITLE.into()),
+            Found::Alone(layout, _) => Some(layout.clone()),
             Found::Other(_) => None,
         }
     }
@@ -85,6 +93,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
 }
 
 fn examine(args: &Args, checkpoint: &Checkpoint, flags: Overrides) -> Result<Found> {
+    if is_classifier(checkpoint) {
+        return examine_classifier(args, checkpoint, flags);
+    }
     let layout = match recognise(checkpoint) {
         Ok(layout) => layout,
         Err(e) => {
@@ -94,11 +105,14 @@ fn examine(args: &Args, checkpoint: &Checkpoint, flags: Overrides) -> Result<Fou
         }
     };
     let bare = !args.file.join("detector.json").is_file();
-    let unsaid = if bare { unsaid(args, checkpoint, &flags)? } else { Vec::new() };
+    let config = Config::of(checkpoint)?;
+    let mut unsaid = if bare { unsaid(&flags, |over| read(checkpoint, &config, over).map(drop))? } else { Vec::new() };
+    let size = config.size(config.alias(&["sample_size", "image_size", "img_size"]))?;
+    unsaid.extend((bare && args.size.is_none() && size.is_none()).then_some("--size"));
     if !unsaid.is_empty() {
         let flags = unsaid.join(", ");
         let why = format!("neither the weights nor a config say {flags}: give them to this command, or with --model");
-        return Ok(Found::Alone(layout, why));
+        return Ok(Found::Alone(layout.to_string(), why));
     }
     let over = |base: Overrides| Overrides { weights: flags.weights, ..args.network.overrides(base) };
     match ModelFolder::open_with(&args.file, over, args.size, |_| Ok(())) {
@@ -107,18 +121,42 @@ fn examine(args: &Args, checkpoint: &Checkpoint, flags: Overrides) -> Result<Fou
             Ok(Found::Model(Box::new(model)))
         }
         // Its weights are worth converting all the same.
-        Err(e) if bare => Ok(Found::Alone(layout, e.to_string())),
+        Err(e) if bare => Ok(Found::Alone(layout.to_string(), e.to_string())),
         Err(e) => Err(e),
     }
 }
 
-/// The flags that must say what neither the weights nor a config do.
-fn unsaid(args: &Args, checkpoint: &Checkpoint, flags: &Overrides) -> Result<Vec<&'static str>> {
-    let config = Config::of(checkpoint)?;
+/// The same of a classifier.
+fn examine_classifier(args: &Args, checkpoint: &Checkpoint, flags: Overrides) -> Result<Found> {
+    let config = Config::of_classifier(checkpoint)?;
+    let unsaid = unsaid(&flags, |over| read_classifier(checkpoint, &config, over).map(drop))?;
+    if !unsaid.is_empty() {
+        let why = format!("neither the weights nor a config say {}: give them to this command", unsaid.join(", "));
+        return Ok(Found::Alone(classifier::TITLE.into(), why));
+    }
+    let mut spec = read_classifier(checkpoint, &config, &flags)?;
+    if let Some(size) = args.size {
+        spec.accepts(Shape::new(1, size, size, spec.in_channels()))?;
+        spec.sample_size = Some((size, size));
+    }
+    let mut said = config.settings();
+    said.extend(spec.config());
+    let again = Config::parse("config.json", json!(said).to_string().as_bytes())?;
+    if read_classifier(checkpoint, &again, &Overrides::default())? != spec {
+        let fault = "no config.json can say the numbers of its heads as given; give --head-channels instead of --heads";
+        return Err(Error::file(checkpoint.path(), fault));
+    }
+    spec.params().iter().try_for_each(|(key, shape)| checkpoint.take(key, shape).map(drop))?;
+    checkpoint.settle(args.network.strict)?;
+    Ok(Found::Classifier(said))
+}
+
+/// The flags that must say what neither the weights nor a config do, as `read` asks for them.
+fn unsaid(flags: &Overrides, read: impl Fn(&Overrides) -> Result<()>) -> Result<Vec<&'static str>> {
     let mut unsaid = Vec::new();
     let mut over = *flags;
     for _ in 0..2 {
-        match read(checkpoint, &config, &over) {
+        match read(&over) {
             Err(Error::MissingSetting { flag, .. }) if !unsaid.contains(&flag) => {
                 unsaid.push(flag);
                 // The order is asked for when there are several heads.
@@ -129,24 +167,22 @@ fn unsaid(args: &Args, checkpoint: &Checkpoint, flags: &Overrides) -> Result<Vec
             _ => break,
         }
     }
-    let size = config.size(config.alias(&["sample_size", "image_size", "img_size"]))?;
-    if args.size.is_none() && size.is_none() {
-        unsaid.push("--size");
-    }
     Ok(unsaid)
 }
 
 fn write(args: &Args, checkpoint: &Checkpoint, found: &Found, folder: &Path) -> Result<()> {
     checkpoint.write_safetensors(&folder.join(WEIGHTS), args.f16)?;
     let config = Config::of(checkpoint)?;
-    if config.exists() {
+    if let Found::Classifier(said) = found {
+        write_json(&folder.join("config.json"), said)?;
+    } else if config.exists() {
         copy_file(config.path(), &folder.join("config.json"))?;
     } else {
         let mut said = config.settings();
         let name = checkpoint.path().file_name().map(|n| n.to_string_lossy().into_owned());
         said.entry(CONVERTED).or_insert(json!(name));
         if let Some(layout) = found.layout() {
-            said.insert("layout".into(), json!(layout.to_string()));
+            said.insert("layout".into(), json!(layout));
         }
         if let Found::Model(model) = found {
             // What was assumed of the checkpoint is said by the folder.
@@ -198,6 +234,7 @@ fn tell(args: &Args, checkpoint: &Checkpoint, found: &Found) {
     }
     match found {
         Found::Model(model) => println!("  detector     {}, for --model {out}", model.config.system.title()),
+        Found::Classifier(said) => println!("  network      a classifier of {} classes", said["out_channels"]),
         Found::Alone(_, why) => println!("  detector     none: {why}"),
         Found::Other(what) => println!("  network      {what}"),
     }

@@ -21,9 +21,18 @@ pub(super) struct Args {
     /// Input size for memory and compute, a side or HEIGHTxWIDTH, instead of what the folder says
     #[arg(long, value_name = "SIZE")]
     size: Option<Size>,
+    /// Memory for the values, in GiB: with less than the gradient would keep, it computes values again
+    #[arg(long, value_name = "GIB", value_parser = gibibytes)]
+    memory: Option<f64>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+}
+
+/// More than nothing, and less than any machine's.
+pub(super) fn gibibytes(text: &str) -> Result<f64, String> {
+    let value = text.parse::<f64>().ok().filter(|v| *v > 0.0 && *v <= 65536.0);
+    value.ok_or_else(|| "a memory is a number of GiB above 0, 65536 at most".to_owned())
 }
 
 /// The JSON object.
@@ -40,6 +49,8 @@ struct Report {
     estimator: Option<Estimator>,
     /// One image, one call of the network.
     step: Option<Cost>,
+    /// The same with the gradient with respect to the image; none for a network that has no such gradient.
+    gradient: Option<Cost>,
     /// Nothing says the input's size: that of `step` is a guess.
     size_guessed: bool,
     detector: Option<DetectorConfig>,
@@ -83,7 +94,7 @@ struct Setting {
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let subject = Subject::open(&args.path, &args.network, args.size)?;
-    let report = Report::new(&subject, args.network.strict)?;
+    let report = Report::new(&subject, args)?;
     if args.json {
         crate::cli::print_json(&report)?;
     } else {
@@ -93,7 +104,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
 }
 
 impl Report {
-    fn new(subject: &Subject, strict: bool) -> Result<Self> {
+    fn new(subject: &Subject, args: &Args) -> Result<Self> {
         let none = (None, BTreeMap::new(), None, Vec::new());
         let (detector, mut networks, estimator, settings) = match subject {
             Subject::Network { .. } => none,
@@ -118,16 +129,23 @@ impl Report {
             Subject::Network { network, .. } => Some(network.summary()),
             Subject::Detector(_) => networks.remove(&Role::Denoiser.to_string()),
         };
-        if let (Some(network), true) = (first, strict) {
+        if let (Some(network), true) = (first, args.network.strict) {
             network.checkpoint.settle(true)?;
         }
-        let step = first.map(|n| n.cost(subject.shape()?)).transpose()?;
+        let memory = args.memory.map(|gib| (gib * f64::from(1 << 30)) as u64);
+        let costs = first.map(|n| n.costs(subject.shape()?, memory)).transpose()?;
+        let (step, gradient) = match costs {
+            Some((step, gradient)) if memory.is_some() => (Some(step), Some(gradient?)),
+            Some((step, gradient)) => (Some(step), gradient.inspect_err(|e| tracing::debug!("no gradient: {e}")).ok()),
+            None if memory.is_some() => return Err(Error::Invalid("--memory is for networks of images".into())),
+            None => (None, None),
+        };
         let size_guessed = matches!(subject, Subject::Network { guessed: true, .. });
         let mean_map = match subject {
             Subject::Detector(model) if model.config.system.needs_mean_map() => Some(MeanMap::of(model)),
             _ => None,
         };
-        Ok(Report { summary, networks, estimator, step, size_guessed, detector, mean_map, settings })
+        Ok(Report { summary, networks, estimator, step, gradient, size_guessed, detector, mean_map, settings })
     }
 
     fn print(&self, subject: &Subject) -> Result<()> {
@@ -139,6 +157,10 @@ impl Report {
         }
         self.networks.iter().for_each(|(role, s)| print!("{role}: {s}"));
         self.step.iter().for_each(|step| print!("{step}"));
+        if let Some(Cost { activation_bytes, launches, .. }) = self.gradient {
+            let mib = activation_bytes as f64 / f64::from(1 << 20);
+            println!("  gradient     {mib:.1} MiB activations, {launches} launches forwards and backwards");
+        }
         if self.size_guessed {
             let crate::Shape { h, w, .. } = subject.shape()?;
             println!("  (no file says the input's size: {h} x {w} is a guess, --size chooses another)");

@@ -179,7 +179,7 @@ impl ModelArgs {
         let (sampler, levels) = match &mut config.system {
             System::AnoDdpm(s) => (Some(&mut s.sampler), s.lambda),
             System::AdvRad(s) => (Some(&mut s.sampler), s.k.saturating_add(1)),
-            System::Pddpm(_) | System::Dte(_) => (None, 0),
+            System::Pddpm(_) | System::Dte(_) | System::Wolleb(_) => (None, 0),
         };
         if let (Some(SamplerConfig::Ddim { steps, .. }), false) = (sampler, asked) {
             *steps = (*steps).min(levels);

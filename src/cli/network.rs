@@ -2,7 +2,7 @@
 use super::NetworkArgs;
 use crate::detect::config::InputConfig;
 use crate::detect::networks::{Networks, Role};
-use crate::detect::{DetectorConfig, Job, ModelFolder, dte};
+use crate::detect::{DetectorConfig, Job, ModelFolder, Phase, dte};
 use crate::graph::{Graph, SectionId, StateId};
 use crate::kernels::StepRow;
 use crate::model::{Architecture, Network};
@@ -45,8 +45,10 @@ pub(super) struct Work {
     pub graph: Graph,
     /// The section with the network.
     pub body: SectionId,
-    /// A row of the step table for it.
-    pub row: StepRow,
+    /// The step table.
+    pub rows: Vec<StepRow>,
+    /// What one image runs, by rows of that table.
+    pub phases: Vec<Phase>,
     /// States whose content matters, such as the permutations of a noise.
     pub filled: Vec<(StateId, Tensor)>,
 }
@@ -72,6 +74,7 @@ impl Subject {
         let network = Network::open(path, &flags.overrides(Default::default()))?;
         let (said, step) = match &network.architecture {
             Architecture::Unet(u) => (u.sample_size, 1usize.checked_shl(u.halvings()).unwrap_or(1)),
+            Architecture::Classifier(c) => (c.sample_size, 1usize.checked_shl(c.halvings()).unwrap_or(1)),
             Architecture::ResNet(_) => (None, 224),
         };
         let guess = 64usize.next_multiple_of(step);
@@ -125,7 +128,8 @@ impl Subject {
                 network.checkpoint.settle(strict)?;
                 // A time in the middle, and the first class.
                 let filled = call.inputs.iter().skip(1).copied().zip([one(100.0), one(0.0)]).collect();
-                Ok(Work { graph: call.graph, body: call.section, row: StepRow::default(), filled })
+                let (body, rows) = (call.section, vec![StepRow::default()]);
+                Ok(Work { graph: call.graph, body, rows, phases: vec![Phase { section: body, row: 0 }], filled })
             }
         }
     }
@@ -136,8 +140,8 @@ fn one(value: f32) -> Tensor {
 }
 
 fn of_job(job: Job) -> Work {
-    let row = job.network_row();
+    let (rows, phases) = (job.rows(0), job.phases.clone());
     let table = job.noise.and_then(|n| n.table(&job.graph, 0));
     let Job { graph, network: body, constants, .. } = job;
-    Work { graph, body, row, filled: constants.into_iter().chain(table).collect() }
+    Work { graph, body, rows, phases, filled: constants.into_iter().chain(table).collect() }
 }

@@ -43,11 +43,14 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     }
     let _lock = lock_folder(&args.results)?;
     let maps = results.records.iter().all(|r| map_of(&args.results, r).is_file());
+    let own =
+        results.records.iter().any(|r| DetectorConfig::recorded(&r.parameters).is_ok_and(|c| c.system.cuts_by_otsu()));
+    args.thresholds.agree(own)?;
     if args.thresholds.pixel_threshold.is_some() && !maps {
         let fault = "masks cannot be made again without the maps: run `residua detect --maps`";
         return Err(Error::file(&args.results, fault));
     }
-    let limits = Limits::new(args, maps, &results)?;
+    let limits = Limits::new(args, maps && !own, &results)?;
     // Everything is judged, and all that will be drawn from is read, before anything is written.
     let mut judged = Vec::new();
     for record in &results.records {
@@ -171,7 +174,8 @@ fn redraw(results: &Path, records: &[Record], threshold: f64) -> Result<()> {
     let maps: Vec<&Map> = read.iter().map(|(map, _)| map).collect();
     let Some(first) = records.first() else { return Ok(()) };
     let config = DetectorConfig::recorded(&first.parameters).map_err(|e| Error::file(&first.path, e.to_string()))?;
-    let masks = segment(&config, &maps, threshold)?;
+    // The records hold the new threshold already.
+    let Some(masks) = segment(&config, &maps)? else { return Ok(()) };
     for ((record, (map, input)), mask) in records.iter().zip(&read).zip(&masks) {
         draw(&results.join(&record.folder), input, map, Some(threshold), Some(mask))?;
     }

@@ -61,6 +61,8 @@ impl ThresholdArgs {
             let system = model.config.system.title();
             return Err(Error::Invalid(format!("--pixel-threshold: {system} gives a score and no map")));
         }
+        let own = model.config.system.cuts_by_otsu();
+        self.agree(own)?;
         let calibration = self.fpr.map(|_| self.calibration(model, judged)).transpose()?;
         let cut = usize::from(judged.scoring.axis);
         let along = judged.inputs.iter().any(|i| i.kind == FileKind::Volume) && cut != chosen.axis;
@@ -79,11 +81,11 @@ impl ThresholdArgs {
             }
         }
         limits.image = self.threshold.or(limits.image);
-        limits.pixel = self.pixel_threshold.or(limits.pixel);
+        limits.pixel = self.pixel_threshold.or(limits.pixel).filter(|_| !own);
         let without_image = limits.image.is_none();
         if let Some(others) = &others {
             let image = (folders.image.is_some() && without_image).then_some("images are unjudged (--threshold)");
-            let pixel = folders.pixel.is_some() && limits.pixel.is_none();
+            let pixel = folders.pixel.is_some() && limits.pixel.is_none() && !own;
             let pixel = pixel.then_some("masks are empty (--pixel-threshold)");
             if let Some(said) = [image, pixel].into_iter().flatten().map(String::from).reduce(|a, b| a + " and " + &b) {
                 tracing::warn!(
@@ -100,6 +102,17 @@ impl ThresholdArgs {
         }
         model.config.check()?;
         Ok(calibration)
+    }
+
+    /// Refuses a threshold for pixels where each map has its own (`otsu`).
+    pub fn agree(&self, otsu: bool) -> Result<()> {
+        match self.pixel_threshold {
+            Some(_) if otsu => {
+                let fault = "--pixel-threshold: the setting `otsu` gives each map its own threshold; --set otsu=false";
+                Err(Error::Invalid(fault.into()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The model's calibration, held against what is to be judged.

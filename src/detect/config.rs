@@ -5,7 +5,7 @@ use super::pddpm::Postprocessing;
 use crate::{Error, Result, json};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Component, Path};
 
 mod format_one;
 mod parts;
@@ -140,8 +140,10 @@ impl DetectorConfig {
                 let method = self.system.method();
                 return Err(Error::Invalid(format!("`networks.{role}`: the system `{method}` has no such network")));
             }
-            if !network.file.as_deref().is_none_or(plain_name) {
-                return Err(Error::Invalid(format!("`networks.{role}.file` must be a file name without folders")));
+            if !network.file.as_deref().is_none_or(inside) {
+                let fault =
+                    format!("`networks.{role}.file` must be a file in the model folder, or in a folder inside it");
+                return Err(Error::Invalid(fault));
             }
         }
         self.system.check(self.input.as_ref())
@@ -153,8 +155,9 @@ pub(super) fn must(holds: bool, field: &str, be: &str) -> Result<()> {
     if holds { Ok(()) } else { Err(Error::Invalid(format!("`{field}` must be {be}"))) }
 }
 
-fn plain_name(name: &str) -> bool {
-    Path::new(name).components().count() == 1 && !matches!(name, "." | "..")
+/// Whether a path leads to something below the folder that it starts from, by names alone.
+fn inside(path: &str) -> bool {
+    !path.is_empty() && Path::new(path).components().all(|c| matches!(c, Component::Normal(_)))
 }
 
 #[cfg(test)]

@@ -76,11 +76,6 @@ impl Job {
         }
         rows
     }
-    /// The row with which the network runs first.
-    pub fn network_row(&self) -> StepRow {
-        let first = self.phases.iter().find(|p| p.section == self.network);
-        first.and_then(|p| self.rows.get(p.row)).copied().unwrap_or_default()
-    }
     /// The same with states that are filled once.
     pub fn with_constants(self, constants: Vec<(StateId, Tensor)>) -> Self {
         Job { constants, ..self }

@@ -25,6 +25,7 @@ mod segment;
 mod settings;
 mod system;
 mod taken;
+pub mod wolleb;
 
 pub use calibration::{Calibrated, Calibration, PixelHistogram, Scope, ScoreOf, calibrate, measure_mean_map};
 pub use config::DetectorConfig;

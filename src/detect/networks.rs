@@ -1,6 +1,6 @@
 //! A model folder's networks by role.
 use super::{DetectorConfig, MeanMap, ModelFolder, dte};
-use crate::model::{Checkpoint, Network, Overrides, locate};
+use crate::model::{Checkpoint, Network, Overrides, locate, locate_classifier};
 use crate::{Error, Result, Shape};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 pub enum Role {
     /// Predicts noise, image or velocity from a noised image.
     Denoiser,
+    /// Tells the class of a noised image.
+    Classifier,
     /// Makes rows of features from images.
     Features,
     /// Scores rows.
@@ -23,6 +25,7 @@ impl std::fmt::Display for Role {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Role::Denoiser => "denoiser",
+            Role::Classifier => "classifier",
             Role::Features => "features",
             Role::Estimator => "estimator",
         })
@@ -33,10 +36,10 @@ impl std::fmt::Display for Role {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NetworkFile {
-    /// The file, in the model folder: safetensors, one of PyTorch's, or the index of several; found by itself when absent.
+    /// The file, in the model folder or a folder inside it: safetensors, one of PyTorch's, or the index of several; found by itself when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// What cannot be inferred from a UNet's weights (heads, attention order, which copy of two).
+    /// What cannot be inferred from a UNet's or a classifier's weights (heads, attention order, which copy of two).
     #[serde(skip_serializing_if = "Overrides::is_empty")]
     pub unet: Overrides,
 }
@@ -44,7 +47,7 @@ pub struct NetworkFile {
 /// The networks that a system runs.
 #[derive(Default)]
 pub struct Networks {
-    /// UNets and ResNets.
+    /// UNets, classifiers and ResNets.
     pub graphs: BTreeMap<Role, Network>,
     /// What scores rows.
     pub estimator: Option<RowScorer>,
@@ -73,6 +76,10 @@ impl Networks {
                 Role::Denoiser => {
                     let file = file.map_or_else(|| locate(path), Ok)?;
                     networks.graphs.insert(role, Network::unet(&file, &said.unet)?);
+                }
+                Role::Classifier => {
+                    let file = file.map_or_else(|| locate_classifier(path), Ok)?;
+                    networks.graphs.insert(role, Network::classifier(&file, &said.unet)?);
                 }
                 Role::Features => {
                     let usual = Some(path.join(dte::FEATURES_FILE)).filter(|p| p.is_file());
@@ -105,6 +112,12 @@ impl Networks {
     pub fn denoiser(&self) -> Result<&Network> {
         self.get(Role::Denoiser)
     }
+    /// What tells the class of a noised image.
+    /// # Errors
+    /// [`Error::Invalid`] when there is none.
+    pub fn classifier(&self) -> Result<&Network> {
+        self.get(Role::Classifier)
+    }
     /// What scores rows.
     /// # Errors
     /// [`Error::Invalid`] when there is none.
@@ -136,8 +149,7 @@ impl Networks {
     /// SHA-256 of the `config.json` beside the weights, one after the other where there are several, in hexadecimal: what the weights do
     /// not tell. None where there is none, and of an estimator, whose settings are hashed with its weights.
     pub fn config_sha256(&self) -> Option<String> {
-        let texts =
-            self.graphs.values().filter_map(|n| std::fs::read(n.checkpoint.path().with_file_name("config.json")).ok());
+        let texts = self.graphs.values().filter_map(|n| std::fs::read(n.config_file()?).ok());
         let all: Vec<u8> = texts.flatten().collect();
         (!all.is_empty() && self.estimator.is_none()).then(|| crate::hex::hex(&Sha256::digest(all)))
     }
@@ -155,9 +167,9 @@ impl Networks {
     }
 }
 
-/// A denoiser that takes and gives images of the model's input, with a variance beside where `learned`. What is at fault is
-/// named by `detector.json` where there is one, otherwise by the checkpoint.
-pub(super) fn agree(model: &ModelFolder, learned: bool) -> Result<()> {
+/// A denoiser that takes and gives images of the model's input, with a variance beside where `learned`; with `classes` it may know
+/// some. What is at fault is named by `detector.json` where there is one, otherwise by the checkpoint.
+pub(super) fn agree(model: &ModelFolder, learned: bool, classes: bool) -> Result<()> {
     let (input, network) = (model.config.image()?, model.networks.denoiser()?);
     let spec = network.as_unet()?;
     let said = model.settings.is_file();
@@ -181,5 +193,5 @@ pub(super) fn agree(model: &ModelFolder, learned: bool) -> Result<()> {
         );
         return Err(Error::file(path, fault));
     }
-    spec.accepts(Shape::new(1, input.height, input.width, channels), false)
+    spec.accepts(Shape::new(1, input.height, input.width, channels), classes && spec.class.is_some())
 }

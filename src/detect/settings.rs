@@ -31,6 +31,20 @@ pub enum Range {
     Noise,
     /// `none`, `gaussian:SIGMA` or `box:SIZE`.
     Blur,
+    /// A name.
+    Name,
+    /// Names, by commas.
+    Names,
+    /// `none`, `ddimN`, or counts by commas.
+    Respacing,
+}
+
+impl Range {
+    /// Whether a text is a name: of letters, digits, `_`, `-` and `.`, and up to 100 of them.
+    pub fn is_name(text: &str) -> bool {
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        (1..=100).contains(&text.len()) && text.chars().all(fits)
+    }
 }
 
 impl std::fmt::Display for Range {
@@ -44,6 +58,9 @@ impl std::fmt::Display for Range {
             Range::DdimSteps(low, high) => write!(f, "{low} to {high}; chooses ddim"),
             Range::Noise => f.write_str("gaussian, or simplex:OCTAVES:PERSISTENCE:FREQUENCY"),
             Range::Blur => f.write_str("none, gaussian:SIGMA or box:SIZE"),
+            Range::Name => f.write_str("a name of letters, digits, _, - and ."),
+            Range::Names => f.write_str("names by commas, of letters, digits, _, - and ."),
+            Range::Respacing => f.write_str("none, ddimN, or counts by commas"),
         }
     }
 }
@@ -58,7 +75,8 @@ impl Setting {
         let value = self.name.split('.').fold(system, |v, key| &v[key]);
         let part = |key: &str| text(&value[key]);
         match (value, &self.range) {
-            (Value::Null, Range::Blur) => "none".into(),
+            (Value::Null, Range::Blur | Range::Respacing) => "none".into(),
+            (Value::Array(names), _) => names.iter().map(text).collect::<Vec<_>>().join(","),
             (Value::Null, _) => "-".into(),
             (Value::Object(_), _) => {
                 let keys: &[&str] = match self.range {
@@ -126,6 +144,19 @@ pub fn apply(setting: &Setting, system: &mut Value, text: &str) -> Result<(), St
             ["box", size] => json!({ "kind": "box", "size": count(size)? }),
             _ => return Err(fault()),
         },
+        Range::Name => json!(Some(text.trim()).filter(|t| Range::is_name(t)).ok_or_else(fault)?),
+        Range::Names => {
+            let names: Vec<&str> = text.split(',').map(str::trim).collect();
+            json!(Some(names).filter(|n| n.iter().all(|n| Range::is_name(n))).ok_or_else(fault)?)
+        }
+        Range::Respacing => {
+            let counts = |t: &str| t.split(',').all(|n| n.trim().parse::<usize>().is_ok());
+            match text.trim() {
+                "none" => Value::Null,
+                t if t.strip_prefix("ddim").is_some_and(|n| n.parse::<usize>().is_ok()) || counts(t) => json!(t),
+                _ => return Err(fault()),
+            }
+        }
     };
     put(system, setting, value)
 }
@@ -153,7 +184,7 @@ mod tests {
 
     #[test]
     fn every_setting_of_every_system_takes_what_it_shows() {
-        for method in ["anoddpm", "pddpm", "advrad", "dte"] {
+        for method in System::METHODS {
             let system = System::named(method).unwrap();
             for setting in system.settings() {
                 let (mut again, shown) = (system.clone(), system.value(setting));

@@ -8,6 +8,7 @@ use super::{
     dte::Dte,
     networks::Role,
     pddpm::{Pddpm, Postprocessing},
+    wolleb::Wolleb,
 };
 use crate::diffusion::NoiseSource;
 use crate::{Error, Result, json};
@@ -30,6 +31,9 @@ pub enum System {
     /// Diffusion time estimation and its DDPM baseline (Livernoche et al. 2024).
     #[serde(rename = "dte")]
     Dte(Dte),
+    /// Wolleb et al. 2022: DDIM's encoding, and decoding under a classifier.
+    #[serde(rename = "wolleb")]
+    Wolleb(Wolleb),
 }
 
 /// By its method, so that a fault names the setting.
@@ -45,12 +49,16 @@ impl<'de> Deserialize<'de> for System {
             System::Pddpm(_) => json::from_value(&settings).map(System::Pddpm),
             System::AdvRad(_) => json::from_value(&settings).map(System::AdvRad),
             System::Dte(_) => json::from_value(&settings).map(System::Dte),
+            System::Wolleb(_) => json::from_value(&settings).map(System::Wolleb),
         };
         read.map_err(D::Error::custom)
     }
 }
 
 impl System {
+    /// What `detector.json` calls the systems.
+    pub const METHODS: [&'static str; 5] = ["anoddpm", "pddpm", "advrad", "dte", "wolleb"];
+
     /// A system by the name of its method, as published.
     /// # Errors
     /// [`Error::Invalid`] for a name that no system has.
@@ -60,8 +68,10 @@ impl System {
             "pddpm" => Ok(System::Pddpm(Pddpm::default())),
             "advrad" => Ok(System::AdvRad(AdvRad::default())),
             "dte" => Ok(System::Dte(Dte::default())),
+            "wolleb" => Ok(System::Wolleb(Wolleb::default())),
             _ => {
-                Err(Error::Invalid(format!("there is no method `{method}`; anoddpm, pddpm, advrad and dte are known")))
+                let known = System::METHODS.join(", ");
+                Err(Error::Invalid(format!("there is no method `{method}`; these are known: {known}")))
             }
         }
     }
@@ -72,6 +82,7 @@ impl System {
             System::Pddpm(_) => "pddpm",
             System::AdvRad(_) => "advrad",
             System::Dte(_) => "dte",
+            System::Wolleb(_) => "wolleb",
         }
     }
     /// What publications call it.
@@ -81,6 +92,7 @@ impl System {
             System::Pddpm(_) => "pDDPM",
             System::AdvRad(_) => "AdvRAD",
             System::Dte(d) => d.estimator.unwrap_or_default().name(),
+            System::Wolleb(_) => "Wolleb et al.",
         }
     }
     /// The networks that it may have.
@@ -88,6 +100,7 @@ impl System {
         match self {
             System::AnoDdpm(_) | System::Pddpm(_) | System::AdvRad(_) => &[Role::Denoiser],
             System::Dte(_) => &[Role::Estimator, Role::Features],
+            System::Wolleb(_) => &[Role::Denoiser, Role::Classifier],
         }
     }
     /// Whether its networks see the image itself, brought to their size; otherwise it takes rows of numbers.
@@ -103,6 +116,7 @@ impl System {
         match self {
             System::AnoDdpm(_) | System::Pddpm(_) => true,
             System::AdvRad(s) => s.noise != super::advrad::Diffusion::None,
+            System::Wolleb(s) => s.draws_noise(),
             System::Dte(_) => false,
         }
     }
@@ -113,6 +127,7 @@ impl System {
             System::Pddpm(s) => s.noise_per,
             System::AdvRad(s) => s.noise_per(),
             System::Dte(_) => NoisePer::Run,
+            System::Wolleb(s) => s.noise_per(),
         }
     }
     /// Forward passes of the denoiser for an image of this size: what its time is proportional to, on every device.
@@ -122,6 +137,7 @@ impl System {
             System::Pddpm(s) => input.map_or(1, |i| s.patches(i.height, i.width).len()),
             System::AdvRad(s) => s.passes(),
             System::Dte(_) => 1,
+            System::Wolleb(s) => s.passes(),
         }
     }
     /// How a map becomes a score where nothing else is said: AdvRAD's is the maximum, the others' the mean.
@@ -132,11 +148,15 @@ impl System {
     pub fn needs_mean_map(&self) -> bool {
         matches!(self, System::AdvRad(AdvRad { mean_map: true, .. }))
     }
+    /// Whether each map has its own threshold for pixels, by Otsu's method.
+    pub fn cuts_by_otsu(&self) -> bool {
+        matches!(self, System::Wolleb(s) if s.otsu)
+    }
     /// What is done with the maps of a whole volume; none for a system whose slices stand alone.
     pub fn postprocessing(&self, input: Option<&InputConfig>) -> Option<Postprocessing> {
         match self {
             System::Pddpm(s) => input.map(|i| s.postprocessing(i.height)),
-            System::AnoDdpm(_) | System::AdvRad(_) | System::Dte(_) => None,
+            System::AnoDdpm(_) | System::AdvRad(_) | System::Dte(_) | System::Wolleb(_) => None,
         }
     }
     /// Holds every setting to its range.
@@ -148,6 +168,7 @@ impl System {
             System::Pddpm(s) => s.check(input),
             System::AdvRad(s) => s.check(input),
             System::Dte(_) => Ok(()),
+            System::Wolleb(s) => s.check(input),
         }
     }
     /// Holds the networks of a model folder against the settings.
@@ -155,10 +176,11 @@ impl System {
     /// [`Error::File`] or [`Error::Invalid`] for a network that is missing, or is another than the settings need.
     pub(super) fn agree(&self, model: &ModelFolder) -> Result<()> {
         match self {
-            System::AnoDdpm(s) => super::networks::agree(model, s.sampler()?.variance_channels),
-            System::Pddpm(s) => super::networks::agree(model, s.sampler()?.variance_channels),
-            System::AdvRad(s) => super::networks::agree(model, s.sampler()?.variance_channels),
+            System::AnoDdpm(s) => super::networks::agree(model, s.sampler()?.variance_channels, false),
+            System::Pddpm(s) => super::networks::agree(model, s.sampler()?.variance_channels, false),
+            System::AdvRad(s) => super::networks::agree(model, s.sampler()?.variance_channels, false),
             System::Dte(s) => s.agree(model),
+            System::Wolleb(s) => s.agree(model),
         }
     }
     /// What a batch of `n` images, or rows, runs. `noise` replaces the source that the settings name.
@@ -170,6 +192,7 @@ impl System {
             System::Pddpm(s) => s.job(model, n, noise),
             System::AdvRad(s) => s.job(model, n, noise),
             System::Dte(s) => s.job(model, n),
+            System::Wolleb(s) => s.job(model, n, noise),
         }
     }
     /// Its settings by name.
@@ -179,6 +202,7 @@ impl System {
             System::Pddpm(_) => super::pddpm::SETTINGS,
             System::AdvRad(_) => super::advrad::SETTINGS,
             System::Dte(_) => super::dte::SETTINGS,
+            System::Wolleb(_) => super::wolleb::SETTINGS,
         }
     }
     /// The settings that trade speed for quality, which `residua dial` measures. Names of parts come after that of the whole.
@@ -188,6 +212,7 @@ impl System {
             System::Pddpm(_) => &["lambda", "patch", "stride", "overlap"],
             System::AdvRad(_) => &["k", "sampler", "sampler.steps", "scales", "blur"],
             System::Dte(_) => &["estimate"],
+            System::Wolleb(_) => &["noise_level", "scale", "respacing"],
         }
     }
     /// The value of a setting, in words.
@@ -205,8 +230,9 @@ impl System {
         };
         let invalid = |fault: String| Error::Invalid(format!("`{name}` cannot be `{text}`: {fault}"));
         let mut all = serde_json::to_value(&*self).map_err(|e| invalid(e.to_string()))?;
-        // Steps may come before the level that leaves room for them: they are held against it by `check`.
-        let range = if matches!(setting.range, Range::DdimSteps(..)) { setting.range } else { self.range(setting) };
+        // Steps may come before the level that leaves room for them, a level before its respacing: `check` holds them together.
+        let later = matches!(setting.range, Range::DdimSteps(..)) || setting.name == "noise_level";
+        let range = if later { setting.range } else { self.range(setting) };
         apply(&Setting { range, ..*setting }, &mut all, text).map_err(invalid)?;
         *self = json::from_value(&all).map_err(invalid)?;
         Ok(())
@@ -217,6 +243,7 @@ impl System {
             System::AnoDdpm(s) => (s.schedule.train_steps, s.lambda),
             System::Pddpm(s) => (s.schedule.train_steps, s.lambda),
             System::AdvRad(s) => (s.schedule.train_steps, s.k + 1),
+            System::Wolleb(s) => return s.range(setting),
             System::Dte(_) => return setting.range,
         };
         match setting.range {

@@ -1,6 +1,6 @@
 //! What a detection takes for granted, in sentences for those who read its results.
-use super::DetectorConfig;
 use super::config::{InputConfig, ScoreConfig};
+use super::{DetectorConfig, System};
 use crate::data::{Over, Scaling};
 
 impl DetectorConfig {
@@ -9,6 +9,9 @@ impl DetectorConfig {
         let mut said: Vec<String> = self.input.iter().map(values).collect();
         if self.system.has_map() {
             said.push(format!("The score is {}.", self.score_in_words()));
+        }
+        if let System::Wolleb(system) = &self.system {
+            said.extend(system.taken());
         }
         if self.reads_foregrounds() {
             said.push("The foreground is the file NAME_mask beside an image or, without one, what lies above its lowest value.".into());
@@ -49,7 +52,6 @@ fn percent(share: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::System;
 
     #[test]
     fn what_is_taken_for_granted_is_said() {

@@ -1,4 +1,4 @@
-//! The reverse chain of a sampler as a graph: one section is one step, run once for each row of the step table.
+//! A sampler's chain as a graph: one section is one step, down or up, run once for each row of the step table.
 use super::{Noise, Sampler};
 use crate::Result;
 use crate::graph::{Graph, NodeId, SectionId, StateId};
@@ -19,12 +19,43 @@ pub fn chain_step(
 ) -> Result<SectionId> {
     let section = g.section(name);
     let now = g.read(x);
+    let next = next_level(g, now, sampler, noise, predict)?;
+    g.write(x, next)?;
+    Ok(section)
+}
+
+/// [`chain_step`], to which the step's weight times what `guide` returns is added: the gradient (N,H,W,C) by which a chain is
+/// guided, for the rows of [`Sampler::guided_hops`]. `guide` is given what `x` holds.
+/// # Errors
+/// As [`chain_step`], and what `guide` returns.
+pub fn guided_step(
+    g: &mut Graph,
+    name: &str,
+    x: StateId,
+    sampler: &Sampler,
+    predict: impl FnOnce(&mut Graph, NodeId) -> Result<NodeId>,
+    guide: impl FnOnce(&mut Graph, NodeId) -> Result<NodeId>,
+) -> Result<SectionId> {
+    let section = g.section(name);
+    let now = g.read(x);
+    let next = next_level(g, now, sampler, None, predict)?;
+    let gradient = guide(g, now)?;
+    let next = g.push("guide", Op::Accumulate(sampler::Accumulate), &[next, gradient])?;
+    g.write(x, next)?;
+    Ok(section)
+}
+
+fn next_level(
+    g: &mut Graph,
+    now: NodeId,
+    sampler: &Sampler,
+    noise: Option<&Noise>,
+    predict: impl FnOnce(&mut Graph, NodeId) -> Result<NodeId>,
+) -> Result<NodeId> {
     let prediction = predict(g, now)?;
     let noise = noise.filter(|_| sampler.noisy());
     let drawn = noise.map(|n| n.draw(g)).transpose()?;
-    let next = sampler_step(g, sampler, now, prediction, drawn)?;
-    g.write(x, next)?;
-    Ok(section)
+    sampler_step(g, sampler, now, prediction, drawn)
 }
 
 /// One update by the step's row: from `x` and the network's output, and a draw of noise if there is one, to the next level.

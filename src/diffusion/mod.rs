@@ -9,6 +9,8 @@
 //! clamped x0; respaced lists; no noise on the last step) and diffusers (float32 tables and coefficients; the network's ε kept;
 //! DDIM steps by `T // N`; no noise at t = 0).
 mod chain;
+mod guidance;
+mod inversion;
 mod noise;
 pub mod permutation;
 mod sampler;
@@ -16,7 +18,9 @@ mod schedule;
 mod scheduler_config;
 mod timesteps;
 
-pub use chain::{chain_step, noise_to, sampler_step, step_time};
+pub use chain::{chain_step, guided_step, noise_to, sampler_step, step_time};
+pub use guidance::{guidance, guidance_by};
+pub use inversion::{Hop, Level};
 pub use noise::{Noise, NoiseSource};
 pub use sampler::{Method, Prediction, Quiet, Sampler, Variance, seed};
 pub use schedule::{MAX_STEPS, Precision, Schedule, ScheduleKind};

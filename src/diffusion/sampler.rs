@@ -120,16 +120,22 @@ impl Sampler {
     /// [`Error::Invalid`] when a timestep is past the schedule, when η or the clip is out of range, or when a coefficient
     /// is infinite, as for ε-prediction from a level with ᾱ = 0.
     pub fn rows(&self, timesteps: &Timesteps) -> Result<Vec<StepRow>> {
+        self.sound()?;
+        let list = &timesteps.list;
+        (0..list.len()).map(|i| self.row(timesteps, i)).collect()
+    }
+
+    /// Refuses an η or a clip that is out of range.
+    pub(super) fn sound(&self) -> Result<()> {
         if let Method::Ddim { eta, .. } = self.method
             && !(0.0..=1.0).contains(&eta)
         {
             return Err(Error::Invalid(format!("eta is {eta}, which is not in 0..=1")));
         }
-        if let Some(clip) = self.clip.filter(|c| !(*c > 0.0 && *c <= f64::from(f32::MAX))) {
-            return Err(Error::Invalid(format!("x0 cannot be clipped to ±{clip}")));
+        match self.clip.filter(|c| !(*c > 0.0 && *c <= f64::from(f32::MAX))) {
+            Some(clip) => Err(Error::Invalid(format!("x0 cannot be clipped to ±{clip}"))),
+            None => Ok(()),
         }
-        let list = &timesteps.list;
-        (0..list.len()).map(|i| self.row(timesteps, i)).collect()
     }
 
     fn row(&self, timesteps: &Timesteps, i: usize) -> Result<StepRow> {
@@ -142,17 +148,22 @@ impl Sampler {
             _ => (next, 1.0),
         };
         let a_previous = previous.map_or(Ok(end), |p| self.schedule.alpha_bar(p))?;
-        let a = self.schedule.alpha_bar(t)?;
         let quiet = match self.quiet {
             Quiet::AtZero => ddpm && t == 0,
             Quiet::AtEnd => next.is_none(),
         };
+        self.row_to(t, a_previous, quiet, i)
+    }
+
+    /// The row from timestep t to a level with ᾱ = `a_next`, as the chain's step `draw`.
+    pub(super) fn row_to(&self, t: usize, a_next: f64, quiet: bool, draw: usize) -> Result<StepRow> {
+        let a = self.schedule.alpha_bar(t)?;
         let mut row = self.noising(t)?;
-        row.draw = i as u32;
+        row.draw = draw as u32;
         row.clip = self.clip.map_or(StepRow::NO_CLIP, |c| c as f32);
         match self.schedule.precision {
-            Precision::Single => self.fill(&mut row, a as f32, a_previous as f32, quiet),
-            Precision::Double => self.fill(&mut row, a, a_previous, quiet),
+            Precision::Single => self.fill(&mut row, a as f32, a_next as f32, quiet),
+            Precision::Double => self.fill(&mut row, a, a_next, quiet),
         }
         let finite = [row.x0_x, row.x0_m, row.eps_x, row.eps_m, row.eps_0, row.next_0, row.next_x, row.next_e]
             .iter()
@@ -160,7 +171,7 @@ impl Sampler {
             .all(|v| v.is_finite());
         if !finite {
             return Err(Error::Invalid(format!(
-                "timestep {t} has alpha_bar {a}, and the next {a_previous}: this sampler has no such step"
+                "timestep {t} has alpha_bar {a}, and the next {a_next}: this sampler has no such step"
             )));
         }
         Ok(row)

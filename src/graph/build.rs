@@ -3,7 +3,10 @@ use super::{Graph, NodeId};
 use crate::kernels::{
     Op, WeightId, attention, concat,
     conv::{self, Conv},
-    embedding, linear, norm,
+    embedding, linear,
+    log_softmax_pick::LogSoftmaxPick,
+    norm,
+    pixels::Pixels,
     pointwise::{self, Activation},
     resample,
 };
@@ -130,6 +133,31 @@ impl Graph {
     pub fn concat(&mut self, name: &str, a: NodeId, b: NodeId) -> Result<NodeId> {
         self.push(name, Op::Concat(concat::Concat), &[a, b])
     }
+    /// The sequence that an attention pool works on: the mean over all pixels, then the pixels row by row, (N,1,1 + H·W,C), to
+    /// each of which its row of `positions` (1 + H·W, C) is added.
+    pub fn tokens(&mut self, name: &str, x: NodeId, positions: &[f32]) -> Result<NodeId> {
+        let Shape { h, w, c, .. } = self.shape(x);
+        let width = 1 + h * w;
+        if positions.len() != width * c {
+            let fault = format!("{} positions do not fit {width} tokens of {c} channels", positions.len());
+            return Err(crate::Error::graph(name, fault));
+        }
+        let table = Some(self.rows(&format!("{name}.positions"), positions, c));
+        let pixels = Pixels { from: -1, height: 1, width, table };
+        let pixels = self.push(&format!("{name}.pixels"), pixels, &[x])?;
+        let mean = self.global_avg_pool(&format!("{name}.mean"), x)?;
+        let first = Pixels { from: 0, height: 1, width, table: None };
+        let first = self.push(&format!("{name}.first"), first, &[mean])?;
+        self.add(name, pixels, first)
+    }
+    /// The first pixel of every sample, (N,1,1,C).
+    pub fn first_pixel(&mut self, name: &str, x: NodeId) -> Result<NodeId> {
+        self.push(name, Pixels { from: 0, height: 1, width: 1, table: None }, &[x])
+    }
+    /// The logarithm of the probability that `logits` (N,1,1,C) give the class (N,1,1,1), a whole number from 0 on: (N,1,1,1).
+    pub fn log_softmax_pick(&mut self, name: &str, logits: NodeId, class: NodeId) -> Result<NodeId> {
+        self.push(name, LogSoftmaxPick { gradient: false }, &[logits, class])
+    }
     /// Sinusoids of the time.
     pub fn time_embedding(
         &mut self,
@@ -143,13 +171,17 @@ impl Graph {
     }
     /// Row y of a table (classes, dim).
     pub fn embedding(&mut self, name: &str, y: NodeId, table: &[f32], dim: usize) -> Result<NodeId> {
+        let classes = table.len() / dim.max(1);
+        let table = self.rows(&format!("{name}.weight"), table, dim);
+        self.push(name, Op::Embedding(embedding::Embedding { table, classes, dim }), &[y])
+    }
+    /// A table of rows of `dim` values, each padded to a multiple of four by zeros.
+    fn rows(&mut self, name: &str, table: &[f32], dim: usize) -> WeightId {
         let padded = dim.next_multiple_of(4);
         let mut rows = vec![0.0; table.len() / dim.max(1) * padded];
-        for (to, from) in rows.chunks_mut(padded).zip(table.chunks(dim)) {
+        for (to, from) in rows.chunks_mut(padded.max(1)).zip(table.chunks(dim.max(1))) {
             to[..dim].copy_from_slice(from);
         }
-        let classes = rows.len() / padded;
-        let table = self.weight(&format!("{name}.weight"), rows);
-        self.push(name, Op::Embedding(embedding::Embedding { table, classes, dim }), &[y])
+        self.weight(name, rows)
     }
 }

@@ -4,7 +4,7 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
-use super::{Graph, Node, NodeId, StateId};
+use super::{Graph, Node, NodeId, Pass, StateId};
 use crate::kernels::{Op, WeightId};
 use crate::{Error, Result};
 use std::collections::HashMap;
@@ -74,6 +74,7 @@ pub fn gradients(g: &mut Graph, of: (NodeId, NodeId), wrt: &[Wrt]) -> Result<Vec
     if needed[output.0] {
         flows.insert(output.into(), gradient);
     }
+    let first = g.nodes.len();
     for id in (0..=output.0).rev().map(NodeId) {
         let Some(&dy) = flows.get(&id.into()) else { continue };
         let node = g.nodes[id.0].clone();
@@ -82,7 +83,9 @@ pub fn gradients(g: &mut Graph, of: (NodeId, NodeId), wrt: &[Wrt]) -> Result<Vec
             rules::rule(&mut Backward { g, id, node: &node, needed: &needed, wrt, flows: &mut flows }, dy)?;
         }
     }
-    wrt.iter().map(|&w| collect(g, &flows, output, w)).collect()
+    let found = wrt.iter().map(|&w| collect(g, &flows, output, w)).collect();
+    g.passes.push(Pass { output, nodes: first..g.nodes.len() });
+    found
 }
 
 /// Which nodes up to the output depend on one of `wrt`, or are one.

@@ -6,11 +6,26 @@ use crate::kernels::{
     winograd,
 };
 use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Weights in Winograd's form, by those they were made of: kept by who lowers several forms of one graph.
+pub(crate) type Transformed = HashMap<WeightId, Arc<[f32]>>;
+
+/// Where the graph that is made has them.
+struct Ids<'a> {
+    made: &'a mut Transformed,
+    ids: HashMap<WeightId, WeightId>,
+}
 
 /// [`lower`] for the processor: 3×3 convolutions at stride 1 that are large enough go through Winograd in their own launch.
 pub fn lower_cpu(graph: &Graph) -> Graph {
+    lower_cpu_with(graph, &mut Transformed::new())
+}
+
+/// [`lower_cpu`] for several forms of one graph.
+pub(crate) fn lower_cpu_with(graph: &Graph, made: &mut Transformed) -> Graph {
     let mut out = graph.clone();
-    let mut transformed = HashMap::new();
+    let mut transformed = Ids { made, ids: HashMap::new() };
     for i in 0..out.nodes.len() {
         let io = out.io(&out.nodes[i]);
         let Op::Conv(conv) = &out.nodes[i].op else { continue };
@@ -25,12 +40,13 @@ pub fn lower_cpu(graph: &Graph) -> Graph {
 }
 
 /// The id of a convolution's transformed weights, which are made where they are not there yet.
-fn transform(out: &mut Graph, conv: &Conv, io: &Io, transformed: &mut HashMap<WeightId, WeightId>) -> WeightId {
-    *transformed.entry(conv.weight).or_insert_with(|| {
+fn transform(out: &mut Graph, conv: &Conv, io: &Io, transformed: &mut Ids) -> WeightId {
+    *transformed.ids.entry(conv.weight).or_insert_with(|| {
         let packed = &out.weights[conv.weight.0];
-        let data = winograd::transform(&packed.data, io.inputs[0].c_pad(), conv.cout.next_multiple_of(4));
+        let make = || winograd::transform(&packed.data, io.inputs[0].c_pad(), conv.cout.next_multiple_of(4)).into();
+        let data = transformed.made.entry(conv.weight).or_insert_with(make).clone();
         let name = format!("{} (Winograd)", packed.name);
-        out.weights.push(super::Weight { name, data: data.into() });
+        out.weights.push(super::Weight { name, data });
         WeightId(out.weights.len() - 1)
     })
 }
@@ -38,9 +54,14 @@ fn transform(out: &mut Graph, conv: &Conv, io: &Io, transformed: &mut HashMap<We
 /// Chooses every convolution's tile and, with `winograd`, replaces 3×3 convolutions at stride 1 that are large enough by
 /// Winograd's three launches. Node ids change; states, sections and weights keep theirs (new weights are appended).
 pub fn lower(graph: &Graph, winograd: bool) -> Graph {
-    let mut out = Graph { nodes: Vec::new(), writes: Vec::new(), ..graph.clone() };
+    lower_with(graph, winograd, &mut Transformed::new())
+}
+
+/// [`lower`] for several forms of one graph.
+pub(crate) fn lower_with(graph: &Graph, winograd: bool, made: &mut Transformed) -> Graph {
+    let mut out = Graph { nodes: Vec::new(), writes: Vec::new(), passes: Vec::new(), ..graph.clone() };
     let mut ids: Vec<NodeId> = Vec::with_capacity(graph.nodes.len());
-    let mut transformed = HashMap::new();
+    let mut transformed = Ids { made, ids: HashMap::new() };
     for node in &graph.nodes {
         let inputs: Vec<NodeId> = node.inputs.iter().map(|n| ids[n.0]).collect();
         let id = match &node.op {
@@ -71,7 +92,7 @@ fn split(
     node: &Node,
     conv: &Conv,
     inputs: &[NodeId],
-    transformed: &mut HashMap<WeightId, WeightId>,
+    transformed: &mut Ids,
 ) -> Option<NodeId> {
     let io = graph.io(node);
     if !pays(&io) {

@@ -6,14 +6,18 @@ mod fuse;
 mod gradient;
 mod lower;
 mod plan;
+mod recompute;
 #[cfg(test)]
 mod state_tests;
 
 pub use build::ConvSpec;
 pub use fuse::{Fusion, fuse};
 pub use gradient::{Wrt, gradients};
+pub(crate) use lower::{Transformed, lower_cpu_with, lower_with};
 pub use lower::{lower, lower_cpu};
 pub use plan::{Launch, Plan, Slot};
+pub use recompute::Pass;
+pub(crate) use recompute::within_memory;
 
 use crate::kernels::{Io, Op, WeightId};
 use crate::{Error, Result, Shape};
@@ -76,6 +80,11 @@ pub struct Graph {
     pub writes: Vec<(NodeId, StateId)>,
     /// All weights.
     pub weights: Vec<Weight>,
+    /// The backward passes that [`gradients`] has appended, in their order.
+    pub passes: Vec<Pass>,
+    /// The most bytes that the values may take when the graph is planned: where backward passes would keep more, they compute
+    /// values of their forward passes again. Without it they keep everything.
+    pub memory: Option<u64>,
 }
 
 impl Graph {

@@ -41,7 +41,9 @@ kernels! {
     embedding_gradient { EmbeddingGradient: "The gradient of a table of which rows were taken." }
     keep { Keep: "A value kept in a slot of a state." }
     linear { Linear: "A linear layer on one vector a sample." }
+    log_softmax_pick { LogSoftmaxPick: "The logarithm of a class's probability, or its gradient." }
     loss { Loss: "A loss, or its gradient." }
+    min_max { MinMax: "Every channel of every sample to 0..1." }
     minibatch {
         Gather: "A minibatch of a table.",
         Times: "A random time for each row.",
@@ -60,13 +62,14 @@ kernels! {
         PatchStitch: "The sum of predictions inside their cells.",
         PatchMean: "That sum over the number of cells that hold a pixel.",
     }
+    pixels { Pixels: "A range of pixels." }
     pointwise { Map: "Activation, scale and shift.", Add: "Addition." }
     pool_gradient { PoolGradient: "The gradient of pooling." }
     resample { Upsample: "Twice the size by nearest neighbour.", Pool: "Average or maximum pooling." }
     sampler {
         NoiseTo: "Noising to level t.",
         SamplerStep: "From level t to the next.",
-        Accumulate: "The mean over runs.",
+        Accumulate: "A weighted addition: the mean over runs, a guidance.",
     }
     sampler_gradient { SamplerGradient: "The gradient of a sampler's step." }
     sample_sum { SampleSum: "The sum over the samples of a batch." }

@@ -17,7 +17,7 @@ pub struct SamplerStep {
     pub noisy: bool,
 }
 
-/// Running mean over runs: inputs acc and x of one shape; `acc + weight·x` with the step's weight.
+/// `acc + weight·x` with the step's weight, inputs acc and x of one shape: a mean that grows run by run, a step under a guidance.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Accumulate;
 

@@ -43,7 +43,7 @@ pub struct StepRow {
     pub log_min: f32,
     /// Logarithm of the largest variance (learned range).
     pub log_max: f32,
-    /// Weight of this run's result in the accumulated mean.
+    /// Weight of what is added to something: of this run's result in the mean, of the gradient in a guided step.
     pub weight: f32,
     /// Philox key, low word of the seed.
     pub seed_lo: u32,

@@ -1,16 +1,27 @@
 //! From a described UNet to nodes of a graph: plain ones, the fusion pass comes later.
+use super::trunk::Trunk;
 use super::unet::{
     Attention, Conv, Downsample, Layer, Linear, Norm, ResBlock, Resample, TimeEmbed, UnetSpec, Upsample,
 };
 use super::{Checkpoint, qkv};
 use crate::graph::{ConvSpec, Graph, NodeId};
-use crate::kernels::pointwise::Activation::{Identity, Silu};
+use crate::kernels::pointwise::Activation::{self, Identity, Silu};
 use crate::{Error, Result, Shape};
 
 /// What is being built, and from what.
-struct Builder<'a> {
-    ck: &'a Checkpoint,
-    g: &'a mut Graph,
+pub(super) struct Builder<'a> {
+    pub ck: &'a Checkpoint,
+    pub g: &'a mut Graph,
+}
+
+/// What a trunk gives.
+pub(super) struct Features {
+    /// Time and class, (N,1,1,width).
+    pub embedding: NodeId,
+    /// The outputs of the first convolution and of every stage of the encoder.
+    pub kept: Vec<NodeId>,
+    /// The output of the middle.
+    pub last: NodeId,
 }
 
 impl UnetSpec {
@@ -23,20 +34,14 @@ impl UnetSpec {
     pub fn build(&self, ck: &Checkpoint, g: &mut Graph, x: NodeId, t: NodeId, y: Option<NodeId>) -> Result<NodeId> {
         self.accepts(g.shape(x), y.is_some())?;
         let mut b = Builder { ck, g };
-        let emb = self.embedding(&mut b, t, y)?;
         let x = if self.center_input { b.g.map("center_input", x, Identity, 2.0, -1.0)? } else { x };
-        let mut h = b.conv(&self.conv_in, x, 1, SYMMETRIC)?;
-        let mut kept = vec![h];
-        for stage in &self.encoder {
-            h = b.stage(stage, h, emb)?;
-            kept.push(h);
-        }
-        h = b.stage(&self.middle, h, emb)?;
+        let Features { embedding, mut kept, last } = b.trunk(&self.trunk(), x, t, y)?;
+        let mut h = last;
         for stage in &self.decoder {
             let name = stage.first().map_or("skip", Layer::name);
             let skip = kept.pop().ok_or_else(|| Error::graph(name, "no output of the encoder is left for it"))?;
             h = b.g.concat(&format!("{name}.skip"), h, skip)?;
-            h = b.stage(stage, h, emb)?;
+            h = b.stage(stage, h, embedding)?;
         }
         h = b.norm(&self.norm_out, h, None, true)?;
         b.conv(&self.conv_out, h, 1, SYMMETRIC)
@@ -46,36 +51,7 @@ impl UnetSpec {
     /// # Errors
     /// [`Error::Invalid`] with the shape and what the network needs.
     pub fn accepts(&self, x: Shape, classes: bool) -> Result<()> {
-        let side = 1usize.checked_shl(self.halvings()).unwrap_or(usize::MAX);
-        let fault = |text: String| Err(Error::Invalid(format!("the network ({}) {text}", self.layout)));
-        if x.c != self.in_channels() {
-            return fault(format!("takes {} channels, not {}", self.in_channels(), x.c));
-        }
-        if x.is_empty() || !x.h.is_multiple_of(side) || !x.w.is_multiple_of(side) {
-            return fault(format!(
-                "halves the image {} times; {}x{} is no multiple of {side}",
-                self.halvings(),
-                x.h,
-                x.w
-            ));
-        }
-        match (&self.class, classes) {
-            (Some(c), false) => fault(format!("is conditional: one of its {} classes must be given", c.classes)),
-            (None, true) => fault("knows no classes".into()),
-            _ => Ok(()),
-        }
-    }
-
-    /// Time and class, as one vector a sample.
-    fn embedding(&self, b: &mut Builder, t: NodeId, y: Option<NodeId>) -> Result<NodeId> {
-        let TimeEmbed { base, cos_first, freq_shift, linear1, linear2 } = &self.time;
-        let h = b.g.time_embedding("time_embedding", t, *base, *cos_first, *freq_shift)?;
-        let h = b.linear(linear1, h, false)?;
-        let h = b.linear(linear2, h, true)?;
-        let (Some(class), Some(y)) = (&self.class, y) else { return Ok(h) };
-        let table = b.ck.take(&class.key, &[class.classes, class.width])?;
-        let row = b.g.embedding(class.key.trim_end_matches(".weight"), y, &table, class.width)?;
-        b.g.add("time_and_class", h, row)
+        self.trunk().accepts(self.layout, x, classes)
     }
 }
 
@@ -85,6 +61,31 @@ const SYMMETRIC: [usize; 4] = [1; 4];
 const RIGHT_BOTTOM: [usize; 4] = [0, 0, 1, 1];
 
 impl Builder<'_> {
+    /// The first half of a network, on an image, a time and, where it is conditional, a class.
+    pub fn trunk(&mut self, trunk: &Trunk, x: NodeId, t: NodeId, y: Option<NodeId>) -> Result<Features> {
+        let embedding = self.embedding(trunk, t, y)?;
+        let mut h = self.conv(trunk.conv_in, x, 1, SYMMETRIC)?;
+        let mut kept = vec![h];
+        for stage in trunk.encoder {
+            h = self.stage(stage, h, embedding)?;
+            kept.push(h);
+        }
+        let last = self.stage(trunk.middle, h, embedding)?;
+        Ok(Features { embedding, kept, last })
+    }
+
+    /// Time and class, as one vector a sample.
+    fn embedding(&mut self, trunk: &Trunk, t: NodeId, y: Option<NodeId>) -> Result<NodeId> {
+        let TimeEmbed { base, cos_first, freq_shift, linear1, linear2 } = trunk.time;
+        let h = self.g.time_embedding("time_embedding", t, *base, *cos_first, *freq_shift)?;
+        let h = self.linear(linear1, h, Identity)?;
+        let h = self.linear(linear2, h, Silu)?;
+        let (Some(class), Some(y)) = (trunk.class, y) else { return Ok(h) };
+        let table = self.ck.take(&class.key, &[class.classes, class.width])?;
+        let row = self.g.embedding(class.key.trim_end_matches(".weight"), y, &table, class.width)?;
+        self.g.add("time_and_class", h, row)
+    }
+
     fn stage(&mut self, stage: &[Layer], x: NodeId, emb: NodeId) -> Result<NodeId> {
         stage.iter().try_fold(x, |h, layer| match layer {
             Layer::Res(r) => self.res(r, h, emb),
@@ -106,7 +107,7 @@ impl Builder<'_> {
             }
         };
         let h = self.conv(&r.conv1, h, 1, SYMMETRIC)?;
-        let time = self.linear(&r.time, emb, true)?;
+        let time = self.linear(&r.time, emb, Silu)?;
         let h = if r.scale_shift {
             self.norm(&r.norm2, h, Some(time), true)?
         } else {
@@ -125,8 +126,7 @@ impl Builder<'_> {
         let spec = ConvSpec { weight: &weight, shape, bias: Some(&bias), stride: 1, pad: [0; 4] };
         let h = self.g.conv(&format!("{}.qkv", a.name), h, &spec)?;
         let h = self.g.attention(&a.name, h, a.heads)?;
-        let proj = |l: &Linear| Conv { key: l.key.clone(), cin: l.cin, cout: l.cout, kernel: 1 };
-        let h = a.proj.as_ref().map_or(Ok(h), |l| self.conv(&proj(l), h, 1, SYMMETRIC))?;
+        let h = a.proj.as_ref().map_or(Ok(h), |l| self.pixelwise(l, h))?;
         self.sum(&a.name, h, x, a.divisor)
     }
 
@@ -149,6 +149,11 @@ impl Builder<'_> {
         if divisor == 1.0 { Ok(sum) } else { self.g.map(&format!("{name}.divide"), sum, Identity, 1.0 / divisor, 0.0) }
     }
 
+    /// A linear layer on every pixel.
+    pub fn pixelwise(&mut self, l: &Linear, x: NodeId) -> Result<NodeId> {
+        self.conv(&Conv { key: l.key.clone(), cin: l.cin, cout: l.cout, kernel: 1 }, x, 1, SYMMETRIC)
+    }
+
     /// A convolution; `pad` is that of a 3x3 kernel, smaller ones have none.
     fn conv(&mut self, c: &Conv, x: NodeId, stride: usize, pad: [usize; 4]) -> Result<NodeId> {
         let shape = [c.cout, c.cin, c.kernel, c.kernel];
@@ -158,14 +163,15 @@ impl Builder<'_> {
         self.g.conv(&c.key, x, &ConvSpec { weight: &weight, shape, bias: Some(&bias), stride, pad })
     }
 
-    /// A linear layer, on SiLU of its input where `silu`.
-    fn linear(&mut self, l: &Linear, x: NodeId, silu: bool) -> Result<NodeId> {
+    /// A linear layer on its activated input.
+    pub fn linear(&mut self, l: &Linear, x: NodeId, before: Activation) -> Result<NodeId> {
         let weight = self.ck.take(&format!("{}.weight", l.key), &[l.cout, l.cin])?;
         let bias = self.ck.take(&format!("{}.bias", l.key), &[l.cout])?;
-        self.g.linear(&l.key, x, &weight, Some(&bias), if silu { Silu } else { Identity }, Identity)
+        self.g.linear(&l.key, x, &weight, Some(&bias), before, Identity)
     }
 
-    fn norm(&mut self, n: &Norm, x: NodeId, scale_shift: Option<NodeId>, silu: bool) -> Result<NodeId> {
+    /// GroupNorm, with SiLU where `silu`.
+    pub fn norm(&mut self, n: &Norm, x: NodeId, scale_shift: Option<NodeId>, silu: bool) -> Result<NodeId> {
         let gamma = self.ck.take(&format!("{}.weight", n.key), &[n.channels])?;
         let beta = self.ck.take(&format!("{}.bias", n.key), &[n.channels])?;
         let act = if silu { Silu } else { Identity };

@@ -102,12 +102,19 @@ impl Config {
     /// # Errors
     /// When it cannot be read or is no JSON object.
     pub fn beside(checkpoint: &Path) -> Result<Self> {
-        let path = checkpoint.with_file_name("config.json");
+        Self::at(checkpoint.with_file_name("config.json"))
+    }
+    /// Reads this file, if it is there.
+    pub(super) fn at(path: PathBuf) -> Result<Self> {
         match std::fs::read(&path) {
             Ok(text) => Self::parse(path, &text),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Config { path, ..Config::default() }),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Self::nothing(path)),
             Err(e) => Err(Error::io(path, e)),
         }
+    }
+    /// What a file says that is not there.
+    pub(super) fn nothing(path: impl Into<PathBuf>) -> Self {
+        Config { path: path.into(), ..Config::default() }
     }
     /// The `config.json` beside a checkpoint; where there is none, the hyper-parameters that the checkpoint itself holds.
     /// # Errors

@@ -1,6 +1,6 @@
 //! What one step of a network takes: operations and memory, read off its graph.
 use crate::Shape;
-use crate::graph::{Fusion, Graph, Plan, fuse};
+use crate::graph::{Fusion, Graph, Plan, fuse, within_memory};
 use serde::Serialize;
 
 /// One step at one image size, in f32, with the fused plan.
@@ -19,9 +19,9 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// Plans a network alone in a graph, for images of shape (N,H,W,C), to say what it takes.
+    /// Plans a network alone in a graph, within the memory that the graph allows, for images of shape (N,H,W,C), to say what it takes.
     pub(super) fn of(graph: &Graph, image: Shape) -> Cost {
-        let plan = Plan::new(&fuse(graph, Fusion::Full));
+        let plan = Plan::new(&within_memory(graph, |g| fuse(g, Fusion::Full)));
         // Of the launches, not of the graph: fusion leaves the nodes that it merged behind.
         let launches = || plan.sections.iter().flatten();
         Cost {

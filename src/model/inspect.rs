@@ -1,7 +1,8 @@
 //! What a checkpoint is, in a few lines or as JSON.
-use super::AttentionOrder;
 use super::network::{Architecture, Network};
+use super::trunk::Trunk;
 use super::unet::{Attention, Layer, Norm, Qkv, Resample, UnetSpec};
+use super::{AttentionOrder, ClassifierSpec, classifier};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -29,7 +30,7 @@ pub struct Summary {
     /// Which copy of the weights is read, of a file with two.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<String>,
-    /// A UNet's settings as inferred and as given.
+    /// A UNet's or a classifier's settings as inferred and as given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<UnetSettings>,
     /// A ResNet's name.
@@ -40,12 +41,12 @@ pub struct Summary {
     title: String,
 }
 
-/// A UNet's settings.
+/// A UNet's settings, or a classifier's.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct UnetSettings {
     /// Channels in.
     pub in_channels: usize,
-    /// Channels out.
+    /// Channels out; of a classifier its classes.
     pub out_channels: usize,
     /// (height, width) of training, where a config says.
     pub sample_size: Option<(usize, usize)>,
@@ -75,6 +76,9 @@ pub struct UnetSettings {
     pub freq_shift: f32,
     /// Classes of a conditional network.
     pub classes: Option<usize>,
+    /// How a classifier makes logits of features.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
 }
 
 impl Summary {
@@ -90,6 +94,10 @@ impl Summary {
         let (layout, title, config, resnet) = match &network.architecture {
             Architecture::Unet(spec) => {
                 (format!("{:?}", spec.layout), spec.layout.to_string(), Some(UnetSettings::new(spec)), None)
+            }
+            Architecture::Classifier(spec) => {
+                let settings = UnetSettings::of_classifier(spec);
+                ("GuidedClassifier".into(), classifier::TITLE.into(), Some(settings), None)
             }
             Architecture::ResNet(net) => {
                 ["fc.weight", "fc.bias"].iter().for_each(|key| ck.ignore(key));
@@ -117,29 +125,42 @@ impl Summary {
 impl UnetSettings {
     /// Reads them off a description.
     pub fn new(spec: &UnetSpec) -> Self {
-        let (widths, blocks, attention) = levels(spec);
-        let attentions = || spec.layers().filter_map(as_attention);
-        let Norm { groups, eps, .. } = spec.norm_out;
+        let own = Self::of(&spec.trunk(), &spec.layers().collect::<Vec<_>>(), Some(&spec.norm_out));
+        UnetSettings { out_channels: spec.out_channels(), sample_size: spec.sample_size, ..own }
+    }
+    /// The same of a classifier.
+    pub fn of_classifier(spec: &ClassifierSpec) -> Self {
+        let (trunk, pool) = (spec.trunk(), Some(spec.pool.to_string()));
+        let own = Self::of(&trunk, &trunk.layers().collect::<Vec<_>>(), None);
+        UnetSettings { out_channels: spec.classes(), sample_size: spec.sample_size, pool, ..own }
+    }
+    /// What a trunk tells, with all layers of its network and one of its norms, if not that of the first block.
+    fn of(trunk: &Trunk, layers: &[&Layer], norm: Option<&Norm>) -> Self {
+        let levels = trunk.levels();
+        let attentions = || layers.iter().filter_map(|l| as_attention(l));
+        let res = || layers.iter().filter_map(|l| if let Layer::Res(r) = l { Some(r) } else { None });
+        let norm = norm.or(res().map(|r| &r.norm1).next());
         UnetSettings {
-            in_channels: spec.in_channels(),
-            out_channels: spec.out_channels(),
-            sample_size: spec.sample_size,
-            widths,
-            blocks,
-            attention,
+            in_channels: trunk.conv_in.cin,
+            out_channels: 0,
+            sample_size: None,
+            widths: levels.iter().map(|l| l.width).collect(),
+            blocks: levels.iter().map(|l| l.blocks).collect(),
+            attention: levels.iter().map(|l| l.attention).collect(),
             heads: attentions().map(|a| a.heads).collect(),
             attention_order: attentions().find_map(|a| match a.qkv {
                 Qkv::Fused { order, .. } => Some(order),
                 Qkv::Separate { .. } => None,
             }),
-            groups,
-            norm_eps: eps,
-            scale_shift: spec.layers().any(|l| matches!(l, Layer::Res(r) if r.scale_shift)),
-            downsampling: spec.encoder.iter().flatten().find_map(downsampling).unwrap_or("none"),
-            time_base: spec.time.base,
-            cos_first: spec.time.cos_first,
-            freq_shift: spec.time.freq_shift,
-            classes: spec.class.as_ref().map(|c| c.classes),
+            groups: norm.map_or(0, |n| n.groups),
+            norm_eps: norm.map_or(0.0, |n| n.eps),
+            scale_shift: res().any(|r| r.scale_shift),
+            downsampling: trunk.encoder.iter().flatten().find_map(downsampling).unwrap_or("none"),
+            time_base: trunk.time.base,
+            cos_first: trunk.time.cos_first,
+            freq_shift: trunk.time.freq_shift,
+            classes: trunk.class.map(|c| c.classes),
+            pool: None,
         }
     }
 }
@@ -156,29 +177,6 @@ fn downsampling(layer: &Layer) -> Option<&'static str> {
         Layer::Res(r) if r.resample == Resample::AvgPool => Some("residual block with average pool"),
         _ => None,
     }
-}
-
-/// Width, residual blocks and attention of each level of the encoder.
-fn levels(spec: &UnetSpec) -> (Vec<usize>, Vec<usize>, Vec<bool>) {
-    let (mut widths, mut blocks, mut attention) = (vec![0], vec![0], vec![false]);
-    for layer in spec.encoder.iter().flatten() {
-        if layer.halves() {
-            widths.push(0);
-            blocks.push(0);
-            attention.push(false);
-            continue;
-        }
-        let last = widths.len() - 1;
-        match layer {
-            Layer::Res(r) => {
-                widths[last] = r.conv2.cout;
-                blocks[last] += 1;
-            }
-            Layer::Attention(_) => attention[last] = true,
-            Layer::Down(_) | Layer::Up(_) => {}
-        }
-    }
-    (widths, blocks, attention)
 }
 
 impl std::fmt::Display for Summary {
@@ -217,7 +215,13 @@ impl std::fmt::Display for UnetSettings {
         };
         let time = if self.scale_shift { "scale and shift" } else { "added" };
         let sinusoids = if self.cos_first { "[cos, sin]" } else { "[sin, cos]" };
-        writeln!(f, "  channels     {} in, {} out", self.in_channels, self.out_channels)?;
+        match &self.pool {
+            None => writeln!(f, "  channels     {} in, {} out", self.in_channels, self.out_channels)?,
+            Some(pool) => {
+                writeln!(f, "  channels     {} in", self.in_channels)?;
+                writeln!(f, "  classes      {}, told apart by the pool `{pool}`", self.out_channels)?;
+            }
+        }
         if let Some((h, w)) = self.sample_size {
             writeln!(f, "  size         {h} x {w}")?;
         }

@@ -19,7 +19,8 @@ const PYTORCH: [&str; 4] = [
 ];
 
 /// A file as it is; in a folder (or its `unet/`) the file of a known name, or the only safetensors file, or the only one of
-/// PyTorch. The index of several files stands for them all.
+/// PyTorch. The index of several files stands for them all. `classifier.*` is the network that a folder stands for only where there
+/// is no other.
 /// # Errors
 /// When the path cannot be read, or the folder holds no candidate or several; for one file of several that have an index.
 pub fn locate(path: &Path) -> Result<PathBuf> {
@@ -67,7 +68,14 @@ pub fn locate(path: &Path) -> Result<PathBuf> {
     Err(Error::file(path, "no .safetensors file in this folder, and none of PyTorch (.pt, .pth, .ckpt, .bin)"))
 }
 
+/// What a folder may stand for.
 fn candidates(folder: &Path) -> Result<Vec<PathBuf>> {
+    let (classifiers, others): (Vec<_>, Vec<_>) = all(folder)?.into_iter().partition(|f| is_classifier(f));
+    Ok(if others.is_empty() { classifiers } else { others })
+}
+
+/// The files of weights in a folder.
+fn all(folder: &Path) -> Result<Vec<PathBuf>> {
     if !folder.is_dir() {
         return Ok(Vec::new());
     }
@@ -83,6 +91,30 @@ fn candidates(folder: &Path) -> Result<Vec<PathBuf>> {
     }
     found.sort();
     Ok(found)
+}
+
+/// Whether a file is called `classifier`.
+fn is_classifier(file: &Path) -> bool {
+    file.file_name().is_some_and(|n| n.to_string_lossy().starts_with("classifier."))
+}
+
+/// The classifier in a model folder: its only file called `classifier` (.safetensors, .pt, .pth, .ckpt, .bin, or an index of several),
+/// or the network of its folder `classifier/`.
+/// # Errors
+/// When there is none, or more than one.
+pub fn locate_classifier(folder: &Path) -> Result<PathBuf> {
+    let inner = folder.join("classifier");
+    let mut found: Vec<PathBuf> = all(folder)?.into_iter().filter(|f| is_classifier(f)).collect();
+    found.extend(inner.is_dir().then(|| inner.clone()));
+    match &found[..] {
+        [one] if *one == inner => locate(one),
+        [one] => Ok(one.clone()),
+        [] => Err(Error::file(folder, "no classifier in this folder (classifier.safetensors, or one of PyTorch)")),
+        several => {
+            let names: Vec<_> = several.iter().filter_map(|f| f.file_name()).map(|f| f.to_string_lossy()).collect();
+            Err(Error::file(folder, format!("several classifiers, name one of them: {}", names.join(", "))))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -107,6 +139,23 @@ mod tests {
         assert_eq!(locate(path).unwrap(), path.join("model.safetensors"));
         assert_eq!(locate(&path.join("b.safetensors")).unwrap(), path.join("b.safetensors"));
         assert!(matches!(locate(&path.join("none")), Err(Error::Io { .. })));
+    }
+    #[test]
+    fn a_classifier_lies_beside_another_network_or_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path();
+        assert!(locate_classifier(path).unwrap_err().to_string().contains("no classifier"));
+        let file = path.join("classifier.pt");
+        std::fs::write(&file, b"").unwrap();
+        assert_eq!((locate_classifier(path).unwrap(), locate(path).unwrap()), (file.clone(), file));
+        std::fs::write(path.join("a.ckpt"), b"").unwrap();
+        assert_eq!(locate(path).unwrap(), path.join("a.ckpt"));
+        let inner = path.join("classifier/model.safetensors");
+        std::fs::create_dir(path.join("classifier")).unwrap();
+        std::fs::write(&inner, b"").unwrap();
+        assert!(locate_classifier(path).unwrap_err().to_string().contains("classifier.pt, classifier"));
+        std::fs::remove_file(path.join("classifier.pt")).unwrap();
+        assert_eq!(locate_classifier(path).unwrap(), inner);
     }
     #[test]
     fn pytorch_files_come_after_safetensors_and_an_index_before_its_shards() {

@@ -2,6 +2,7 @@
 mod about;
 mod build;
 mod checkpoint;
+pub mod classifier;
 mod config;
 mod convert;
 mod cost;
@@ -20,9 +21,11 @@ pub mod resnet;
 mod stored;
 #[cfg(test)]
 pub(crate) mod testing;
+mod trunk;
 pub mod unet;
 
 pub use checkpoint::{Checkpoint, Copies};
+pub use classifier::{ClassifierPool, ClassifierSpec};
 #[cfg(feature = "cli")]
 pub(crate) use config::{ABOUT, CONVERTED};
 pub use config::{AttentionOrder, Config, Overrides};
@@ -30,8 +33,8 @@ pub use cost::Cost;
 pub use inspect::{Summary, UnetSettings};
 pub use keys::WeightCopy;
 pub use layout::Layout;
-pub use layouts::{read, recognise};
-pub use locate::locate;
+pub use layouts::{is_classifier, read, read_classifier, recognise};
+pub use locate::{locate, locate_classifier};
 pub use network::{Architecture, Call, Network};
 pub use params::Param;
 pub use resnet::ResNet;

@@ -1,8 +1,11 @@
 //! A network with its weights: opened, checked, and put into a graph in one way, whatever it is.
-use super::{Checkpoint, Config, Cost, Overrides, ResNet, Summary, UnetSpec, read};
-use crate::graph::{Graph, NodeId, SectionId, StateId};
+use super::{
+    Checkpoint, ClassifierSpec, Config, Cost, Overrides, ResNet, Summary, UnetSpec, is_classifier, read,
+    read_classifier,
+};
+use crate::graph::{Graph, NodeId, SectionId, StateId, Wrt, gradients};
 use crate::{Error, Result, Shape};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a checkpoint turned out to be.
 #[derive(Clone, Debug)]
@@ -10,6 +13,8 @@ use std::path::Path;
 pub enum Architecture {
     /// A denoising UNet.
     Unet(UnetSpec),
+    /// A classifier of noised images.
+    Classifier(ClassifierSpec),
     /// A ResNet without its classifier.
     ResNet(ResNet),
 }
@@ -28,18 +33,49 @@ pub struct Call {
     pub graph: Graph,
     /// Its only section.
     pub section: SectionId,
-    /// Image (N,H,W,C); of a UNet also times (N,1,1,1) and, where it is conditional, classes (N,1,1,1).
+    /// Image (N,H,W,C); of a UNet and of a classifier also times (N,1,1,1) and, where a UNet is conditional, classes (N,1,1,1).
     pub inputs: Vec<StateId>,
     /// The output.
     pub out: StateId,
 }
 
+/// A network alone in a graph, forwards and backwards in one section.
+pub struct GradientCall {
+    /// The network and what goes in and comes out.
+    pub call: Call,
+    /// The gradient of a scalar at the output, given: its shape.
+    pub of_out: StateId,
+    /// The gradient of this scalar at the image, (N,H,W,C).
+    pub of_image: StateId,
+}
+
+impl Call {
+    /// Adds the gradient with respect to the image, for which values may take `memory` bytes (see [`Graph::memory`]).
+    /// # Errors
+    /// As [`gradients`].
+    pub fn with_gradient(mut self, memory: Option<u64>) -> Result<GradientCall> {
+        let g = &mut self.graph;
+        let output = g.writes.iter().find(|w| w.1 == self.out).map(|w| w.0);
+        let output = output.ok_or_else(|| Error::Invalid("this network has no output".into()))?;
+        let of_out = g.state("gradient of the output", g.shape(output));
+        let of_image = g.state("gradient of the image", g.states[self.inputs[0].0].shape);
+        let given = g.read(of_out);
+        let found = gradients(g, (output, given), &[Wrt::State(self.inputs[0])])?;
+        g.write(of_image, found[0])?;
+        g.memory = memory;
+        Ok(GradientCall { call: self, of_out, of_image })
+    }
+}
+
 impl Network {
     /// Opens whichever network a file holds, or the only one of a folder.
     /// # Errors
-    /// As [`Network::unet`] and [`Network::resnet`].
+    /// As [`Network::unet`], [`Network::classifier`] and [`Network::resnet`].
     pub fn open(path: &Path, overrides: &Overrides) -> Result<Self> {
         let checkpoint = Checkpoint::open_copy(path, overrides.weights)?;
+        if is_classifier(&checkpoint) {
+            return Self::of_classifier(checkpoint, overrides);
+        }
         match checkpoint.has_under("layer1.0.") && checkpoint.contains("conv1.weight") {
             true => Self::of_resnet(checkpoint),
             false => Self::of_unet(checkpoint, overrides),
@@ -52,6 +88,13 @@ impl Network {
     pub fn unet(path: &Path, overrides: &Overrides) -> Result<Self> {
         Self::of_unet(Checkpoint::open_copy(path, overrides.weights)?, overrides)
     }
+    /// Opens a classifier of noised images, guided-diffusion's `EncoderUNetModel`, as [`Network::unet`] opens a UNet; its config is
+    /// [`Config::of_classifier`].
+    /// # Errors
+    /// As [`Checkpoint::open_copy`] and [`read_classifier`].
+    pub fn classifier(path: &Path, overrides: &Overrides) -> Result<Self> {
+        Self::of_classifier(Checkpoint::open_copy(path, overrides.weights)?, overrides)
+    }
     /// Opens a ResNet in torchvision's layout.
     /// # Errors
     /// As [`Checkpoint::open`] and [`ResNet::read`].
@@ -60,11 +103,15 @@ impl Network {
     }
     fn of_unet(checkpoint: Checkpoint, overrides: &Overrides) -> Result<Self> {
         let config = Config::of(&checkpoint)?;
-        if let Some(own) = config.own() {
-            tracing::warn!("{}: its own hyper-parameters say {own}", checkpoint.path().display());
-        }
+        tell(&checkpoint, &config);
         let spec = read(&checkpoint, &config, overrides)?;
         Ok(Network { checkpoint, architecture: Architecture::Unet(spec) })
+    }
+    fn of_classifier(checkpoint: Checkpoint, overrides: &Overrides) -> Result<Self> {
+        let config = Config::of_classifier(&checkpoint)?;
+        tell(&checkpoint, &config);
+        let spec = read_classifier(&checkpoint, &config, overrides)?;
+        Ok(Network { checkpoint, architecture: Architecture::Classifier(spec) })
     }
     fn of_resnet(checkpoint: Checkpoint) -> Result<Self> {
         let net = ResNet::read(&checkpoint)?;
@@ -76,16 +123,34 @@ impl Network {
     pub fn as_unet(&self) -> Result<&UnetSpec> {
         match &self.architecture {
             Architecture::Unet(spec) => Ok(spec),
-            Architecture::ResNet(_) => Err(Error::file(self.checkpoint.path(), "is a ResNet, and a UNet is needed")),
+            other => Err(self.another(other, "a UNet")),
         }
+    }
+    /// The description of a classifier.
+    /// # Errors
+    /// [`Error::File`] when it is something else.
+    pub fn as_classifier(&self) -> Result<&ClassifierSpec> {
+        match &self.architecture {
+            Architecture::Classifier(spec) => Ok(spec),
+            other => Err(self.another(other, "a classifier")),
+        }
+    }
+    fn another(&self, what: &Architecture, needed: &str) -> Error {
+        let what = match what {
+            Architecture::Unet(_) => "a UNet",
+            Architecture::Classifier(_) => "a classifier",
+            Architecture::ResNet(_) => "a ResNet",
+        };
+        Error::file(self.checkpoint.path(), format!("is {what}, and {needed} is needed"))
     }
     /// Adds it to a graph, on its inputs in the order of [`Call::inputs`].
     /// # Errors
-    /// As [`UnetSpec::build`] and [`ResNet::build`]; [`Error::Invalid`] for another number of inputs.
+    /// As [`UnetSpec::build`], [`ClassifierSpec::build`] and [`ResNet::build`]; [`Error::Invalid`] for another number of inputs.
     pub fn build(&self, g: &mut Graph, inputs: &[NodeId]) -> Result<NodeId> {
         match (&self.architecture, inputs) {
             (Architecture::Unet(u), &[x, t]) => u.build(&self.checkpoint, g, x, t, None),
             (Architecture::Unet(u), &[x, t, y]) => u.build(&self.checkpoint, g, x, t, Some(y)),
+            (Architecture::Classifier(c), &[x, t]) => c.build(&self.checkpoint, g, x, t),
             (Architecture::ResNet(r), &[x]) => r.build(&self.checkpoint, g, x),
             _ => Err(Error::Invalid(format!("{} inputs are not what this network takes", inputs.len()))),
         }
@@ -98,9 +163,13 @@ impl Network {
         let mut g = Graph::new();
         let one = Shape::new(image.n, 1, 1, 1);
         let mut inputs = vec![g.state("x", image)];
-        if let Architecture::Unet(spec) = &self.architecture {
-            inputs.push(g.state("t", one));
-            inputs.extend(spec.class.is_some().then(|| g.state("y", one)));
+        match &self.architecture {
+            Architecture::Unet(spec) => {
+                inputs.push(g.state("t", one));
+                inputs.extend(spec.class.is_some().then(|| g.state("y", one)));
+            }
+            Architecture::Classifier(_) => inputs.push(g.state("t", one)),
+            Architecture::ResNet(_) => {}
         }
         let section = g.section("network");
         let nodes: Vec<NodeId> = inputs.iter().map(|&s| g.read(s)).collect();
@@ -110,10 +179,20 @@ impl Network {
         g.write(out, node)?;
         Ok(Call { graph: g, section, inputs, out })
     }
+    /// The file that says what its weights do not, where there is one.
+    pub fn config_file(&self) -> Option<PathBuf> {
+        let checkpoint = self.checkpoint.path();
+        let file = match &self.architecture {
+            Architecture::Classifier(_) => Config::of_classifier(&self.checkpoint).ok()?.path().to_owned(),
+            Architecture::Unet(_) | Architecture::ResNet(_) => checkpoint.with_file_name("config.json"),
+        };
+        (file != checkpoint && file.is_file()).then_some(file)
+    }
     /// Keys and shapes of the tensors that it uses.
     pub fn params(&self) -> Vec<super::Param> {
         match &self.architecture {
             Architecture::Unet(spec) => spec.params(),
+            Architecture::Classifier(spec) => spec.params(),
             Architecture::ResNet(net) => net.params(),
         }
     }
@@ -125,6 +204,7 @@ impl Network {
     pub fn in_channels(&self) -> usize {
         match &self.architecture {
             Architecture::Unet(spec) => spec.in_channels(),
+            Architecture::Classifier(spec) => spec.in_channels(),
             Architecture::ResNet(net) => net.in_channels(),
         }
     }
@@ -146,5 +226,20 @@ impl Network {
     /// As [`Network::call`].
     pub fn cost(&self, image: Shape) -> Result<Cost> {
         Ok(Cost::of(&self.call(image)?.graph, image))
+    }
+    /// What one call takes, and what it takes with the gradient with respect to the image, whose values may take `memory` bytes.
+    /// # Errors
+    /// As [`Network::call`]; the second as [`Call::with_gradient`].
+    pub fn costs(&self, image: Shape, memory: Option<u64>) -> Result<(Cost, Result<Cost>)> {
+        let call = self.call(image)?;
+        let forwards = Cost::of(&call.graph, image);
+        Ok((forwards, call.with_gradient(memory).map(|both| Cost::of(&both.call.graph, image))))
+    }
+}
+
+/// Says which settings are the checkpoint's own.
+fn tell(checkpoint: &Checkpoint, config: &Config) {
+    if let Some(own) = config.own() {
+        tracing::warn!("{}: its own hyper-parameters say {own}", checkpoint.path().display());
     }
 }

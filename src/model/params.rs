@@ -1,5 +1,6 @@
 //! Which tensors a described UNet needs, in which shapes; and that its widths fit together.
 use super::Checkpoint;
+use super::trunk::Trunk;
 use super::unet::{Attention, Conv, Layer, Linear, Norm, Qkv, ResBlock, UnetSpec};
 use crate::{Error, Result};
 
@@ -14,10 +15,10 @@ fn pair(key: &str, weight: Vec<usize>, out: &mut Vec<Param>) {
 fn conv(c: &Conv, out: &mut Vec<Param>) {
     pair(&c.key, vec![c.cout, c.cin, c.kernel, c.kernel], out);
 }
-fn linear(l: &Linear, out: &mut Vec<Param>) {
+pub(super) fn linear(l: &Linear, out: &mut Vec<Param>) {
     pair(&l.key, vec![l.cout, l.cin], out);
 }
-fn norm(n: &Norm, out: &mut Vec<Param>) {
+pub(super) fn norm(n: &Norm, out: &mut Vec<Param>) {
     pair(&n.key, vec![n.channels], out);
 }
 fn res(r: &ResBlock, out: &mut Vec<Param>) {
@@ -46,15 +47,42 @@ fn layer(l: &Layer, out: &mut Vec<Param>) {
     }
 }
 
-impl UnetSpec {
-    /// Every tensor that the network takes from its checkpoint.
+impl Trunk<'_> {
+    /// Every tensor that it takes from its checkpoint.
     pub fn params(&self) -> Vec<Param> {
         let mut out = Vec::new();
         linear(&self.time.linear1, &mut out);
         linear(&self.time.linear2, &mut out);
         out.extend(self.class.iter().map(|c| (c.key.clone(), vec![c.classes, c.width])));
-        conv(&self.conv_in, &mut out);
+        conv(self.conv_in, &mut out);
         self.layers().for_each(|l| layer(l, &mut out));
+        out
+    }
+
+    /// Checks that each block takes what the one before gives. Returns the widths of the outputs of the first convolution, of each
+    /// stage of the encoder and of the middle, or the first block that does not fit.
+    pub fn widths(&self) -> Result<Vec<usize>, String> {
+        let width = self.time.linear2.cout;
+        let mut walk = Walk { c: self.conv_in.cout, width };
+        fits("time embedding", self.time.base, self.time.linear1.cin)?;
+        fits("time embedding", self.time.linear1.cout, self.time.linear2.cin)?;
+        if let Some(class) = self.class {
+            fits(&class.key, width, class.width)?;
+        }
+        let mut widths = vec![walk.c];
+        for stage in self.encoder.iter().map(Vec::as_slice).chain([self.middle]) {
+            stage.iter().try_for_each(|l| walk.layer(l))?;
+            widths.push(walk.c);
+        }
+        Ok(widths)
+    }
+}
+
+impl UnetSpec {
+    /// Every tensor that the network takes from its checkpoint.
+    pub fn params(&self) -> Vec<Param> {
+        let mut out = self.trunk().params();
+        self.decoder.iter().flatten().for_each(|l| layer(l, &mut out));
         norm(&self.norm_out, &mut out);
         conv(&self.conv_out, &mut out);
         out
@@ -66,19 +94,8 @@ impl UnetSpec {
     pub fn check(&self, ck: &Checkpoint) -> Result<()> {
         self.params().iter().try_for_each(|(key, shape)| ck.check(key, shape))?;
         let fault = |text: String| Error::file(ck.path(), text);
-        let width = self.time.linear2.cout;
-        let mut walk = Walk { c: self.conv_in.cout, width };
-        fits("time embedding", self.time.base, self.time.linear1.cin).map_err(fault)?;
-        fits("time embedding", self.time.linear1.cout, self.time.linear2.cin).map_err(fault)?;
-        if let Some(class) = &self.class {
-            fits(&class.key, width, class.width).map_err(fault)?;
-        }
-        let mut kept = vec![walk.c];
-        for stage in &self.encoder {
-            stage.iter().try_for_each(|l| walk.layer(l)).map_err(fault)?;
-            kept.push(walk.c);
-        }
-        self.middle.iter().try_for_each(|l| walk.layer(l)).map_err(fault)?;
+        let mut kept = self.trunk().widths().map_err(fault)?;
+        let mut walk = Walk { c: kept.pop().unwrap_or(0), width: self.time.linear2.cout };
         if kept.len() != self.decoder.len() {
             let counts = format!("{} outputs of the encoder for {} decoder blocks", kept.len(), self.decoder.len());
             return Err(fault(counts));
@@ -144,7 +161,8 @@ impl Walk {
     }
 }
 
-fn fits(name: &str, comes: usize, needs: usize) -> Result<(), String> {
+/// An error that names the layer where what comes in is not as wide as it needs.
+pub(super) fn fits(name: &str, comes: usize, needs: usize) -> Result<(), String> {
     let fault = || format!("`{name}` is {needs} wide, but what comes in is {comes} wide");
     if comes == needs { Ok(()) } else { Err(fault()) }
 }

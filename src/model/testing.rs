@@ -87,6 +87,28 @@ pub fn guided() -> Keys {
     keys
 }
 
+/// guided-diffusion's classifier of three classes: the first half of [`guided`] with a pool by its original's name (attention for
+/// images of 4x4); with `updown` a residual block halves the image.
+pub fn classifier(pool: &str, updown: bool) -> Keys {
+    let mut keys = guided();
+    keys.0.retain(|k, _| !k.starts_with("out"));
+    if updown {
+        keys.0.retain(|k, _| !k.contains(".op."));
+        res(&mut keys, &NUMBERED, "input_blocks.2.0", 8, 8);
+    }
+    match pool {
+        "adaptive" => keys.pair("out.0", &[16]).pair("out.3", &[3, 16, 1, 1]),
+        "attention" => {
+            keys.0.insert("out.2.positional_embedding".into(), vec![16, 5]);
+            keys.pair("out.0", &[16]).pair("out.2.qkv_proj", &[48, 16, 1]).pair("out.2.c_proj", &[3, 16, 1])
+        }
+        "spatial" => keys.pair("out.0", &[12, 56]).pair("out.2", &[3, 12]),
+        "spatial_v2" => keys.pair("out.0", &[12, 56]).pair("out.1", &[12]).pair("out.3", &[3, 12]),
+        other => unreachable!("{other} is no pool"),
+    };
+    keys
+}
+
 /// AnoDDPM: the same.
 pub fn anoddpm() -> Keys {
     let words = [

@@ -2,6 +2,7 @@
 //! the checkpoint. Layouts write it; [`UnetSpec::build`] turns it into a graph.
 use super::Layout;
 use super::config::AttentionOrder;
+use super::trunk::Trunk;
 
 /// A square convolution with a bias; weights (cout, cin, kernel, kernel).
 #[derive(Clone, Debug, PartialEq)]
@@ -213,11 +214,16 @@ impl UnetSpec {
     }
     /// All layers in the order they run.
     pub fn layers(&self) -> impl Iterator<Item = &Layer> {
-        self.encoder.iter().flatten().chain(&self.middle).chain(self.decoder.iter().flatten())
+        self.trunk().layers().chain(self.decoder.iter().flatten())
     }
     /// How often the image is halved: both sides must be multiples of 2 to this power.
     pub fn halvings(&self) -> u32 {
-        self.encoder.iter().flatten().filter(|l| l.halves()).count() as u32
+        self.trunk().halvings()
+    }
+    /// All of it before the decoder.
+    pub(super) fn trunk(&self) -> Trunk<'_> {
+        let UnetSpec { time, class, conv_in, encoder, middle, .. } = self;
+        Trunk { time, class: class.as_ref(), conv_in, encoder, middle }
     }
 }
 

@@ -142,7 +142,11 @@ fn faults_of_settings_are_sentences() {
         ("\"width\": 32", "\"width\": {}", "`input.width` is an object, but a whole number from 0 up is needed"),
         ("\"width\": 32, ", "", "the field `width` is missing in `input`"),
         ("\"lambda\"", "\"lamda\"", "there is no field `lamda`"),
-        ("\"anoddpm\"", "\"anodpm\"", "there is no method `anodpm`; anoddpm, pddpm, advrad and dte are known"),
+        (
+            "\"anoddpm\"",
+            "\"anodpm\"",
+            "there is no method `anodpm`; these are known: anoddpm, pddpm, advrad, dte, wolleb",
+        ),
         ("\"format\": 2", "\"format\": \"2\"", "`format` is \"2\"; 1 and 2 are known"),
         ("}}", "}", "the file ends in the middle of its JSON"),
         ("\"small\"", "NaN", "not JSON: a value is expected here"),

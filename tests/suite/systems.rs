@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 mod volumes;
+mod wolleb;
 
 /// A folder with models and images.
 struct Place(TempDir);

@@ -7,6 +7,8 @@ pub const ELEMENTWISE: f64 = 1e-11;
 pub const PRODUCT: f64 = 1e-10;
 /// A whole network against the PyTorch golden, in f32.
 pub const NETWORK: f64 = 1e-9;
+/// A whole network's gradient against the PyTorch golden, in f32.
+pub const GRADIENT: f64 = 1e-8;
 /// A whole chain against its golden.
 pub const CHAIN: f64 = 1e-6;
 /// The same graph in two ways: fused or not, checked or trusted, default limits or the adapter's, GPU or processor.

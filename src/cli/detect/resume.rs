@@ -149,7 +149,7 @@ impl Settings<'_> {
     fn is_whole_volume(&self, input: &Input, records: &[Record], volume: Option<&VolumeRecord>) -> bool {
         let there = |name: &str| is_whole(&self.args.out.join(&input.folder).join(name));
         let maps = !self.config.system.has_map() || there("map.nii.gz");
-        let masks = self.config.threshold.pixel.is_none() || !self.config.system.has_map() || there("mask.nii.gz");
+        let masks = !self.config.segments() || !self.config.system.has_map() || there("mask.nii.gz");
         let judged = self.config.postprocessing().is_none() || volume.is_some();
         maps && masks && judged && records.iter().all(|r| r.slices == Some(records.len()))
     }

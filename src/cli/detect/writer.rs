@@ -150,9 +150,12 @@ impl<'j> Writer<'j> {
             // Whole maps that do not belong to these slices.
             clear_volume(&out.join(&scored.item.input.folder))?;
         }
-        let limit = self.settings.config.threshold.pixel;
-        let mask = match (&scored.map, limit, &scored.item.slice) {
-            (Some(map), Some(limit), None) => Some(segment(self.settings.config, &[map], limit)?),
+        let config = self.settings.config;
+        let limit = config.threshold.pixel;
+        let mask = match (&scored.map, &scored.item.slice) {
+            (Some(map), None) => segment(config, &[map])?,
+            // Not yet what is too small in the whole volume.
+            (Some(map), Some(_)) if config.postprocessing().is_none() => segment(config, &[map])?,
             _ => None,
         };
         let mask = mask.as_ref().and_then(|m| m.first()).map(|m| &**m);
@@ -203,9 +206,8 @@ impl<'j> Writer<'j> {
         whole.write(&folder.join("map.nii.gz"))?;
         drop(whole);
         let config = self.settings.config;
-        let Some(limit) = config.threshold.pixel else { return Ok(()) };
         let maps: Vec<&Map> = slices.iter().map(|(_, map)| map).collect();
-        let masks = segment(config, &maps, limit)?;
+        let Some(masks) = segment(config, &maps)? else { return Ok(()) };
         let mut mask = VolumeMap::new(&slice.volume);
         for ((item, map), inside) in slices.iter().zip(&masks) {
             let index = item.slice.as_ref().map_or(0, |s| s.index);
@@ -213,7 +215,7 @@ impl<'j> Writer<'j> {
             if config.postprocessing().is_some() {
                 let picture = slice.volume.slice(slice.axis, index)?;
                 let own = self.settings.args.out.join(&item.folder);
-                outputs::draw(&own, &picture, map, Some(limit), Some(inside))?;
+                outputs::draw(&own, &picture, map, config.threshold.pixel, Some(inside))?;
             }
         }
         mask.write(&folder.join("mask.nii.gz"))

@@ -1,6 +1,6 @@
 //! The settings that `residua dial` measures.
 use super::Args;
-use crate::detect::{DetectorConfig, DialRow, ModelFolder, System};
+use crate::detect::{DetectorConfig, DialRow, ModelFolder, System, wolleb::Wolleb};
 use crate::{Error, Result};
 
 /// The names and values to try: what was asked for, what flags set, and for the rest what is usual for the system.
@@ -54,6 +54,14 @@ fn tries(args: &Args, model: &ModelFolder) -> Result<Vec<(String, Vec<String>)>>
         System::Pddpm(s) => vec![("stride", texts(&[s.patch, (s.patch / 2).max(1)]))],
         System::AdvRad(_) => vec![("k", texts(&[50, 100, 150, 200])), ("scales", texts(&[1, 4]))],
         System::Dte(_) => Vec::new(),
+        // How far an image is dissolved, and how hard it is pulled: what the paper itself varies.
+        System::Wolleb(s) => {
+            let level = s.noise_level;
+            let mut levels = vec![level.div_ceil(2), level, (3 * level).div_ceil(2)];
+            levels.retain(|&l| System::Wolleb(Wolleb { noise_level: l, ..s.clone() }).check(None).is_ok());
+            let scales = [0.3, 1.0, 3.0].map(|f| (f * s.scale).to_string());
+            vec![("noise_level", texts(&levels)), ("scale", scales.to_vec())]
+        }
     };
     for (name, values) in usual {
         // What a flag gives is in the model's settings already.
@@ -88,7 +96,7 @@ pub(super) fn settings(args: &Args, model: &ModelFolder) -> Result<Vec<DetectorC
     let steps = |c: &DetectorConfig| match &c.system {
         System::AnoDdpm(s) => s.passes() / s.runs.max(1) <= s.lambda,
         System::AdvRad(s) => s.passes() <= s.k + 1,
-        System::Pddpm(_) | System::Dte(_) => true,
+        System::Pddpm(_) | System::Dte(_) | System::Wolleb(_) => true,
     };
     let before = all.len();
     all.retain(steps);

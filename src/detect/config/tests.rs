@@ -50,7 +50,7 @@ fn what_does_not_fit_is_named() {
         ("\"erosion\": 2", "\"erosion\": -2", "`erosion` is the number -2, but a whole number"),
         ("\"lambda\": 300", "\"runs\": 3", "runs"),
         ("\"denoiser\"", "\"estimator\"", "`networks.estimator`"),
-        ("net.safetensors", "a/net.safetensors", "without folders"),
+        ("net.safetensors", "../net.safetensors", "in the model folder"),
         ("\"low\": 1,", "\"low\": 99.5,", "input.scaling"),
         ("\"channels\": 1", "\"channels\": 5", "input.channels"),
         ("\"image\": 0.05", "\"other\": 0.05", "other"),

@@ -13,6 +13,7 @@ use crate::kernels::batch_norm::BatchNorm;
 use crate::kernels::channels::Channels;
 use crate::kernels::dense::{Dense, DenseWay};
 use crate::kernels::embedding_gradient::EmbeddingGradient;
+use crate::kernels::log_softmax_pick::LogSoftmaxPick;
 use crate::kernels::pointwise::{Activation, Map};
 use crate::kernels::pool_gradient::PoolGradient;
 use crate::kernels::resample::PoolKind;
@@ -50,11 +51,20 @@ pub(super) fn rule(b: &mut Backward, dy: NodeId) -> Result<()> {
             let channels = b.g.shape(x).c;
             b.input(0, |g, name| g.push(name, part.transposed(channels), &[dy]))
         }
+        (Op::Pixels(part), &[x]) => {
+            let input = b.g.shape(x);
+            b.input(0, |g, name| g.push(name, part.transposed(input), &[dy]))?;
+            let Some(table) = part.table else { return Ok(()) };
+            b.weight(table, |g, name| g.push(name, SampleSum, &[dy]))
+        }
+        (Op::LogSoftmaxPick(LogSoftmaxPick { gradient: false }), &[logits, class]) => {
+            b.input(0, |g, name| g.push(name, LogSoftmaxPick { gradient: true }, &[logits, class, dy]))?;
+            b.input(1, |g, name| nothing(g, name, class))
+        }
         (Op::Embedding(table), &[y]) => {
             let classes = table.classes;
             b.weight(table.table, |g, name| g.push(name, EmbeddingGradient { classes }, &[y, dy]))?;
-            // Between whole numbers nothing changes.
-            b.input(0, |g, name| g.map(name, y, Activation::Identity, 0.0, 0.0))
+            b.input(0, |g, name| nothing(g, name, y))
         }
         // The mask does not depend on the values: what was dropped gets nothing, what was kept is scaled alike.
         (op @ Op::Dropout(_), _) => b.input(0, |g, name| g.push(name, op.clone(), &[dy])),
@@ -79,6 +89,11 @@ pub(super) fn rule(b: &mut Backward, dy: NodeId) -> Result<()> {
         }
         _ => Err(Error::graph(&node.name, format!("{} has no gradient", node.op.name()))),
     }
+}
+
+/// The gradient of a whole number that chooses a row or a class: between whole numbers nothing changes.
+fn nothing(g: &mut Graph, name: &str, chosen: NodeId) -> Result<NodeId> {
+    g.map(name, chosen, Activation::Identity, 0.0, 0.0)
 }
 
 /// dy·act'(x).

@@ -2,6 +2,7 @@
 use super::*;
 mod detection;
 mod networks;
+mod pools;
 
 use crate::Shape;
 use crate::cpu::Session;

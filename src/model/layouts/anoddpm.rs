@@ -35,7 +35,7 @@ pub(super) fn read(mut src: Source) -> Result<UnetSpec> {
         norm_out: src.norm("out.0")?,
         conv_out: src.conv("out.2")?,
     };
-    guided::agree(&src, &spec, &body)?;
+    guided::agree(&src, &spec.trunk(), spec.out_channels(), &body.blocks)?;
     Ok(spec)
 }
 

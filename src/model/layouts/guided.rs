@@ -1,11 +1,12 @@
 //! guided-diffusion's `UNetModel`: OpenAI's, improved-diffusion's, LDM's, Wolleb's, pDDPM's.
-use super::numbered::{self, Body, Names, Settings};
+use super::numbered::{self, Names, Settings};
 use super::{Layout, source::Heads, source::Source};
 use crate::Result;
 use crate::model::config::AttentionOrder;
+use crate::model::trunk::Trunk;
 use crate::model::unet::{Layer, ResBlock, Resample, UnetSpec};
 
-const NAMES: Names = Names {
+pub(super) const NAMES: Names = Names {
     input: "input_blocks",
     middle: "middle_block",
     output: "output_blocks",
@@ -22,14 +23,7 @@ pub(super) fn read(mut src: Source) -> Result<UnetSpec> {
         return Err(src.fault("`label_emb.0` (a feature vector as condition, cDDPM) is not supported"));
     }
     let (heads, heads_up) = heads(&src)?;
-    let flag = src.cfg.flag("use_new_attention_order")?;
-    // Every version's default is the legacy order; only a file that comes with no settings at all is asked for it.
-    let order = match flag {
-        Some(true) => Some(AttentionOrder::New),
-        Some(false) => Some(AttentionOrder::Legacy),
-        None => src.cfg.exists().then_some(AttentionOrder::Legacy),
-    };
-    let body = numbered::read(&src, &NAMES, &Settings { heads, heads_up, order })?;
+    let body = numbered::read(&src, &NAMES, &Settings { heads, heads_up, order: order(&src)? })?;
     let conv_in = src.conv("input_blocks.0.0")?;
     let spec = UnetSpec {
         layout: Layout::Guided,
@@ -44,11 +38,23 @@ pub(super) fn read(mut src: Source) -> Result<UnetSpec> {
         middle: body.middle.clone(),
         decoder: body.decoder.clone(),
     };
-    agree(&src, &spec, &body)?;
+    agree(&src, &spec.trunk(), spec.out_channels(), &body.blocks)?;
     Ok(spec)
 }
 
-fn heads(src: &Source) -> Result<(Heads, Heads)> {
+/// The order of qkv rows, where something says it.
+pub(super) fn order(src: &Source) -> Result<Option<AttentionOrder>> {
+    let flag = src.cfg.flag("use_new_attention_order")?;
+    // Every version's default is the legacy order; only a file that comes with no settings at all is asked for it.
+    Ok(match flag {
+        Some(true) => Some(AttentionOrder::New),
+        Some(false) => Some(AttentionOrder::Legacy),
+        None => src.cfg.exists().then_some(AttentionOrder::Legacy),
+    })
+}
+
+/// Heads of the encoder with the middle, and of the decoder.
+pub(super) fn heads(src: &Source) -> Result<(Heads, Heads)> {
     if let Some(heads) = src.heads_override()? {
         return Ok((heads, heads));
     }
@@ -67,21 +73,23 @@ fn heads(src: &Source) -> Result<(Heads, Heads)> {
 }
 
 /// Compares what the config says with what the weights say.
-pub(super) fn agree(src: &Source, spec: &UnetSpec, body: &Body) -> Result<()> {
+pub(super) fn agree(src: &Source, trunk: &Trunk, out: usize, blocks: &[usize]) -> Result<()> {
     let cfg = src.cfg;
     let alias = |keys: &[&'static str]| cfg.alias(keys);
     // `num_channels` is the scripts' name, `base_channels` AnoDDPM's.
     let base_key = alias(&["model_channels", "base_channels", "num_channels"]);
-    src.agree("in_channels", cfg.count("in_channels")?, spec.in_channels())?;
-    src.agree("out_channels", cfg.count("out_channels")?, spec.out_channels())?;
-    src.agree(base_key, cfg.count(base_key)?, spec.time.base)?;
-    let levels = body.blocks.len();
-    src.agree("num_res_blocks", cfg.counts("num_res_blocks", levels)?, body.blocks.clone())?;
+    src.agree("in_channels", cfg.count("in_channels")?, trunk.conv_in.cin)?;
+    src.agree("out_channels", cfg.count("out_channels")?, out)?;
+    src.agree(base_key, cfg.count(base_key)?, trunk.time.base)?;
+    let levels = blocks.len();
+    src.agree("num_res_blocks", cfg.counts("num_res_blocks", levels)?, blocks.to_vec())?;
     let mult_key = alias(&["channel_mult", "channel_mults"]);
-    let base = spec.time.base as f64;
+    let base = trunk.time.base as f64;
     let widths = |mults: Vec<f64>| mults.iter().map(|m| (m * base) as usize).collect::<Vec<_>>();
-    src.agree(mult_key, cfg.numbers(mult_key)?.map(widths), level_widths(spec, body))?;
-    let res = |f: fn(&ResBlock) -> bool| spec.layers().any(|l| matches!(l, Layer::Res(r) if f(r)));
+    let found = trunk.levels();
+    let level_widths = found.iter().map(|l| l.width).collect();
+    src.agree(mult_key, cfg.numbers(mult_key)?.map(widths), level_widths)?;
+    let res = |f: fn(&ResBlock) -> bool| trunk.layers().any(|l| matches!(l, Layer::Res(r) if f(r)));
     src.agree("use_scale_shift_norm", cfg.flag("use_scale_shift_norm")?, res(|r| r.scale_shift))?;
     if levels > 1 {
         let updown = res(|r| r.resample != Resample::None);
@@ -91,32 +99,7 @@ pub(super) fn agree(src: &Source, spec: &UnetSpec, body: &Body) -> Result<()> {
     if cfg.get("attention_resolutions").is_some_and(|v| v.is_array()) {
         let factors = cfg.counts("attention_resolutions", 1)?.unwrap_or_default();
         let said: Vec<bool> = (0..levels).map(|l| factors.contains(&(1 << l.min(62)))).collect();
-        src.agree("attention_resolutions", Some(said), level_attention(spec, body))?;
+        src.agree("attention_resolutions", Some(said), found.iter().map(|l| l.attention).collect())?;
     }
     Ok(())
-}
-
-/// For each level, the encoder's stages without the halving one.
-fn level_stages<'a>(spec: &'a UnetSpec, body: &Body) -> Vec<&'a [Vec<Layer>]> {
-    let starts = body.blocks.iter().scan(0, |at, &n| {
-        *at += n + 1;
-        Some(*at - n - 1)
-    });
-    starts.zip(&body.blocks).map(|(at, &n)| spec.encoder.get(at..at + n).unwrap_or_default()).collect()
-}
-
-fn level_widths(spec: &UnetSpec, body: &Body) -> Vec<usize> {
-    let width = |stages: &[Vec<Layer>]| {
-        let mut widths = stages.iter().flatten().filter_map(|l| match l {
-            Layer::Res(r) => Some(r.conv2.cout),
-            _ => None,
-        });
-        widths.next().unwrap_or(0)
-    };
-    level_stages(spec, body).into_iter().map(width).collect()
-}
-
-fn level_attention(spec: &UnetSpec, body: &Body) -> Vec<bool> {
-    let has = |stages: &[Vec<Layer>]| stages.iter().flatten().any(|l| matches!(l, Layer::Attention(_)));
-    level_stages(spec, body).into_iter().map(has).collect()
 }

@@ -1,21 +1,27 @@
 //! Checkpoint layouts: how published code names and arranges the one UNet. Recognised from the keys.
 mod anoddpm;
 mod blocks;
+mod classifier;
 mod diffusers;
 mod guided;
+mod levels;
 mod monai;
 mod numbered;
 mod source;
 
 use super::config::{Config, Overrides};
-use super::{Checkpoint, Layout, unet::UnetSpec};
+use super::{Checkpoint, ClassifierSpec, Layout, unet::UnetSpec};
 use crate::{Error, Result};
 use source::Source;
 
 /// Networks that are recognised, so that the error can name them, but are no UNet that this crate runs.
 const OTHERS: [(&str, &str, &str); 6] = [
     ("input_blocks.", "time_embed.time_embed.", "a DiffAE network"),
-    ("input_blocks.", "out.", "a guided-diffusion classifier (EncoderUNetModel)"),
+    (
+        "middle_block.resnet_1.",
+        "out.3.",
+        "a MONAI classifier (DiffusionModelEncoder), whose head takes one size of image alone",
+    ),
     ("encoder.blocks.", "quantizer.", "a MONAI VQVAE"),
     ("encoder.blocks.", "quant_conv_mu.", "a MONAI AutoencoderKL"),
     ("encoder.down_blocks.", "decoder.", "a diffusers autoencoder"),
@@ -30,7 +36,7 @@ pub fn recognise(ck: &Checkpoint) -> Result<Layout> {
     if has("input_blocks.") && has("output_blocks.") && !has("time_embed.time_embed.") {
         return Ok(Layout::Guided);
     }
-    if has("middle_block.resnet_1.") {
+    if has("middle_block.resnet_1.") && (has("up_blocks.") || !has("out.3.")) {
         let old = ck.keys().any(|k| k.ends_with(".proj_attn.weight"));
         let old = old || ck.contains("middle_block.attention.to_q.weight");
         return Ok(if old { Layout::MonaiGenerative } else { Layout::MonaiCore });
@@ -41,11 +47,24 @@ pub fn recognise(ck: &Checkpoint) -> Result<Layout> {
     if has("down.0.") && has("time_embedding.") {
         return Ok(Layout::AnoDdpm);
     }
+    if is_classifier(ck) {
+        return Err(Error::file(
+            ck.path(),
+            "this is a guided-diffusion classifier (EncoderUNetModel), not a diffusion UNet",
+        ));
+    }
     if let Some((.., what)) = OTHERS.iter().find(|(a, b, _)| has(a) && has(b)) {
         return Err(Error::file(ck.path(), format!("this is {what}, not a diffusion UNet")));
     }
     let keys: Vec<String> = ck.keys().take(3).map(|k| format!("`{k}`")).collect();
     Err(Error::file(ck.path(), format!("not a UNet of a known layout; its keys begin {}", keys.join(", "))))
+}
+
+/// Whether the keys are those of guided-diffusion's classifier, `EncoderUNetModel`: a UNet's without a decoder.
+pub fn is_classifier(ck: &Checkpoint) -> bool {
+    let has = |prefix: &str| ck.has_under(prefix);
+    let all = ["input_blocks.", "middle_block.", "time_embed.0.", "out."].into_iter().all(has);
+    all && !has("output_blocks.") && !has("middle_block.resnet_1.")
 }
 
 /// The layouts that a config's `_class_name` may stand for; none when the name is not known.
@@ -54,9 +73,38 @@ fn of_class(name: &str) -> &'static [Layout] {
         n if n.ends_with("UNet2DModel") => &[Layout::Diffusers],
         n if n.ends_with("DiffusionModelUNet") => &[Layout::MonaiCore, Layout::MonaiGenerative],
         n if n.starts_with("AnoDDPM") => &[Layout::AnoDdpm],
+        n if n.ends_with(CLASSIFIER) => &[],
         n if n.ends_with("UNetModel") => &[Layout::Guided, Layout::AnoDdpm],
         _ => &[],
     }
+}
+
+/// The classifier's class, in a config.
+pub(super) const CLASSIFIER: &str = "EncoderUNetModel";
+
+/// Describes the classifier that a checkpoint holds, by the same rules as [`read`].
+/// # Errors
+/// As [`read`], and what [`ClassifierSpec::check`] says.
+pub fn read_classifier(ck: &Checkpoint, cfg: &Config, over: &Overrides) -> Result<ClassifierSpec> {
+    if !is_classifier(ck) {
+        let what = match recognise(ck) {
+            Ok(layout) => layout.to_string(),
+            Err(other) => return Err(other),
+        };
+        return Err(Error::file(
+            ck.path(),
+            format!("this is a {what}, not a classifier (guided-diffusion's {CLASSIFIER})"),
+        ));
+    }
+    let class = cfg.text("_class_name")?.unwrap_or(CLASSIFIER);
+    if !class.ends_with(CLASSIFIER) && !of_class(class).is_empty() {
+        let fault =
+            format!("`_class_name` is `{class}`, but the weights in {} are a classifier's", ck.path().display());
+        return Err(Error::file(cfg.path(), fault));
+    }
+    let spec = classifier::read(Source::new(ck, cfg, over))?;
+    spec.check(ck)?;
+    Ok(spec)
 }
 
 /// Describes the UNet that a checkpoint holds: structure from the weights, the rest from the overrides,

@@ -35,41 +35,26 @@ pub(super) struct Body {
     pub blocks: Vec<usize>,
 }
 
-struct Grammar<'a> {
-    src: &'a Source<'a>,
-    names: &'a Names,
+/// What reads stages.
+pub(super) struct Grammar<'a> {
+    pub src: &'a Source<'a>,
+    pub names: &'a Names,
     order: Option<AttentionOrder>,
+}
+
+/// The stages before the decoder, and residual blocks of each level, the widest image first.
+pub(super) struct Encoder {
+    pub stages: Vec<Stage>,
+    pub middle: Stage,
+    pub blocks: Vec<usize>,
 }
 
 /// Reads all stages.
 pub(super) fn read(src: &Source, names: &Names, settings: &Settings) -> Result<Body> {
-    let g = Grammar { src, names, order: settings.order };
-    let inputs = g.indices(names.input)?;
-    let outputs = g.indices(names.output)?;
-    let (last_in, last_out) = (inputs.last().copied().unwrap_or(0), outputs.last().copied().unwrap_or(0));
-    let strided = |n: &usize| !inputs.contains(n) || src.under(&format!("{}.{n}.0.{}.", names.input, names.down));
-    let mut turns: Vec<usize> = (1..=last_in).filter(strided).collect();
-    let updown = turns.is_empty();
-    if updown {
-        turns = g.turns_of_decoder(last_out);
-    }
-    let mut encoder = Vec::with_capacity(last_in);
-    for n in 1..=last_in {
-        let resample = if updown && turns.contains(&n) { Resample::AvgPool } else { Resample::None };
-        let mut stage = g.stage(&format!("{}.{n}", names.input), [resample; 2], settings.heads)?;
-        if stage.is_empty() && !inputs.contains(&n) {
-            let name = format!("{}.{n}.0", names.input);
-            stage.push(Layer::Down(Downsample { name, conv: None, right_bottom: false }));
-        }
-        encoder.push(stage);
-    }
-    let middle = g.stage(names.middle, [Resample::None; 2], settings.heads)?;
-    if middle.len() < 3 {
-        let first = if middle.len() == 1 { "norm" } else { "in_layers.0" };
-        return Err(src.missing(format!("{}.{}.{first}.weight", names.middle, middle.len())));
-    }
-    let blocks = level_blocks(&turns, last_in)
-        .ok_or_else(|| src.fault(format!("{last_in} blocks of `{}` do not make levels", names.input)))?;
+    let g = Grammar::new(src, names, settings.order);
+    let last_out = g.indices(names.output)?.last().copied().unwrap_or(0);
+    let Encoder { stages: encoder, middle, blocks } =
+        encoder(&g, settings.heads, |g, _| Ok(g.turns_of_decoder(last_out)))?;
     let doubled = doubling_stages(&blocks);
     let mut decoder = Vec::with_capacity(last_out + 1);
     for n in 0..=last_out {
@@ -81,6 +66,40 @@ pub(super) fn read(src: &Source, names: &Names, settings: &Settings) -> Result<B
         decoder.push(stage);
     }
     Ok(Body { encoder, middle, decoder, blocks })
+}
+
+/// Reads all stages but the decoder's. `turns` finds the encoder blocks that halve the image where residual blocks do it, given the
+/// last block.
+pub(super) fn encoder(
+    g: &Grammar,
+    heads: Heads,
+    turns: impl FnOnce(&Grammar, usize) -> Result<Vec<usize>>,
+) -> Result<Encoder> {
+    let (src, names) = (g.src, g.names);
+    let inputs = g.indices(names.input)?;
+    let last = inputs.last().copied().unwrap_or(0);
+    let strided = |n: &usize| !inputs.contains(n) || src.under(&format!("{}.{n}.0.{}.", names.input, names.down));
+    let found: Vec<usize> = (1..=last).filter(strided).collect();
+    let updown = found.is_empty();
+    let turns = if updown { turns(g, last)? } else { found };
+    let mut stages = Vec::with_capacity(last);
+    for n in 1..=last {
+        let resample = if updown && turns.contains(&n) { Resample::AvgPool } else { Resample::None };
+        let mut stage = g.stage(&format!("{}.{n}", names.input), [resample; 2], heads)?;
+        if stage.is_empty() && !inputs.contains(&n) {
+            let name = format!("{}.{n}.0", names.input);
+            stage.push(Layer::Down(Downsample { name, conv: None, right_bottom: false }));
+        }
+        stages.push(stage);
+    }
+    let middle = g.stage(names.middle, [Resample::None; 2], heads)?;
+    if middle.len() < 3 {
+        let first = if middle.len() == 1 { "norm" } else { "in_layers.0" };
+        return Err(src.missing(format!("{}.{}.{first}.weight", names.middle, middle.len())));
+    }
+    let blocks = level_blocks(&turns, last)
+        .ok_or_else(|| src.fault(format!("{last} blocks of `{}` do not make levels", names.input)))?;
+    Ok(Encoder { stages, middle, blocks })
 }
 
 /// Residual blocks of each level, given the encoder blocks at which levels end.
@@ -100,7 +119,11 @@ fn doubling_stages(blocks: &[usize]) -> BTreeSet<usize> {
         .collect()
 }
 
-impl Grammar<'_> {
+impl<'a> Grammar<'a> {
+    pub fn new(src: &'a Source<'a>, names: &'a Names, order: Option<AttentionOrder>) -> Self {
+        Grammar { src, names, order }
+    }
+
     /// The numbers of `prefix.N.`, which must be plausible ones.
     fn indices(&self, prefix: &str) -> Result<BTreeSet<usize>> {
         let number = |k: &str| k.strip_prefix(prefix)?.strip_prefix('.')?.split('.').next()?.parse().ok();

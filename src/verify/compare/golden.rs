@@ -22,6 +22,8 @@ pub struct Golden {
 pub enum GoldenKind {
     /// One call of a UNet.
     Network,
+    /// One call of a classifier, and its gradient.
+    Classifier,
     /// One call of a ResNet without its classifier.
     Features,
     /// Simplex noise for seeds and times.
@@ -32,6 +34,8 @@ pub enum GoldenKind {
     Pddpm,
     /// AdvRAD, one call, with the score's gradient.
     AdvRad,
+    /// Wolleb et al.: encoding, and decoding under a classifier.
+    Wolleb,
     /// A chain by a diffusers scheduler.
     Diffusers,
     /// A chain by guided-diffusion's respaced sampler.
@@ -40,7 +44,7 @@ pub enum GoldenKind {
 
 /// NMSE of a network's output that passes.
 pub const NETWORK_TOLERANCE: f64 = 1e-9;
-/// NMSE of a gradient that passes.
+/// NMSE of a network's gradient that passes.
 pub const GRADIENT_TOLERANCE: f64 = 1e-8;
 /// NMSE of a chain's output that passes.
 pub const CHAIN_TOLERANCE: f64 = 1e-6;
@@ -58,8 +62,10 @@ impl Golden {
             if class == "ResNet" {
                 return Ok(Ok(GoldenKind::Features));
             }
-            let unet = ["UNet2DModel", "DiffusionModelUNet", "UNetModel"].iter().any(|n| class.ends_with(n));
-            let known = unet && !class.ends_with("EncoderUNetModel");
+            if class.ends_with("EncoderUNetModel") {
+                return Ok(Ok(GoldenKind::Classifier));
+            }
+            let known = ["UNet2DModel", "DiffusionModelUNet", "UNetModel"].iter().any(|n| class.ends_with(n));
             return Ok(if known { Ok(GoldenKind::Network) } else { Err(class.to_owned()) });
         }
         if c.has("scheduler") {
@@ -74,6 +80,7 @@ impl Golden {
                 "anoddpm" => Ok(GoldenKind::AnoDdpm),
                 "pddpm" => Ok(GoldenKind::Pddpm),
                 "advrad" | "advrad one-shot" => Ok(GoldenKind::AdvRad),
+                "wolleb" => Ok(GoldenKind::Wolleb),
                 other => Err(other.to_owned()),
             });
         }
@@ -87,19 +94,23 @@ impl Golden {
     pub fn own_network(&self) -> Result<Network> {
         Network::unet(&self.folder, &Overrides::default())
     }
-    /// The network that `model` in the config names: beside the folder of chains, or beside or in the chain.
+    /// The UNet that `model` in the config names.
     pub fn network(&self) -> Result<Network> {
-        let name = self.config.text("model")?;
-        let name = name.ok_or_else(|| Error::file(self.config.path(), "`model` is missing"))?;
+        Network::unet(&self.model_folder("model")?, &Overrides::default())
+    }
+    /// The folder of the network that `key` in the config names: beside the folder of chains, or beside or in the chain.
+    pub fn model_folder(&self, key: &str) -> Result<PathBuf> {
+        let name = self.config.text(key)?;
+        let name = name.ok_or_else(|| Error::file(self.config.path(), format!("`{key}` is missing")))?;
         let real = std::fs::canonicalize(&self.folder).map_err(|e| Error::io(&self.folder, e))?;
         let places: Vec<PathBuf> = real.ancestors().skip(1).take(2).chain([&*real]).map(|p| p.join(name)).collect();
         let found = [1, 0, 2].iter().filter_map(|&i| places.get(i)).find(|p| p.is_dir());
         let Some(folder) = found else {
             let fault =
-                format!("`model` is `{name}`, and there is no such folder beside the chain or beside its parent");
+                format!("`{key}` is `{name}`, and there is no such folder beside the chain or beside its parent");
             return Err(Error::file(self.config.path(), fault));
         };
-        Network::unet(folder, &Overrides::default())
+        Ok(folder.clone())
     }
     /// A setting that must be there.
     pub fn need<T>(&self, key: &str, value: Option<T>) -> Result<T> {

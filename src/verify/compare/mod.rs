@@ -1,6 +1,6 @@
 //! Goldens run, and the results held to what the original made.
 //!
-//! A golden is a folder with `config.json` and `io.safetensors`: a network, UNet or ResNet (with its `model.safetensors`), or
+//! A golden is a folder with `config.json` and `io.safetensors`: a network, UNet, classifier or ResNet (with its `model.safetensors`), or
 //! a chain (whose `model` lies beside the folder of chains, or beside the chain).
 use super::layers::{self, Layer};
 use super::measure::Deviation;
@@ -11,11 +11,13 @@ use std::path::Path;
 
 mod advrad;
 mod chain;
+mod classifier;
 mod golden;
 mod network;
 mod schedule;
 mod simplex;
 mod systems;
+mod wolleb;
 
 /// How a golden went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -55,7 +57,7 @@ pub fn is_golden(folder: &Path) -> bool {
     folder.join("config.json").is_file() && folder.join("io.safetensors").is_file()
 }
 
-/// Runs a golden. `tolerance` is the largest NMSE that passes, instead of 1e-9 for networks, 1e-8 for gradients and 1e-6 for chains; with
+/// Runs a golden. `tolerance` is the largest NMSE that passes, instead of 1e-9 for networks, 1e-8 for their gradients and 1e-6 for chains; with
 /// `dump_layers`, every layer of a network is held to the same in f64.
 pub fn compare(folder: &Path, device: &Device, tolerance: Option<f64>, dump_layers: bool) -> Compared {
     let outcome = Golden::open(folder, tolerance).and_then(|golden| {
@@ -63,7 +65,7 @@ pub fn compare(folder: &Path, device: &Device, tolerance: Option<f64>, dump_laye
             Ok(kind) => kind,
             Err(other) => return Ok(Err(other)),
         };
-        let dump = dump_layers && matches!(kind, GoldenKind::Network | GoldenKind::Features);
+        let dump = dump_layers && matches!(kind, GoldenKind::Network | GoldenKind::Classifier | GoldenKind::Features);
         let layers = dump.then(|| network::layers(&golden, kind, device)).transpose()?;
         Ok(Ok((run(&golden, kind, device)?, layers)))
     });
@@ -84,10 +86,12 @@ fn nothing(status: Status, message: String) -> Compared {
 fn run(golden: &Golden, kind: GoldenKind, device: &Device) -> Result<Vec<Deviation>> {
     match kind {
         GoldenKind::Network | GoldenKind::Features => network::run(golden, kind, device),
+        GoldenKind::Classifier => classifier::run(golden, device),
         GoldenKind::SimplexFields => simplex::fields(golden, device),
         GoldenKind::AnoDdpm => systems::anoddpm(golden, device),
         GoldenKind::Pddpm => systems::pddpm(golden, device),
         GoldenKind::AdvRad => advrad::run(golden, device),
+        GoldenKind::Wolleb => wolleb::wolleb(golden, device),
         GoldenKind::Diffusers => chain::diffusers(golden, device),
         GoldenKind::Guided => chain::guided(golden, device),
     }

@@ -1,8 +1,8 @@
-//! One call of a network: a UNet, or a ResNet without its classifier.
+//! One call of a network: a UNet, or a ResNet without its classifier; and the layers of any.
 use super::golden::{Golden, GoldenKind, NETWORK_TOLERANCE};
 use crate::graph::StateId;
 use crate::kernels::StepRow;
-use crate::model::{Call, Network};
+use crate::model::{Call, Network, Overrides};
 use crate::verify::layers::{Layer, Twin, examine};
 use crate::verify::measure::Deviation;
 use crate::{Device, Error, Result, Tensor};
@@ -17,6 +17,7 @@ impl Given {
     fn new(golden: &Golden, kind: GoldenKind) -> Result<Given> {
         let network = match kind {
             GoldenKind::Features => Network::resnet(&golden.folder)?,
+            GoldenKind::Classifier => Network::classifier(&golden.folder, &Overrides::default())?,
             _ => golden.own_network()?,
         };
         let image = golden.io.image("x")?;
@@ -25,6 +26,8 @@ impl Given {
         let mut given = vec![image];
         if kind != GoldenKind::Features {
             given.push(golden.need("t", golden.io.numbers("t", n)?)?);
+        }
+        if kind == GoldenKind::Network {
             let classes = match golden.io.numbers("y", n)? {
                 None => golden.io.numbers("class_labels", n)?,
                 some => some,

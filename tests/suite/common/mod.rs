@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 pub mod bench;
 pub mod folder;
+pub mod guided;
 pub mod host;
 pub mod place;
 pub mod small;
@@ -33,11 +34,15 @@ pub const NETWORKS: [&str; 9] = [
     "monai-unet",
 ];
 
+/// The goldens of classifiers of noised images.
+pub const CLASSIFIERS: [&str; 5] =
+    ["classifier-adaptive", "classifier-attention", "classifier-spatial", "classifier-spatial-v2", "guided-classifier"];
+
 /// The ResNet goldens of `tests/goldens`.
 pub const RESNETS: [&str; 3] = ["resnet-basic", "resnet-bottleneck", "resnet-wide"];
 
 /// The chains of `tests/goldens`.
-pub const CHAINS: [&str; 11] = [
+pub const CHAINS: [&str; 14] = [
     "advrad-multiscale",
     "advrad-oneshot-grad",
     "anoddpm-gauss",
@@ -49,6 +54,9 @@ pub const CHAINS: [&str; 11] = [
     "guided-ddim25",
     "pddpm",
     "simplex-fields",
+    "wolleb",
+    "wolleb-paper",
+    "wolleb-respaced",
 ];
 
 /// A golden network folder that is always there.

@@ -5,13 +5,13 @@ use crate::kernels::WeightId;
 use crate::kernels::resample::{Pool, PoolKind};
 
 /// Multiples of 1/4096, so that small moves of them are exact.
-fn values(len: usize, seed: u64) -> Vec<f32> {
+pub(super) fn values(len: usize, seed: u64) -> Vec<f32> {
     let data = random(Shape::new(1, 1, 1, len), seed).data;
     data.into_iter().map(|v| (v * 4096.0).round() / 4096.0).collect()
 }
 
 /// Every state and every weight of the graph so far, each moved itself.
-fn everything(n: &Checked) -> Vec<(Wrt, Wrt)> {
+pub(super) fn everything(n: &Checked) -> Vec<(Wrt, Wrt)> {
     let states = n.states.iter().map(|&s| Wrt::from(s));
     states.chain((0..n.g.weights.len()).map(|w| Wrt::from(WeightId(w)))).map(|w| (w, w)).collect()
 }

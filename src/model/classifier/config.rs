@@ -1,0 +1,106 @@
+//! The config of a classifier: found, where another network's may lie beside it, and written.
+use super::{ClassifierPool, ClassifierSpec, TITLE};
+use crate::Result;
+use crate::model::inspect::UnetSettings;
+use crate::model::layouts::CLASSIFIER;
+use crate::model::unet::{Layer, ResBlock, Resample};
+use crate::model::{AttentionOrder, Checkpoint, Config, locate};
+use serde_json::{Map, Value, json};
+
+/// The config of a classifier in a folder whose `config.json` is another network's.
+const OWN: &str = "classifier.json";
+
+impl Config {
+    /// The config of a classifier: `classifier.json` beside it; where there is none [`Config::of`], unless that is another network's.
+    /// It is the classifier's when its `_class_name` says so or, where it names no class, when the classifier is the network that the
+    /// folder stands for (see [`locate`]).
+    /// # Errors
+    /// As [`Config::beside`].
+    pub fn of_classifier(checkpoint: &Checkpoint) -> Result<Self> {
+        let own = Self::at(checkpoint.path().with_file_name(OWN))?;
+        if own.path().is_file() {
+            return Ok(own);
+        }
+        let config = Self::of(checkpoint)?;
+        let named = match (config.text("_class_name")?, config.text("layout")?) {
+            (Some(class), _) => Some(class.ends_with(CLASSIFIER)),
+            (None, layout) => layout.map(|layout| layout == TITLE),
+        };
+        let alone = || {
+            let inside = config.path() == checkpoint.path();
+            let folder = checkpoint.path().parent();
+            inside || folder.and_then(|f| locate(f).ok()).is_some_and(|file| file == checkpoint.path())
+        };
+        if named.unwrap_or_else(alone) {
+            return Ok(config);
+        }
+        tracing::debug!(
+            "{}: is another network's, and not read for {}",
+            config.path().display(),
+            checkpoint.path().display()
+        );
+        Ok(Self::nothing(own.path()))
+    }
+}
+
+impl ClassifierSpec {
+    /// The settings that a config names, all of them: what the weights tell as well as what they do not.
+    pub fn config(&self) -> Map<String, Value> {
+        let set = UnetSettings::of_classifier(self);
+        // A multiple that comes to this width when it is rounded down.
+        let multiple = |&w: &usize| match w % set.time_base.max(1) {
+            0 => json!(w / set.time_base.max(1)),
+            _ => json!((w as f64 + 0.5) / set.time_base as f64),
+        };
+        let factors: Vec<u64> = (0..).zip(&set.attention).filter(|(_, a)| **a).map(|(l, _)| 1 << l).collect();
+        let blocks = set.blocks.first().filter(|n| set.blocks.iter().all(|m| m == *n));
+        let pooled = |l: &Layer| matches!(l, Layer::Res(ResBlock { resample: Resample::AvgPool, .. }));
+        let bare = |l: &Layer| matches!(l, Layer::Down(d) if d.conv.is_none());
+        let has = |f: &dyn Fn(&Layer) -> bool| self.encoder.iter().flatten().any(f);
+        let mut said = json!({
+            "_class_name": CLASSIFIER,
+            "in_channels": set.in_channels,
+            "model_channels": set.time_base,
+            "out_channels": set.out_channels,
+            "num_res_blocks": blocks.map_or(json!(set.blocks), |n| json!(n)),
+            "attention_resolutions": factors,
+            "channel_mult": set.widths.iter().map(multiple).collect::<Vec<_>>(),
+            "conv_resample": !has(&bare),
+            "use_scale_shift_norm": set.scale_shift,
+            "resblock_updown": has(&pooled),
+            "use_new_attention_order": set.attention_order == Some(AttentionOrder::New),
+            "pool": self.pool.name(),
+            "norm_num_groups": set.groups,
+            "norm_eps": set.norm_eps.to_string().parse::<f64>().unwrap_or(set.norm_eps.into()),
+        });
+        if let Some((height, width)) = set.sample_size {
+            said["image_size"] = if height == width { json!(height) } else { json!([height, width]) };
+        }
+        let (key, number) = self.heads();
+        if let Some(number) = number {
+            said[key] = json!(number);
+        }
+        said.as_object().cloned().unwrap_or_default()
+    }
+
+    /// The setting that gives every attention its heads, and its value where one does.
+    fn heads(&self) -> (&'static str, Option<usize>) {
+        let trunk = self.trunk().layers().filter_map(|l| match l {
+            Layer::Attention(a) => Some((a.channels, a.heads)),
+            _ => None,
+        });
+        let pool = match &self.pool {
+            ClassifierPool::Attention { norm, heads, .. } => Some((norm.channels, *heads)),
+            _ => None,
+        };
+        let all: Vec<_> = trunk.chain(pool).collect();
+        let same = |of: fn((usize, usize)) -> usize| {
+            let first = all.first().map(|&a| of(a))?;
+            all.iter().all(|&a| of(a) == first).then_some(first)
+        };
+        match same(|(channels, heads)| channels / heads.max(1)) {
+            Some(width) => ("num_head_channels", Some(width)),
+            None => ("num_heads", same(|(_, heads)| heads).filter(|_| pool.is_none())),
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Where levels end in an encoder that halves the image by residual blocks, when no decoder tells: such a block has the keys of any
+//! other.
+use super::numbered::Grammar;
+use crate::{Error, Result};
+
+/// The encoder blocks that halve the image, of the blocks 1..=`last`. Every level has as many residual blocks as the config says or,
+/// where it does not, as leave one possibility; `halvings` may be known.
+/// # Errors
+/// [`Error::File`] when several numbers, or none, agree with the weights.
+pub(super) fn turns(g: &Grammar, last: usize, halvings: Option<u32>) -> Result<Vec<usize>> {
+    let (src, cfg) = (g.src, g.src.cfg);
+    let said = cfg.count("num_res_blocks")?;
+    let levels = match cfg.numbers(cfg.alias(&["channel_mult", "channel_mults"]))? {
+        Some(mults) => Some(mults.len()),
+        None => halvings.map(|n| n as usize + 1),
+    };
+    let fits = |&blocks: &usize| {
+        let count = (last + 1) / (blocks + 1);
+        count * (blocks + 1) == last + 1 && levels.is_none_or(|n| n == count) && possible(g, last, blocks)
+    };
+    let found: Vec<usize> = (1..=last).filter(|n| said.is_none_or(|said| said == *n)).filter(fits).collect();
+    match found[..] {
+        [blocks] => Ok((1..=last).filter(|n| n % (blocks + 1) == 0).collect()),
+        [] => {
+            let said = said.map_or(String::new(), |n| format!(" with `num_res_blocks` {n}"));
+            Err(src.fault(format!("{last} blocks of `{}` do not make levels of equal length{said}", g.names.input)))
+        }
+        _ => Err(Error::file(
+            src.ck.path(),
+            format!("its levels may have {found:?} residual blocks each; a config.json must say `num_res_blocks`"),
+        )),
+    }
+}
+
+/// Whether the weights allow for levels of so many residual blocks: the block behind them has no attention and keeps the width, and in
+/// a level the width changes at most in the first block, and all or none have attention.
+fn possible(g: &Grammar, last: usize, blocks: usize) -> bool {
+    let has = |n: usize, layer: &str| g.src.under(&format!("{}.{n}.{layer}.", g.names.input));
+    let (changes, attends) = (|n| has(n, "0.skip_connection"), |n| has(n, "1"));
+    (1..=last).all(|n| match n % (blocks + 1) {
+        0 => !changes(n) && !attends(n),
+        1 => true,
+        _ => !changes(n) && attends(n) == attends(n - 1),
+    })
+}

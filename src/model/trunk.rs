@@ -1,0 +1,84 @@
+//! What a UNet and a classifier have in common: time, first convolution, encoder, middle.
+use super::unet::{ClassEmbed, Conv, Layer, Stage, TimeEmbed};
+use crate::{Error, Result, Shape};
+use std::fmt::Display;
+
+/// The first half of a network, in its description's own parts.
+#[derive(Clone, Copy)]
+pub(super) struct Trunk<'a> {
+    /// Time embedding.
+    pub time: &'a TimeEmbed,
+    /// Class embedding.
+    pub class: Option<&'a ClassEmbed>,
+    /// First convolution.
+    pub conv_in: &'a Conv,
+    /// Stages whose outputs are kept, after that of the first convolution.
+    pub encoder: &'a [Stage],
+    /// What comes after them.
+    pub middle: &'a [Layer],
+}
+
+/// Width, residual blocks and attention of a level of the encoder.
+pub(super) struct Level {
+    pub width: usize,
+    pub blocks: usize,
+    pub attention: bool,
+}
+
+impl<'a> Trunk<'a> {
+    /// All layers in the order they run.
+    pub fn layers(&self) -> impl Iterator<Item = &'a Layer> + use<'a> {
+        self.encoder.iter().flatten().chain(self.middle)
+    }
+
+    /// How often the image is halved: both sides must be multiples of 2 to this power.
+    pub fn halvings(&self) -> u32 {
+        self.encoder.iter().flatten().filter(|l| l.halves()).count() as u32
+    }
+
+    /// Levels of the encoder, the widest image first; what halves the image belongs to none.
+    pub fn levels(&self) -> Vec<Level> {
+        let none = || Level { width: 0, blocks: 0, attention: false };
+        let mut levels = vec![none()];
+        for layer in self.encoder.iter().flatten() {
+            if layer.halves() {
+                levels.push(none());
+                continue;
+            }
+            let Some(last) = levels.last_mut() else { continue };
+            match layer {
+                Layer::Res(r) => {
+                    last.width = r.conv2.cout;
+                    last.blocks += 1;
+                }
+                Layer::Attention(_) => last.attention = true,
+                Layer::Down(_) | Layer::Up(_) => {}
+            }
+        }
+        levels
+    }
+
+    /// Checks an image's shape, and whether classes come with it; `what` names the network.
+    /// # Errors
+    /// [`Error::Invalid`] with the shape and what the network needs.
+    pub fn accepts(&self, what: impl Display, x: Shape, classes: bool) -> Result<()> {
+        let side = 1usize.checked_shl(self.halvings()).unwrap_or(usize::MAX);
+        let fault = |text: String| Err(Error::Invalid(format!("the network ({what}) {text}")));
+        if x.c != self.conv_in.cin {
+            return fault(format!("takes {} channels, not {}", self.conv_in.cin, x.c));
+        }
+        if x.is_empty() || !x.h.is_multiple_of(side) || !x.w.is_multiple_of(side) {
+            return fault(format!(
+                "halves the image {} times; {}x{} is no multiple of {side}",
+                self.halvings(),
+                x.h,
+                x.w
+            ));
+        }
+        match (self.class, classes) {
+            (Some(c), false) => fault(format!("is conditional: one of its {} classes must be given", c.classes)),
+            (None, true) => fault("knows no classes".into()),
+            _ => Ok(()),
+        }
+    }
+}
