@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Residua beside PyTorch on the processor and beside ncnn on Vulkan. Exit code 1 when one is under half their speed.
+# Residua beside PyTorch on the processor and beside ncnn on Vulkan. Exit code 1 when one is under half their speed, or when
+# gradients cost too much.
 #
 #   benches/peers/run.sh                    PYTHON=... takes another Python than python3
 set -euo pipefail
@@ -16,5 +17,6 @@ fi
 
 failed=0
 "$python" benches/peers/torch_cpu.py || failed=1
+"$python" benches/peers/torch_gradient.py || failed=1
 "$python" benches/peers/ncnn_conv.py || failed=1
 exit $failed

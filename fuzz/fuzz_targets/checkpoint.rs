@@ -4,10 +4,11 @@
 use libfuzzer_sys::fuzz_target;
 use residua::Shape;
 use residua::graph::Graph;
-use residua::model::{Checkpoint, Config, Overrides, read};
+use residua::model::{Architecture, Checkpoint, Config, Network, Overrides, read, read_classifier};
 
 /// Larger networks are only described: building them would time memory, not the reader.
 const MAX_WIDTH: usize = 1 << 10;
+const MAX_SIDE: usize = 1 << 8;
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((&len, rest)) = bytes.split_first() else { return };
@@ -15,15 +16,27 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(checkpoint) = Checkpoint::from_bytes("fuzz.safetensors", checkpoint.to_vec()) else { return };
     let config = Config::parse("config.json", config).or_else(|_| Config::parse("config.json", b"{}"));
     let Ok(config) = config else { return };
-    let Ok(spec) = read(&checkpoint, &config, &Overrides::default()) else { return };
-    let _ = spec.params();
-    if spec.in_channels() > MAX_WIDTH {
+    let over = Overrides::default();
+    let (architecture, side) = match read_classifier(&checkpoint, &config, &over) {
+        // Of an attention pool, the one size that it takes.
+        Ok(spec) => {
+            let side = spec.sample_size.map_or(32, |(height, _)| height);
+            (Architecture::Classifier(spec), side)
+        }
+        Err(_) => match read(&checkpoint, &config, &over) {
+            Ok(spec) => (Architecture::Unet(spec), 32),
+            Err(_) => return,
+        },
+    };
+    let network = Network { checkpoint, architecture };
+    let _ = network.params();
+    if network.in_channels() > MAX_WIDTH || side > MAX_SIDE {
         return;
     }
     let mut graph = Graph::new();
     let vector = Shape::new(1, 1, 1, 1);
-    let states = [graph.state("x", Shape::new(1, 32, 32, spec.in_channels())), graph.state("t", vector)];
+    let states = [graph.state("x", Shape::new(1, side, side, network.in_channels())), graph.state("t", vector)];
     graph.section("network");
-    let [x, t] = states.map(|s| graph.read(s));
-    let _ = spec.build(&checkpoint, &mut graph, x, t, None);
+    let inputs = states.map(|s| graph.read(s));
+    let _ = network.build(&mut graph, &inputs);
 });

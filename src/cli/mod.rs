@@ -8,9 +8,11 @@ use std::process::ExitCode;
 #[macro_use]
 mod out;
 
+mod attack;
 mod bench;
 mod builtin;
 mod calibrate;
+mod certify;
 mod compare;
 mod convert;
 mod detect;
@@ -20,12 +22,14 @@ mod dte;
 mod eval;
 mod given;
 mod inspect;
+mod kept;
 mod layers;
 mod model_args;
 mod network;
 mod places;
 mod rescore;
 mod results;
+mod robust;
 mod scoring;
 mod selftest;
 mod selftest_print;
@@ -172,6 +176,10 @@ enum Command {
     Calibrate(calibrate::Args),
     /// Measure speed and quality at several settings, for --quality
     Dial(dial::Args),
+    /// Find small perturbations that move the scores the most
+    Attack(attack::Args),
+    /// Certify what no small perturbation can change, by randomised smoothing
+    Certify(certify::Args),
     /// Judge the results of a run again, under other thresholds, without running it
     Rescore(rescore::Args),
     /// Tell what a model folder or a checkpoint is
@@ -219,6 +227,8 @@ pub fn main() -> ExitCode {
         Some(Command::Dte(a)) => dte::run(&a, &given),
         Some(Command::Calibrate(a)) => calibrate::run(&a, &given),
         Some(Command::Dial(a)) => dial::run(&a, &given),
+        Some(Command::Attack(a)) => attack::run(&a, &given),
+        Some(Command::Certify(a)) => certify::run(&a, &given),
         Some(Command::Rescore(a)) => rescore::run(&a),
         Some(Command::Inspect(a)) => inspect::run(&a),
         Some(Command::Convert(a)) => convert::run(&a),

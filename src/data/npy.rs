@@ -142,7 +142,7 @@ fn values(file: NpyFile<&[u8]>, source: &Path) -> Result<(Vec<f32>, Values)> {
 /// # Errors
 /// [`Error::Io`] when it cannot be written.
 pub fn write_npy(path: &Path, map: &Map) -> Result<()> {
-    write_array(path, [map.height, map.width], &map.data)
+    write_array(path, &[map.height, map.width], &map.data)
 }
 
 /// Writes rows of `columns` values each as a float32 array of shape (rows, columns), whole or not at all.
@@ -152,12 +152,13 @@ pub fn write_npy_rows(path: &Path, columns: usize, values: &[f32]) -> Result<()>
     if columns == 0 || !values.len().is_multiple_of(columns) {
         return Err(Error::file(path, format!("{} values do not make rows of {columns} columns", values.len())));
     }
-    write_array(path, [values.len() / columns, columns], values)
+    write_array(path, &[values.len() / columns, columns], values)
 }
 
-fn write_array(path: &Path, shape: [usize; 2], values: &[f32]) -> Result<()> {
+/// Writes a float32 array in C order, whole or not at all. The shape is that of the values.
+pub(super) fn write_array(path: &Path, shape: &[usize], values: &[f32]) -> Result<()> {
     write_atomic(path, |file| {
-        let shape = shape.map(|n| n as u64);
+        let shape: Vec<u64> = shape.iter().map(|n| *n as u64).collect();
         let mut writer = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(file).begin_nd()?;
         writer.extend(values.iter().copied())?;
         writer.finish()

@@ -8,12 +8,12 @@
 use super::ModelFolder;
 use super::identity::{beside, chosen, difference, fingerprint, of_recorded};
 use crate::data::{utc_now, write_atomic};
+use crate::eval::beta_quantile;
 use crate::{Error, Result, json};
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-mod beta;
 mod normal;
 mod pixels;
 mod scope;
@@ -195,7 +195,7 @@ impl Calibration {
     /// # Errors
     /// As [`Calibration::threshold`].
     pub fn bound(&self, rate: f64, confidence: f64) -> Result<f64> {
-        Ok(beta::quantile(self.rank(rate)?, self.scores.len(), confidence))
+        Ok(beta_quantile(self.rank(rate)?, self.scores.len(), confidence))
     }
     /// The pixels' threshold: at most this share of the calibration's pixels lie above.
     /// # Errors

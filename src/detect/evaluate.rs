@@ -5,7 +5,7 @@ use crate::data::{Failure, InputSpec};
 use crate::eval::{Dataset, Evaluation, Evaluator, ScoredImage};
 use crate::{Error, Result};
 use std::path::Path;
-use truth::Group;
+pub(super) use truth::Group;
 
 mod truth;
 

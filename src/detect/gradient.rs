@@ -33,6 +33,9 @@ impl ModelFolder {
                 refused("its chain is guided by a gradient itself, of which second derivatives would be needed")
             }
             System::Dte(_) => refused("it scores rows of numbers, not an image"),
+            System::Wolleb(_) => {
+                refused("each of its steps takes a gradient itself, and second derivatives have no rules")
+            }
         }
     }
 }

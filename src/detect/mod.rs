@@ -2,7 +2,9 @@
 //! from normal images, settings measured on labelled ones, a detector inside another program.
 pub mod advrad;
 pub mod anoddpm;
+pub mod attack;
 mod calibration;
+pub mod certify;
 pub mod config;
 mod dial;
 pub mod dte;
@@ -23,6 +25,7 @@ mod score;
 mod scorer;
 mod segment;
 mod settings;
+mod subjects;
 mod system;
 mod taken;
 pub mod wolleb;
@@ -41,4 +44,5 @@ pub use score::score;
 pub use scorer::{Finished, Progress, Scored, ScoredVolume, Scorer, ScoringOptions};
 pub use segment::segment;
 pub use settings::{Range, Setting};
+pub use subjects::Subjects;
 pub use system::System;

@@ -1,5 +1,4 @@
 //! Images, volumes and rows through a model's job: batches, failures, cancelling, progress by a callback.
-use super::config::NoisePer;
 use super::items::{Item, expand, groups};
 use super::{ModelFolder, Runner};
 use crate::data::{Failure, FloatRange, Input, InputSpec, Map, Picture};
@@ -7,6 +6,7 @@ use crate::{Device, Error, Result, Tensor};
 use found::Found;
 use prepare::{Ready, prepare};
 use recent::Recent;
+pub(super) use seeds::named_seed;
 use std::time::Instant;
 use volume::Pending;
 
@@ -16,6 +16,8 @@ mod maps;
 mod prepare;
 mod recent;
 mod rows;
+mod seeds;
+mod variants;
 mod volume;
 
 /// One image's result, at the image's own size.
@@ -99,6 +101,8 @@ pub struct Scorer<'a> {
     features: Option<rows::FeatureScorer>,
     hear: Box<dyn FnMut(Progress) -> bool + 'a>,
     progress: Progress,
+    /// A batch is a part of the work on its images, whose steps are told by what asked for it.
+    part_of_more: bool,
 }
 
 impl<'a> Scorer<'a> {
@@ -114,8 +118,8 @@ impl<'a> Scorer<'a> {
         let (runners, failures) = (Recent::new(), Vec::new());
         let progress = Progress { inputs: 0, of_inputs: 0, steps: 0, of_steps: 0 };
         let hear = Box::new(|_| true);
-        let (floats, room, features) = (None, None, None);
-        Ok(Scorer { model, device, options, failures, floats, runners, room, features, hear, progress })
+        let (floats, room, features, part_of_more) = (None, None, None, false);
+        Ok(Scorer { model, device, options, failures, floats, runners, room, features, hear, progress, part_of_more })
     }
     /// From now on `hear` is told how far the work is, and answers whether to go on.
     pub fn on_progress(mut self, hear: impl FnMut(Progress) -> bool + 'a) -> Self {
@@ -211,7 +215,8 @@ impl<'a> Scorer<'a> {
         self.progress.inputs += usize::from(whole);
         Ok(())
     }
-    fn fail(&mut self, item: &Item, e: Error) {
+    /// Lists an item as a failure.
+    pub fn fail(&mut self, item: &Item, e: Error) {
         self.failures.push(Failure { path: item.path.clone(), error: e.to_string() });
     }
     fn prepare(&mut self, item: &Item) -> Option<Ready> {
@@ -221,15 +226,6 @@ impl<'a> Scorer<'a> {
                 self.fail(item, e);
                 None
             }
-        }
-    }
-    /// The seed of an item's noise: the run's, or one made from it and from the name of what shares the noise.
-    fn seed_of(&self, item: &Item) -> u64 {
-        let file = item.path.file_name().unwrap_or_default().to_string_lossy();
-        match self.model.config.system.noise_per() {
-            NoisePer::Run => self.options.seed,
-            NoisePer::Volume => named_seed(self.options.seed, &file),
-            NoisePer::Image => named_seed(self.options.seed, &format!("{file}/{}", item.name)),
         }
     }
     fn tell(&mut self, steps: usize, of_steps: usize) -> Result<()> {
@@ -242,7 +238,7 @@ impl<'a> Scorer<'a> {
         if !self.model.config.system.takes_image() {
             return self.rows_of(ready, start);
         }
-        let Scorer { model, runners, device, hear, progress, .. } = self;
+        let Scorer { model, runners, device, hear, progress, part_of_more, .. } = self;
         let runner = match runners.get(n, || device.drive(Runner::new(device, model.job(n)?))) {
             Err(Error::Device { device: name, fault }) if n > 1 && device.check().is_ok() => {
                 tracing::warn!("{n} images at once do not fit, so {} are tried: {name}: {fault}", n / 2);
@@ -252,9 +248,13 @@ impl<'a> Scorer<'a> {
         };
         let shape = crate::Shape { n, ..ready[0].tensor.shape };
         let images = Tensor::new(shape, ready.iter().flat_map(|r| r.tensor.data.iter().copied()).collect())?;
-        progress.of_steps = runner.steps();
+        if !*part_of_more {
+            progress.of_steps = runner.steps();
+        }
         let heard = |done: usize| {
-            progress.steps = done;
+            if !*part_of_more {
+                progress.steps = done;
+            }
             hear(*progress)
         };
         let batch = device.drive(runner.run(&images, seed, heard))?;
@@ -282,13 +282,4 @@ fn incomplete(model: &ModelFolder, failed: usize, slices: usize) -> String {
     let judged = if model.config.postprocessing().is_some() { ", and it is not judged as a whole" } else { "" };
     let map = if model.config.system.has_map() { "the volume has no map" } else { "the volume is not complete" };
     format!("{failed} of its {slices} slices gave no result, so {map}{judged}")
-}
-
-/// A seed for a name: FNV-1a of the name, mixed with the run's seed by SplitMix64 (Steele, Lea and Flood 2014).
-fn named_seed(seed: u64, name: &str) -> u64 {
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
-    let z = seed.wrapping_add(0x9E37_79B9_7F4A_7C15) ^ hash;
-    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
 }

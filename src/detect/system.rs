@@ -118,6 +118,7 @@ impl System {
             System::AdvRad(s) => s.noise != super::advrad::Diffusion::None,
             System::Wolleb(s) => s.draws_noise(),
             System::Dte(_) => false,
+            System::Wolleb(s) => s.variant == super::config::Variant::Published,
         }
     }
     /// What shares one noise.
@@ -140,6 +141,10 @@ impl System {
             System::Wolleb(s) => s.passes(),
         }
     }
+    /// Whether each map has its own threshold for pixels, by Otsu's method.
+    pub fn cuts_by_otsu(&self) -> bool {
+        matches!(self, System::Wolleb(s) if s.otsu)
+    }
     /// How a map becomes a score where nothing else is said: AdvRAD's is the maximum, the others' the mean.
     pub fn usual_score(&self) -> ScoreConfig {
         if matches!(self, System::AdvRad(_)) { ScoreConfig::Max } else { ScoreConfig::default() }
@@ -147,10 +152,6 @@ impl System {
     /// Whether its map is the distance from a mean over normal images, which `residua calibrate` puts into the model folder.
     pub fn needs_mean_map(&self) -> bool {
         matches!(self, System::AdvRad(AdvRad { mean_map: true, .. }))
-    }
-    /// Whether each map has its own threshold for pixels, by Otsu's method.
-    pub fn cuts_by_otsu(&self) -> bool {
-        matches!(self, System::Wolleb(s) if s.otsu)
     }
     /// What is done with the maps of a whole volume; none for a system whose slices stand alone.
     pub fn postprocessing(&self, input: Option<&InputConfig>) -> Option<Postprocessing> {
@@ -242,8 +243,8 @@ impl System {
         let (steps, lambda) = match self {
             System::AnoDdpm(s) => (s.schedule.train_steps, s.lambda),
             System::Pddpm(s) => (s.schedule.train_steps, s.lambda),
-            System::AdvRad(s) => (s.schedule.train_steps, s.k + 1),
             System::Wolleb(s) => return s.range(setting),
+            System::AdvRad(s) => (s.schedule.train_steps, s.k + 1),
             System::Dte(_) => return setting.range,
         };
         match setting.range {
@@ -253,12 +254,14 @@ impl System {
             other => other,
         }
     }
-    /// The settings as JSON, those left out that are as published.
+    /// The settings that maps and scores depend on, as JSON, those left out that are as published.
     pub(super) fn chosen(&self) -> Value {
         let published = System::named(self.method()).and_then(|s| to_json(&s));
         let mut all = to_json(self).unwrap_or_default();
         if let (Some(all), Ok(published)) = (all.as_object_mut(), published) {
             all.retain(|key, value| key == "method" || published.get(key) != Some(value));
+            // How masks are cut changes neither maps nor scores.
+            all.remove("otsu");
         }
         all
     }

@@ -256,8 +256,8 @@ impl Wolleb {
         }
         // The residual is a mean over the channels.
         let unit = unit * input.channels as f32;
-        let made = map::residual(&mut g, [before, after], ResidualKind::Absolute, self.blur, unit)?;
-        states.finish(&mut g, made)?;
+        let map = map::residual(&mut g, [before, after], ResidualKind::Absolute, self.blur, unit)?;
+        states.finish(&mut g, map)?;
 
         let mut rows: Vec<StepRow> = vec![chain.noised.map_or(Ok(StepRow::default()), |t| sampler.noising(t))?];
         let mut phases = vec![Phase { section: start, row: 0 }];

@@ -1,13 +1,73 @@
 //! What the reports of evaluations have in common: the files, the drawings and the tables.
 use super::Curve;
 use crate::Result;
-use crate::data::write_bytes;
-use crate::report::{curve_plot, escape, score_histogram, standalone};
+use crate::data::{Failure, write_bytes};
+use crate::report::{curve_plot, escape, page, score_histogram, standalone};
 use std::fmt::Write;
 use std::path::Path;
 
 /// A drawing's file, its title and its SVG, which is empty where there is nothing to draw.
 pub(crate) type Drawing = (&'static str, &'static str, String);
+
+/// What a page shows of the numbers.
+pub(crate) struct Contents {
+    /// The page's heading.
+    pub title: &'static str,
+    /// Class, figure and word of the page's head, such as 12 anomalous.
+    pub figures: Vec<(&'static str, String, String)>,
+    /// Tables before the drawings.
+    pub first: Vec<Section>,
+    /// Curves and histogram.
+    pub drawings: Vec<Drawing>,
+    /// Tables after them.
+    pub second: Vec<Section>,
+    /// Further settings, as name and value.
+    pub settings: Vec<(String, String)>,
+    /// How the numbers are defined.
+    pub definitions: &'static str,
+}
+
+/// Which page, and when and by what it was made.
+pub(crate) struct Made<'a> {
+    /// The window's title.
+    pub title: &'a str,
+    /// RFC 3339 in UTC.
+    pub created: &'a str,
+    /// Residua's version.
+    pub version: &'a str,
+}
+
+/// A page with its head, its tables, its drawings, `images` in HTML, and what it was made from as rows of name and value.
+pub(crate) fn html_page(
+    contents: &Contents,
+    images: &str,
+    settings: Vec<Vec<String>>,
+    failures: &[Failure],
+    made: &Made,
+) -> String {
+    let mut body = format!(
+        r#"<header><div><h1>{}</h1><p class="when">{}</p></div><ul class="figures">"#,
+        contents.title,
+        escape(&made.created.replace('T', " ").replace('Z', " UTC")),
+    );
+    let failed = (!failures.is_empty()).then(|| ("failed", failures.len().to_string(), "failed".to_owned()));
+    for (class, figure, what) in contents.figures.iter().cloned().chain(failed) {
+        let _ = write!(body, r#"<li class="{class}"><b>{}</b> {}</li>"#, escape(&figure), escape(&what));
+    }
+    body += "</ul></header><main>";
+    body += &html_sections(&contents.first);
+    body += &drawing_sections(&contents.drawings);
+    body += images;
+    body += &html_sections(&contents.second);
+    let mut last = vec![Section::table("Settings", &["setting", "value"], settings).folded()];
+    if !failures.is_empty() {
+        let failed = failures.iter().map(|f| vec![f.path.display().to_string(), f.error.clone()]);
+        last.insert(0, Section::table("Not evaluated", &["file", "fault"], failed.collect()));
+    }
+    body += &html_sections(&last);
+    let _ = write!(body, "<p>{}</p></main>", escape(contents.definitions));
+    page(made.title, made.version, &body)
+}
 
 /// Writes `eval.json`, `eval.md`, `eval.html` and the drawings.
 /// # Errors
@@ -35,7 +95,7 @@ pub(crate) fn drawings(curves: &[(&str, &Curve)], scores: &[(f64, bool)]) -> [Dr
 }
 
 /// The drawings in a page.
-pub(crate) fn drawing_sections(drawings: &[Drawing]) -> String {
+fn drawing_sections(drawings: &[Drawing]) -> String {
     let shown = drawings.iter().filter(|d| !d.2.is_empty());
     let sections: String = shown.map(|(_, title, svg)| format!("<section><h2>{title}</h2>{svg}</section>")).collect();
     if sections.is_empty() { sections } else { format!("<div class=\"drawings\">{sections}</div>") }
@@ -71,7 +131,7 @@ impl Section {
 }
 
 /// Sections in HTML.
-pub(crate) fn html_sections(sections: &[Section]) -> String {
+fn html_sections(sections: &[Section]) -> String {
     let cell = |tag: &str, text: &str| format!("<{tag}>{}</{tag}>", escape(text));
     let mut out = String::new();
     for s in sections {

@@ -1,7 +1,7 @@
 //! What an evaluation leaves behind, of images or of tables: `eval.json`, `eval.md`, `eval.html` and the drawings.
-use super::pages::{Drawing, Section, drawing_sections, html_sections, markdown_sections, write_pages};
+use super::pages::{Contents, Made, html_page, markdown_sections, write_pages};
 use crate::data::{Failure, utc_now};
-use crate::report::{escape, in_words, page};
+use crate::report::in_words;
 use crate::{Error, Result};
 use images::ImageNumbers;
 use serde::Serialize;
@@ -42,24 +42,6 @@ pub enum Numbers {
     Images(ImageNumbers),
     /// Rows of tables.
     Tables(TableNumbers),
-}
-
-/// What a page shows of the numbers.
-pub(super) struct Contents {
-    /// The page's heading.
-    pub title: &'static str,
-    /// Class, figure and word of the page's head, such as 12 anomalous.
-    pub figures: Vec<(&'static str, String, String)>,
-    /// Tables before the drawings.
-    pub first: Vec<Section>,
-    /// Curves and histogram.
-    pub drawings: Vec<Drawing>,
-    /// Tables after them.
-    pub second: Vec<Section>,
-    /// Further settings, as name and value.
-    pub settings: Vec<(String, String)>,
-    /// How the numbers are defined.
-    pub definitions: &'static str,
 }
 
 impl EvaluationReport {
@@ -121,28 +103,8 @@ impl EvaluationReport {
     /// The page `eval.html`, which needs nothing but itself.
     pub fn html(&self) -> String {
         let contents = self.contents();
-        let mut body = format!(
-            r#"<header><div><h1>{}</h1><p class="when">{}</p></div><ul class="figures">"#,
-            contents.title,
-            escape(&self.created.replace('T', " ").replace('Z', " UTC")),
-        );
-        let failed =
-            (!self.failures.is_empty()).then(|| ("failed", self.failures.len().to_string(), "failed".to_owned()));
-        for (class, figure, what) in contents.figures.iter().cloned().chain(failed) {
-            let _ = write!(body, r#"<li class="{class}"><b>{}</b> {}</li>"#, escape(&figure), escape(&what));
-        }
-        body += "</ul></header><main>";
-        body += &html_sections(&contents.first);
-        body += &drawing_sections(&contents.drawings);
-        body += &html_sections(&contents.second);
-        let failed = self.failures.iter().map(|f| vec![f.path.display().to_string(), f.error.clone()]);
-        let settings = self.settings(&contents.settings).into_iter().map(Vec::from);
-        let mut last = vec![Section::table("Settings", &["setting", "value"], settings.collect()).folded()];
-        if !self.failures.is_empty() {
-            last.insert(0, Section::table("Not evaluated", &["file", "fault"], failed.collect()));
-        }
-        body += &html_sections(&last);
-        let _ = write!(body, "<p>{}</p></main>", escape(contents.definitions));
-        page("Residua evaluation", &self.version, &body)
+        let settings = self.settings(&contents.settings).into_iter().map(Vec::from).collect();
+        let made = Made { title: "Residua evaluation", created: &self.created, version: &self.version };
+        html_page(&contents, "", settings, &self.failures, &made)
     }
 }

@@ -57,6 +57,20 @@ fn normals(w: [u32; 4]) -> [f64; 4] {
     [a, b, c, d]
 }
 
+/// N(0,1) for the host, as many as `len`: draw number `draw` of a stream, element by element what [`Gaussian`] gives under that seed.
+pub fn standard_normals(seed: u64, draw: u32, stream: u32, len: usize) -> Vec<f64> {
+    let key = [seed as u32, (seed >> 32) as u32];
+    let block = |b: usize| normals(philox4x32_10([b as u32, draw, stream, 0], key));
+    (0..len.div_ceil(4)).flat_map(block).take(len).collect()
+}
+
+/// The same of uniform numbers in (0,1), in steps of 2⁻³².
+pub fn uniforms(seed: u64, draw: u32, stream: u32, len: usize) -> Vec<f64> {
+    let key = [seed as u32, (seed >> 32) as u32];
+    let block = |b: usize| philox4x32_10([b as u32, draw, stream, 0], key).map(|w| (f64::from(w) + 0.5) / 4_294_967_296.0);
+    (0..len.div_ceil(4)).flat_map(block).take(len).collect()
+}
+
 impl Kernel for Gaussian {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
         if inputs.is_empty() { Ok(self.shape) } else { Err("no input is needed".into()) }
@@ -179,6 +193,20 @@ mod tests {
         let logical: Vec<_> = odd.iter().enumerate().filter(|(i, _)| i % 8 < 5).map(|(_, &v)| v).collect();
         assert_eq!(wide, logical);
         assert!(odd.iter().skip(5).step_by(8).all(|&v| v == 0.0));
+    }
+
+    #[test]
+    fn the_host_draws_the_same_and_uniforms_are_uniform() {
+        let row = StepRow { seed_lo: 7, seed_hi: 1, draw: 3, ..Default::default() };
+        // Four channels have no padding.
+        assert_eq!(standard_normals(1 << 32 | 7, 3, 0, 4 * 35), draw(Shape::new(1, 5, 7, 4), &row));
+        let u = uniforms(5, 2, 1, 40_001);
+        let (n, sum) = (u.len() as f64, u.iter().sum::<f64>());
+        let squares: f64 = u.iter().map(|v| (v - 0.5).powi(2)).sum();
+        // Four standard errors: sqrt(1/12n) and sqrt(1/180n).
+        assert!((sum / n - 0.5).abs() < 4.0 / (12.0 * n).sqrt(), "{}", sum / n);
+        assert!((squares / n - 1.0 / 12.0).abs() < 4.0 / (180.0 * n).sqrt(), "{}", squares / n);
+        assert!(u.iter().all(|v| *v > 0.0 && *v < 1.0));
     }
 
     #[test]

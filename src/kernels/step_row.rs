@@ -9,7 +9,7 @@
 /// `x0 = clamp(x0_x·x + x0_m·m, ±clip)`, `ε = eps_x·x + eps_m·m + eps_0·x0`,
 /// `x' = next_0·x0 + next_x·x + next_e·ε + σ·z`, where σ is `sigma`, or, for a learned range,
 /// `exp(½(f·log_max + (1−f)·log_min))` with `f = (v+1)/2` and v the second half of the output's channels,
-/// times `sigma` as a 0/1 mask.
+/// times `sigma` as a 0/1 mask. A guided step adds `weight·g` to x', g being a gradient.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct StepRow {

@@ -22,4 +22,4 @@ pub use record::{ModelId, Record, Results, Verdict, VolumeRecord};
 pub use record_journal::{Journal, JournalEntries};
 pub use tiles::{FILES, Tiles};
 pub use words::in_words;
-pub(crate) use words::{escape, number};
+pub(crate) use words::{escape, href, number};

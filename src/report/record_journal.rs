@@ -4,16 +4,13 @@
 //! way; lines reach the disk within moments, for the case that the machine stops. The journal goes when `results.json` is
 //! there; where it is left, the run was cut off.
 use super::{Record, Results, VolumeRecord};
-use crate::data::{JOURNAL, remove_if_there};
+use crate::data::{JOURNAL, Lines, remove_if_there, whole_lines};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::JoinHandle;
+use std::io;
+use std::path::Path;
 
 /// A line.
 #[derive(Serialize, Deserialize)]
@@ -41,7 +38,7 @@ pub struct JournalEntries {
 impl JournalEntries {
     /// The entries of a journal's bytes, whatever they are.
     pub fn parse(bytes: &[u8]) -> Self {
-        let whole = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
+        let whole = whole_lines(bytes);
         let mut entries = JournalEntries { whole: whole as u64, ..JournalEntries::default() };
         for line in bytes[..whole].split(|&b| b == b'\n').filter(|line| !line.is_empty()) {
             match serde_json::from_slice(line) {
@@ -71,73 +68,36 @@ impl JournalEntries {
 }
 
 /// The journal of the run under way.
-pub struct Journal {
-    path: PathBuf,
-    file: File,
-    /// Brings lines to the disk beside the work, as many at once as have come: waiting for each would take longer than a
-    /// small image does.
-    syncing: Option<(Sender<()>, JoinHandle<io::Result<()>>)>,
-}
+pub struct Journal(Lines);
 
 impl Journal {
     /// Begins a journal in an output folder, or goes on after the whole lines of one that is there.
     /// # Errors
     /// [`Error::Io`] when it cannot be written.
     pub fn open(folder: &Path, go_on: bool) -> Result<Self> {
-        let path = folder.join(JOURNAL);
         let whole = if go_on { JournalEntries::read(folder)?.map_or(0, |e| e.whole) } else { 0 };
-        let opened = || {
-            let mut file = File::options().write(true).create(true).truncate(false).open(&path)?;
-            file.set_len(whole)?;
-            file.seek(SeekFrom::Start(whole))?;
-            let (tell, told) = channel();
-            let own = file.try_clone()?;
-            let thread = std::thread::Builder::new().name("journal".into()).spawn(move || sync(&own, &told))?;
-            Ok((file, tell, thread))
-        };
-        let (file, tell, thread) = opened().map_err(|e| Error::io(&path, e))?;
-        Ok(Journal { path, file, syncing: Some((tell, thread)) })
+        Lines::open(&folder.join(JOURNAL), whole).map(Journal)
     }
 
     /// Takes an image whose files are all in place.
     /// # Errors
     /// [`Error::Io`] when the line cannot be written, or an earlier one did not reach the disk.
     pub fn image(&mut self, record: &Record) -> Result<()> {
-        self.line(&Line::Image(Cow::Borrowed(record)))
+        self.0.put(&Line::Image(Cow::Borrowed(record)))
     }
 
     /// Takes a volume that has been judged as a whole.
     /// # Errors
     /// As [`Journal::image`].
     pub fn volume(&mut self, record: &VolumeRecord) -> Result<()> {
-        self.line(&Line::Volume(Cow::Borrowed(record)))
-    }
-
-    fn line(&mut self, line: &Line) -> Result<()> {
-        let mut text = serde_json::to_vec(line).map_err(|e| Error::Invalid(e.to_string()))?;
-        text.push(b'\n');
-        // At once, past no buffer: what the operating system has outlives this process.
-        self.file.write_all(&text).map_err(|e| Error::io(&self.path, e))?;
-        match &self.syncing {
-            // Its thread has ended by an error.
-            Some((tell, _)) if tell.send(()).is_err() => self.synced(),
-            _ => Ok(()),
-        }
-    }
-
-    /// Waits until all lines are on the disk.
-    fn synced(&mut self) -> Result<()> {
-        let Some((tell, thread)) = self.syncing.take() else { return Ok(()) };
-        drop(tell);
-        let done = thread.join().unwrap_or_else(|_| Err(io::Error::other("its thread has ended")));
-        done.map_err(|e| Error::io(&self.path, e))
+        self.0.put(&Line::Volume(Cow::Borrowed(record)))
     }
 
     /// Ends the journal; it stays.
     /// # Errors
     /// [`Error::Io`] when lines did not reach the disk.
-    pub fn close(mut self) -> Result<()> {
-        self.synced()
+    pub fn close(self) -> Result<()> {
+        self.0.close()
     }
 
     /// Removes the journal of an output folder, as `results.json` has taken its place.
@@ -146,19 +106,6 @@ impl Journal {
     pub fn remove(folder: &Path) -> Result<()> {
         remove_if_there(&folder.join(JOURNAL))
     }
-}
-
-/// Until nobody can tell of lines any more.
-fn sync(file: &File, told: &Receiver<()>) -> io::Result<()> {
-    while told.recv().is_ok() {
-        while told.try_recv().is_ok() {}
-        match file.sync_data() {
-            // Such as a device in the file's place, which has nothing to sync.
-            Err(e) if e.kind() == io::ErrorKind::InvalidInput => {}
-            done => done?,
-        }
-    }
-    Ok(())
 }
 
 impl Results {

@@ -8,7 +8,11 @@ pub fn in_words(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(s) => s.clone(),
-        Value::Array(list) => list.iter().map(in_words).collect::<Vec<_>>().join(" to "),
+        Value::Array(list) => {
+            // Two numbers are a range, names are a list.
+            let between = if list.iter().all(Value::is_string) { ", " } else { " to " };
+            list.iter().map(in_words).collect::<Vec<_>>().join(between)
+        }
         Value::Object(map) => {
             let kind = map.get("kind").map(|k| plain(&in_words(k)));
             let rest = map.iter().filter(|(k, v)| *k != "kind" && !v.is_null());

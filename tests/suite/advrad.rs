@@ -139,7 +139,8 @@ fn without_noise_nothing_is_left_to_chance() {
     };
     assert_ne!(scores(&[]), scores(&["--seed", "3"]));
     assert_eq!(scores(&quiet[..2]), scores(&quiet[..2]));
-    let args = [&["detect", &p.text("in"), "--out", &p.text("seeded"), "--seed", "3"], &quiet[..]].concat();
+    let (input, seeded) = (p.text("in"), p.text("seeded"));
+    let args = [&["detect", &input, "--out", &seeded, "--seed", "3"], &quiet[..]].concat();
     refused(&p, &args, &["--seed", "draws no noise"]);
     refused(&p, &["detect", &p.text("in"), "--set", "scales=7"], &["`scales`"]);
     refused(&p, &["detect", &p.text("in"), "--set", "k=1000"], &["k"]);

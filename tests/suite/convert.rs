@@ -199,3 +199,33 @@ fn faults_name_what_is_there() {
     );
     assert!(!err.contains("detector.json"), "{err}");
 }
+
+#[test]
+fn a_classifier_is_converted_with_all_of_its_settings() {
+    let dir = tempfile::tempdir().unwrap();
+    let golden = crate::common::golden("guided-classifier");
+    let file = dir.path().join("weights.safetensors");
+    std::fs::copy(golden.join("model.safetensors"), &file).unwrap();
+    let (bare, out) = (dir.path().join("bare"), dir.path().join("classifier"));
+    let [file, bare, out_text] = [&file, &bare, &out].map(|p| p.to_str().unwrap());
+
+    let (code, text, err) = run(&["convert", file, bare]);
+    assert!(
+        code == 0 && text.contains("EncoderUNetModel") && text.contains("--heads or --head-channels"),
+        "{text} {err}"
+    );
+    let flags = ["--head-channels", "32", "--attention-order", "legacy"];
+    let (code, text, err) = run(&[&["convert", file, out_text][..], &flags].concat());
+    assert!(code == 0 && text.contains("a classifier of 2 classes"), "{text} {err}");
+    // With the original's inputs and outputs beside it, the folder is the golden again.
+    std::fs::copy(golden.join("io.safetensors"), out.join("io.safetensors")).unwrap();
+    let (code, text, err) = run(&["compare", out_text, "--device", "cpu"]);
+    assert!(code == 0 && text.contains("grad_x_log_p"), "{text} {err}");
+    let (code, text, _) = run(&["inspect", out_text]);
+    assert!(code == 0 && text.contains("2, told apart by the pool `attention, 65 tokens, 2 heads`"), "{text}");
+    assert!(text.contains("size         32 x 32"), "{text}");
+    refused(&["convert", file, bare], &["exists already"]);
+    let sized = dir.path().join("sized");
+    let args = ["convert", file, sized.to_str().unwrap(), "--size", "64"];
+    refused(&[&args[..], &flags].concat(), &["32x32 alone, not 64x64"]);
+}

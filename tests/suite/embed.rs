@@ -182,8 +182,8 @@ fn the_distance_from_a_mean_map() {
         };
         ModelFolder::open_with(folder.path(), |o| o, Some(32), adjust).unwrap()
     };
-    let fault = Embedded::new(host.gpu.clone(), &open());
-    let fault = pollster::block_on(fault).map(drop).unwrap_err().to_string();
+    let bare = open();
+    let fault = pollster::block_on(Embedded::new(host.gpu.clone(), &bare)).map(drop).unwrap_err().to_string();
     assert!(fault.contains("mean_map.safetensors"), "{fault}");
     let mean = (0..1024).map(|i| (i % 37) as f32 / 50.0).collect();
     let mean = MeanMap::new(&open(), Map::new(32, 32, mean).unwrap(), 3, String::new()).unwrap();

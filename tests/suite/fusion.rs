@@ -72,7 +72,7 @@ fn small() -> Case {
 
 #[test]
 fn networks_on_the_processor() {
-    for name in crate::common::NETWORKS {
+    for name in crate::common::denoisers_and_classifiers() {
         let case = crate::common::network(&crate::common::golden(name));
         let plain = on_cpu(&case, &case.graph);
         close(&format!("{name}, fused"), &on_cpu(&case, &fuse(&case.graph, Fusion::Full)), &plain, TWO_WAYS);

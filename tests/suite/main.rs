@@ -1,7 +1,9 @@
 //! The integration tests, in one program: each file drives one part, most of them through the command line.
 mod advrad;
+mod attack;
 mod bad_input;
 mod calibrate;
+mod certify;
 mod checkpoints;
 mod commands;
 mod common;

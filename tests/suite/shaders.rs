@@ -18,6 +18,7 @@ use residua::kernels::{
     dropout::Dropout,
     embedding, linear,
     loss::{Loss, LossKind},
+    min_max,
     minibatch::{Diffuse, Gather, Times},
     neighbours, noise, norm, patches,
     pointwise::{self, Activation},
@@ -78,8 +79,9 @@ fn check_all(texts: &Texts) {
 
 #[test]
 fn of_the_golden_networks_fused_and_not() {
-    let graphs: Vec<_> = crate::common::NETWORKS
-        .par_iter()
+    let graphs: Vec<_> = crate::common::denoisers_and_classifiers()
+        .collect::<Vec<_>>()
+        .into_par_iter()
         .map(|n| (n, crate::common::network(&crate::common::golden(n)).graph))
         .collect();
     let mut texts = Texts::new();
@@ -181,6 +183,7 @@ fn of_the_operations() {
             op(Op::Blur(score::Blur { weight: w(0), radius: 4, horizontal }), &[x], 1);
         }
         op(Op::Reduce(score::Reduce), &[x], 0);
+        op(Op::MinMax(min_max::MinMax), &[x], 0);
         for (k, stride, pad, output_pad) in
             [(4, 2, 1, 0), (2, 2, 0, 0), (3, 1, 1, 0), (3, 2, 1, 1)].map(|(k, s, p, o)| (k, s, [p; 4], [o; 2]))
         {

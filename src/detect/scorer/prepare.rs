@@ -26,7 +26,11 @@ impl ModelFolder {
 
 /// Reads one image as `spec` says and brings it to the networks' size and range.
 pub fn prepare(model: &ModelFolder, spec: &InputSpec, item: &Item) -> Result<Ready> {
-    let mut picture = item.read(spec)?;
+    of_picture(model, item, item.read(spec)?)
+}
+
+/// The same of a picture that was read, or stands for the item's own.
+pub fn of_picture(model: &ModelFolder, item: &Item, mut picture: Picture) -> Result<Ready> {
     let Some(input) = &model.config.input else { return of_features(model, item, picture) };
     let small = picture.to_channels(input.channels)?.resize(input.width, input.height)?;
     let ratio = |w: usize, h: usize| w as f64 / h as f64;

@@ -116,7 +116,7 @@ fn what_cannot_be_is_refused_by_name() {
     }
     for (json, says) in [
         (r#"{"method": "wolleb", "noise_levels": 3}"#, "noise_levels"),
-        (r#"{"method": "wolleb", "target": 0}"#, "`target` is the number 0, but text"),
+        (r#"{"method": "wolleb", "target": 0}"#, "`target` is the number 0, but a text is needed"),
         (r#"{"method": "wolleb", "variant": "monai"}"#, "monai"),
     ] {
         let value = serde_json::from_str::<serde_json::Value>(json).unwrap();
@@ -137,4 +137,20 @@ fn a_level_may_be_set_before_its_respacing() {
     let s = System::Wolleb(system(&[("respacing", "ddim50"), ("noise_level", "9")]).unwrap());
     let setting = s.settings().iter().find(|s| s.name == "noise_level").unwrap();
     assert_eq!(s.range(setting).to_string(), "2 to 50");
+}
+
+#[test]
+fn how_masks_are_cut_changes_no_score() {
+    use crate::detect::config::{DetectorConfig, InputConfig};
+    let config = |set: &str| {
+        let mut system = System::Wolleb(Wolleb::default());
+        let (name, value) = set.split_once('=').unwrap();
+        system.set(name, value).unwrap();
+        DetectorConfig::new("a", Some(InputConfig::square(64, 1)), system)
+    };
+    let plain = config("scale=100");
+    assert_eq!(config("otsu=true").changed(&plain), None);
+    assert!(config("otsu=true").segments() && !plain.segments());
+    assert_eq!(config("scale=99").changed(&plain).as_deref(), Some("`scale`"));
+    assert_eq!(config("respacing=ddim1000").changed(&plain).as_deref(), Some("`respacing`"));
 }

@@ -1,8 +1,7 @@
 //! The numbers of images, as a report shows them.
-use super::Contents;
 use crate::eval::dataset::DatasetLayout;
 use crate::eval::evaluation::{DefectRow, Evaluation, Level};
-use crate::eval::pages::{Section, drawings, fixed};
+use crate::eval::pages::{Contents, Section, drawings, fixed};
 use crate::eval::{Dataset, RESAMPLES};
 use crate::report::number;
 use serde::Serialize;

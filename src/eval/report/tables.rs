@@ -1,7 +1,6 @@
 //! The numbers of tables, as a report shows them.
-use super::Contents;
 use crate::eval::TableEvaluation;
-use crate::eval::pages::{Section, drawings};
+use crate::eval::pages::{Contents, Section, drawings};
 use serde::Serialize;
 
 const DEFINITIONS: &str = "In percent, means over the seeds. AUROC with its standard deviation over the seeds, AUPRC (average \

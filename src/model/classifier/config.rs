@@ -52,7 +52,8 @@ impl ClassifierSpec {
             0 => json!(w / set.time_base.max(1)),
             _ => json!((w as f64 + 0.5) / set.time_base as f64),
         };
-        let factors: Vec<u64> = (0..).zip(&set.attention).filter(|(_, a)| **a).map(|(l, _)| 1 << l).collect();
+        let attends = (0..).zip(&set.attention).filter(|(_, a)| **a);
+        let factors: Vec<u64> = attends.filter_map(|(level, _)| 1u64.checked_shl(level)).collect();
         let blocks = set.blocks.first().filter(|n| set.blocks.iter().all(|m| m == *n));
         let pooled = |l: &Layer| matches!(l, Layer::Res(ResBlock { resample: Resample::AvgPool, .. }));
         let bare = |l: &Layer| matches!(l, Layer::Down(d) if d.conv.is_none());

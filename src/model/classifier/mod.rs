@@ -182,7 +182,7 @@ impl ClassifierSpec {
     pub fn accepts(&self, x: Shape) -> Result<()> {
         self.trunk().accepts(TITLE, x, false)?;
         let ClassifierPool::Attention { side, .. } = self.pool else { return Ok(()) };
-        let side = side << self.halvings();
+        let side = side.checked_shl(self.halvings()).unwrap_or(usize::MAX);
         if [x.h, x.w] != [side; 2] {
             let fault =
                 format!("the network ({TITLE}) has an attention pool for {side}x{side} alone, not {}x{}", x.h, x.w);

@@ -1,6 +1,6 @@
 //! guided-diffusion's `EncoderUNetModel`: the keys of its `UNetModel` without a decoder, and the head of a classifier.
 use super::guided::{self, NAMES};
-use super::numbered::{self, Grammar, Settings};
+use super::numbered::{self, Grammar};
 use super::source::{Heads, Source};
 use super::{Layout, levels};
 use crate::Result;
@@ -10,9 +10,9 @@ use crate::model::classifier::{ClassifierPool, ClassifierSpec};
 pub(super) fn read(mut src: Source) -> Result<ClassifierSpec> {
     src.norms(["norm_num_groups", "norm_eps"], (32, 1e-5), Layout::Guided)?;
     let (heads, _) = guided::heads(&src)?;
-    let settings = Settings { heads, heads_up: heads, order: guided::order(&src)? };
     let pool = pool(&src)?;
-    let encoder = numbered::encoder(&Grammar::new(&src, &NAMES, settings.order), heads, |g, last| {
+    let grammar = Grammar::new(&src, &NAMES, guided::order(&src)?);
+    let encoder = numbered::encoder(&grammar, heads, |g, last| {
         let halvings = halvings(&src, &pool)?;
         levels::turns(g, last, halvings)
     })?;

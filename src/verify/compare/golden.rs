@@ -32,10 +32,10 @@ pub enum GoldenKind {
     AnoDdpm,
     /// pDDPM, a call for each patch.
     Pddpm,
-    /// AdvRAD, one call, with the score's gradient.
-    AdvRad,
     /// Wolleb et al.: encoding, and decoding under a classifier.
     Wolleb,
+    /// AdvRAD, one call, with the score's gradient.
+    AdvRad,
     /// A chain by a diffusers scheduler.
     Diffusers,
     /// A chain by guided-diffusion's respaced sampler.
@@ -44,7 +44,7 @@ pub enum GoldenKind {
 
 /// NMSE of a network's output that passes.
 pub const NETWORK_TOLERANCE: f64 = 1e-9;
-/// NMSE of a network's gradient that passes.
+/// NMSE of a gradient that passes.
 pub const GRADIENT_TOLERANCE: f64 = 1e-8;
 /// NMSE of a chain's output that passes.
 pub const CHAIN_TOLERANCE: f64 = 1e-6;
@@ -79,8 +79,8 @@ impl Golden {
             return Ok(match method {
                 "anoddpm" => Ok(GoldenKind::AnoDdpm),
                 "pddpm" => Ok(GoldenKind::Pddpm),
-                "advrad" | "advrad one-shot" => Ok(GoldenKind::AdvRad),
                 "wolleb" => Ok(GoldenKind::Wolleb),
+                "advrad" | "advrad one-shot" => Ok(GoldenKind::AdvRad),
                 other => Err(other.to_owned()),
             });
         }

@@ -57,7 +57,8 @@ pub fn is_golden(folder: &Path) -> bool {
     folder.join("config.json").is_file() && folder.join("io.safetensors").is_file()
 }
 
-/// Runs a golden. `tolerance` is the largest NMSE that passes, instead of 1e-9 for networks, 1e-8 for their gradients and 1e-6 for chains; with
+/// Runs a golden. `tolerance` is the largest NMSE that passes, instead of 1e-9 for networks, 1e-8 for gradients and 1e-6 for
+/// chains; with
 /// `dump_layers`, every layer of a network is held to the same in f64.
 pub fn compare(folder: &Path, device: &Device, tolerance: Option<f64>, dump_layers: bool) -> Compared {
     let outcome = Golden::open(folder, tolerance).and_then(|golden| {
@@ -90,8 +91,8 @@ fn run(golden: &Golden, kind: GoldenKind, device: &Device) -> Result<Vec<Deviati
         GoldenKind::SimplexFields => simplex::fields(golden, device),
         GoldenKind::AnoDdpm => systems::anoddpm(golden, device),
         GoldenKind::Pddpm => systems::pddpm(golden, device),
-        GoldenKind::AdvRad => advrad::run(golden, device),
         GoldenKind::Wolleb => wolleb::wolleb(golden, device),
+        GoldenKind::AdvRad => advrad::run(golden, device),
         GoldenKind::Diffusers => chain::diffusers(golden, device),
         GoldenKind::Guided => chain::guided(golden, device),
     }

@@ -9,7 +9,7 @@ pub mod small;
 pub mod volume;
 
 use residua::graph::{Graph, SectionId, StateId};
-use residua::model::{Checkpoint, Config, Overrides, read};
+use residua::model::{Architecture, Call, Network, Overrides};
 use residua::{Shape, Tensor, gpu};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -37,6 +37,11 @@ pub const NETWORKS: [&str; 9] = [
 /// The goldens of classifiers of noised images.
 pub const CLASSIFIERS: [&str; 5] =
     ["classifier-adaptive", "classifier-attention", "classifier-spatial", "classifier-spatial-v2", "guided-classifier"];
+
+/// The goldens of all networks of noised images.
+pub fn denoisers_and_classifiers() -> impl Iterator<Item = &'static str> {
+    NETWORKS.into_iter().chain(CLASSIFIERS)
+}
 
 /// The ResNet goldens of `tests/goldens`.
 pub const RESNETS: [&str; 3] = ["resnet-basic", "resnet-bottleneck", "resnet-wide"];
@@ -109,22 +114,19 @@ pub struct Case {
     pub out: StateId,
 }
 
-/// One call of a golden network, for two small random images at its own size.
+/// One call of a golden network, for a small random image at its own size.
 pub fn network(folder: &Path) -> Case {
-    let ck = Checkpoint::open(folder).unwrap();
-    let spec = read(&ck, &Config::beside(ck.path()).unwrap(), &Overrides::default()).unwrap();
-    let (h, w) = spec.sample_size.unwrap_or((32, 32));
-    let mut g = Graph::new();
-    let image = random(Shape::new(1, h, w, spec.in_channels()), 1);
+    let network = Network::open(folder, &Overrides::default()).unwrap();
+    let size = match &network.architecture {
+        Architecture::Unet(spec) => spec.sample_size,
+        Architecture::Classifier(spec) => spec.sample_size,
+        Architecture::ResNet(_) => None,
+    };
+    let (h, w) = size.unwrap_or((32, 32));
+    let image = random(Shape::new(1, h, w, network.in_channels()), 1);
+    let Call { graph, section, inputs, out } = network.call(image.shape).unwrap();
     let one = |v: f32| Tensor { shape: Shape::new(1, 1, 1, 1), data: vec![v] };
-    let mut inputs = vec![(g.state("x", image.shape), image), (g.state("t", Shape::new(1, 1, 1, 1)), one(321.0))];
-    if spec.class.is_some() {
-        inputs.push((g.state("y", Shape::new(1, 1, 1, 1)), one(1.0)));
-    }
-    let section = g.section("network");
-    let nodes: Vec<_> = inputs.iter().map(|(s, _)| g.read(*s)).collect();
-    let node = spec.build(&ck, &mut g, nodes[0], nodes[1], nodes.get(2).copied()).unwrap();
-    let out = g.state("out", g.shape(node));
-    g.write(out, node).unwrap();
-    Case { graph: g, section, inputs, out }
+    // A time, and a class.
+    let inputs = inputs.into_iter().zip([image, one(321.0), one(1.0)]).collect();
+    Case { graph, section, inputs, out }
 }

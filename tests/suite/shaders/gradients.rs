@@ -9,7 +9,7 @@ use residua::kernels::pool_gradient::PoolGradient;
 #[test]
 fn of_the_golden_networks_gradients() {
     let mut texts = Texts::new();
-    for name in crate::common::NETWORKS {
+    for name in crate::common::denoisers_and_classifiers() {
         let crate::common::Case { graph: mut g, inputs, out, .. } =
             crate::common::network(&crate::common::golden(name));
         let used = Plan::new(&g).weights();
