@@ -29,9 +29,6 @@ impl ModelFolder {
             System::Pddpm(_) => {
                 refused("its maps go through a median over the volume and an erosion, outside of the graph")
             }
-            System::Wolleb(_) => {
-                refused("its chain is guided by a gradient itself, of which second derivatives would be needed")
-            }
             System::Dte(_) => refused("it scores rows of numbers, not an image"),
             System::Wolleb(_) => {
                 refused("each of its steps takes a gradient itself, and second derivatives have no rules")

@@ -116,7 +116,6 @@ impl System {
         match self {
             System::AnoDdpm(_) | System::Pddpm(_) => true,
             System::AdvRad(s) => s.noise != super::advrad::Diffusion::None,
-            System::Wolleb(s) => s.draws_noise(),
             System::Dte(_) => false,
             System::Wolleb(s) => s.variant == super::config::Variant::Published,
         }

@@ -122,10 +122,6 @@ impl Wolleb {
     pub fn passes(&self) -> usize {
         self.chain().map_or(0, |c| c.encode.len() + c.decode.len())
     }
-    /// Whether any noise is drawn.
-    pub(super) fn draws_noise(&self) -> bool {
-        self.variant == Variant::Published
-    }
     /// What shares one noise: nothing needs to where none is drawn.
     pub(super) fn noise_per(&self) -> NoisePer {
         if self.variant == Variant::Paper { NoisePer::Run } else { self.noise_per }
