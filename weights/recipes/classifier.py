@@ -32,6 +32,13 @@ def attend(q, k, v):
     return F.scaled_dot_product_attention(q, k, v).transpose(2, 3)
 
 
+def zeroed(layer):
+    """The layer with zeros for weights, so that a residual branch begins as nothing."""
+    for p in layer.parameters():
+        nn.init.zeros_(p)
+    return layer
+
+
 class ResBlock(nn.Module):
     """norm, SiLU, [pool,] conv; norm, scale and shift by the time, SiLU, conv; + [pooled] input."""
 
@@ -42,6 +49,7 @@ class ResBlock(nn.Module):
         self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(emb, 2 * outside))
         self.out_layers = nn.Sequential(nn.GroupNorm(groups, outside), nn.SiLU(), nn.Dropout(0.0),
                                         nn.Conv2d(outside, outside, 3, padding=1))
+        zeroed(self.out_layers[3])
         self.skip_connection = nn.Conv2d(inside, outside, 1) if inside != outside else nn.Identity()
 
     def forward(self, x, emb):
@@ -61,7 +69,7 @@ class Attention(nn.Module):
         super().__init__()
         self.heads = heads
         self.norm = nn.GroupNorm(groups, width)
-        self.qkv, self.proj_out = nn.Conv1d(width, 3 * width, 1), nn.Conv1d(width, width, 1)
+        self.qkv, self.proj_out = nn.Conv1d(width, 3 * width, 1), zeroed(nn.Conv1d(width, width, 1))
 
     def forward(self, x, _emb=None):
         rows = self.qkv(self.norm(x).flatten(2)).unflatten(1, (self.heads, 3, -1))

@@ -79,8 +79,11 @@ class Samples:
             return self.normal[rng.integers(len(self.normal))], 0
         if not self.lesions or rng.random() >= self.args.paste:
             return self.second[rng.integers(len(self.second))], 1
-        image, lesion = (some[rng.integers(len(some))] for some in (self.normal, self.lesions))
-        return lesions.paste(image, lesion, rng), 1
+        while True:
+            image, lesion = (some[rng.integers(len(some))] for some in (self.normal, self.lesions))
+            made = lesions.paste(image, lesion, rng)
+            if made is not None:
+                return made, 1
 
     def draw(self, count, rng):
         """Images (count, c, size, size) in the network's range and classes (count,)."""

@@ -129,3 +129,14 @@ def load(folder):
     stored = load_file(os.path.join(folder, WEIGHTS))
     model.load_state_dict(from_guided(cfg, {k: v.float() for k, v in stored.items()}))
     return model.eval().to(memory_format=torch.channels_last)
+
+
+def rename(cfg, name):
+    """The name in guided-diffusion's layout of a layer of unet.py, or of what is computed in one (`.stats`, `.skip`)."""
+    for ours, theirs in sorted(modules(cfg), key=lambda pair: -len(pair[0])):
+        if name == ours or name.startswith(ours + "."):
+            layer, dot, what = name[len(ours) + 1:].partition(".")
+            ending = {"group_norm": "norm", "to_out": "proj_out"}.get(layer, RESNET.get(layer, layer))
+            rest = "" if layer == "to_out" else what
+            return ".".join(filter(None, (theirs, ending, rest)))
+    return name

@@ -37,18 +37,25 @@ def turned(patch, opacity, rng):
     return np.stack(planes[:-1], 2) * rng.uniform(0.85, 1.15), planes[-1]
 
 
+def depth(image):
+    """How many pixels (h, w) lie between each pixel of the head and the background; 0 in the background."""
+    head = ndimage.binary_fill_holes(ndimage.uniform_filter(image.mean(2), 3) > 0.08)
+    return ndimage.distance_transform_edt(np.pad(head, 1))[1:-1, 1:-1]
+
+
 def paste(image, lesion, rng):
-    """The image (h, w, c) with the lesion around a pixel that lies well inside what is not background."""
+    """The image (h, w, c) with the lesion somewhere inside the head; None where there is too little room."""
+    deep = depth(image) * 64 / len(image)
+    places = np.argwhere(deep > 7)
+    if len(places) < 100 * (len(image) / 64) ** 2:
+        return None
     patch, opacity = turned(*lesion, rng)
-    inside = ndimage.uniform_filter(image.mean(2), 9) > 0.2
-    places = np.argwhere(inside)
-    if len(places) == 0:
-        return image
     out, (row, col) = image.copy(), places[rng.integers(len(places))]
     top, left = row - opacity.shape[0] // 2, col - opacity.shape[1] // 2
     rows, cols = (np.arange(max(0, -start), min(n, size - start))
                   for start, n, size in ((top, opacity.shape[0], image.shape[0]), (left, opacity.shape[1], image.shape[1])))
     here, there = np.ix_(rows, cols), np.ix_(rows + top, cols + left)
-    a = opacity[here][:, :, None]
+    # The skull, three or four pixels of 64, stays as it is.
+    a = (opacity[here] * np.clip((deep[there] - 3) / 2, 0, 1))[:, :, None]
     out[there] = (1 - a) * out[there] + a * patch[here]
     return out
