@@ -122,7 +122,8 @@ class Classifier(nn.Module):
         rate = torch.exp(-math.log(10000.0) * torch.arange(base // 2) / (base // 2))
         self.register_buffer("rate", rate, persistent=False)
 
-    def forward(self, x, t):
+    def features(self, x, t):
+        """What the pool is given (n, width, h, w), before its norm."""
         angle = t.to(self.rate.dtype)[:, None] * self.rate
         emb = self.time_embed(torch.cat([angle.cos(), angle.sin()], 1))
         for block in self.input_blocks:
@@ -130,7 +131,10 @@ class Classifier(nn.Module):
                 x = layer(x) if isinstance(layer, nn.Conv2d) else layer(x, emb)
         for layer in self.middle_block:
             x = layer(x, emb)
-        return self.out(x)
+        return x
+
+    def forward(self, x, t):
+        return self.out(self.features(x, t))
 
 
 def gradient(model, x, t, y):

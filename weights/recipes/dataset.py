@@ -60,13 +60,14 @@ class Samples:
         paths = find([args.images])
         paths = [p for i, p in enumerate(paths) if not args.hold_out or i % args.hold_out]
         paths += find(args.also) if args.also else []
-        self.args, self.normal, self.second, self.lesions = args, load(paths, channels, side), [], []
+        self.args, self.normal, self.second = args, load(paths, channels, side), []
+        self.masks, self.lesions = [], []
         if args.second:
             paths = find(args.second)
             self.second = load(paths, channels, side)
             if args.masks:
-                masks = load([os.path.join(args.masks, os.path.basename(p)) for p in paths], 1, side)
-                self.lesions = lesions.cut(self.second, [m[:, :, 0] for m in masks])
+                self.masks = load([os.path.join(args.masks, os.path.basename(p)) for p in paths], 1, side)
+                self.lesions = lesions.cut(self.second, [m[:, :, 0] for m in self.masks])
                 if not self.lesions:
                     raise SystemExit(f"{args.masks}: no lesion of {lesions.SMALLEST} pixels or more at {side} x {side}")
 
@@ -74,23 +75,26 @@ class Samples:
         return len(self.normal) + len(self.second)
 
     def pick(self, rng):
-        """An image (h, w, c) in 0..1 and its class."""
+        """An image (h, w, c) in 0..1, its class and, as (h, w, 1), where the lesion is, if that is known."""
         if not self.second or rng.random() >= self.args.second_share:
-            return self.normal[rng.integers(len(self.normal))], 0
+            image = self.normal[rng.integers(len(self.normal))]
+            return image, 0, np.zeros_like(image[:, :, :1])
         if not self.lesions or rng.random() >= self.args.paste:
-            return self.second[rng.integers(len(self.second))], 1
+            i = rng.integers(len(self.second))
+            return self.second[i], 1, self.masks[i] if self.masks else np.zeros_like(self.second[i][:, :, :1])
         while True:
             image, lesion = (some[rng.integers(len(some))] for some in (self.normal, self.lesions))
             made = lesions.paste(image, lesion, rng)
             if made is not None:
-                return made, 1
+                return made[0], 1, made[1]
 
     def draw(self, count, rng):
-        """Images (count, c, size, size) in the network's range and classes (count,)."""
-        args, out, classes = self.args, [], []
+        """Images (count, c, size, size) in the network's range, classes (count,) and lesions (count, 1, size, size)."""
+        args, out, classes, places = self.args, [], [], []
         low, high = args.range
         for _ in range(count):
-            x, y = self.pick(rng)
+            x, y, where = self.pick(rng)
+            channels, x = x.shape[2], np.concatenate([x, where], 2)
             if args.crop:
                 top, left = (rng.integers(n - args.crop + 1) for n in x.shape[:2])
                 x = resize(x[top:top + args.crop, left:left + args.crop], args.size)
@@ -98,6 +102,9 @@ class Samples:
             x = x[::-1] if "y" in args.flip and rng.random() < 0.5 else x
             x = x.transpose(1, 0, 2) if "t" in args.flip and rng.random() < 0.5 else x
             scale = 1 + args.brightness * rng.uniform(-1, 1)
-            out.append(np.clip(x * scale, 0, 1).transpose(2, 0, 1) * (high - low) + low)
+            planes = x.transpose(2, 0, 1)
+            out.append(np.clip(planes[:channels] * scale, 0, 1) * (high - low) + low)
             classes.append(y)
-        return torch.from_numpy(np.stack(out).astype(np.float32)), torch.tensor(classes)
+            places.append(planes[channels:])
+        stacked = [torch.from_numpy(np.stack(planes).astype(np.float32)) for planes in (out, places)]
+        return stacked[0], torch.tensor(classes), stacked[1]

@@ -44,7 +44,8 @@ def depth(image):
 
 
 def paste(image, lesion, rng):
-    """The image (h, w, c) with the lesion somewhere inside the head; None where there is too little room."""
+    """The image (h, w, c) with the lesion somewhere inside the head, and its opacity (h, w, 1); None where there is too little
+    room."""
     deep = depth(image) * 64 / len(image)
     places = np.argwhere(deep > 7)
     if len(places) < 100 * (len(image) / 64) ** 2:
@@ -58,4 +59,6 @@ def paste(image, lesion, rng):
     # The skull, three or four pixels of 64, stays as it is.
     a = (opacity[here] * np.clip((deep[there] - 3) / 2, 0, 1))[:, :, None]
     out[there] = (1 - a) * out[there] + a * patch[here]
-    return out
+    where = np.zeros_like(image[:, :, :1])
+    where[there] = a
+    return out, where

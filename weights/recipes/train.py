@@ -28,6 +28,7 @@ def arguments():
     p.add_argument("model", help="model folder to write")
     p.add_argument("--name", help="name in detector.json; the folder's name when not given")
     p.add_argument("--state", help="checkpoint file; MODEL.state.pt when not given")
+    p.add_argument("--init", help="model folder of a network of this shape (classes aside) to go on from")
     p.add_argument("--method", choices=["anoddpm", "pddpm"], default="anoddpm")
     p.add_argument("--layout", choices=["diffusers", "guided"], default="diffusers", help="key layout of the stored network")
     p.add_argument("--patch", type=int, nargs="+", default=[32], help="pddpm: sides of the noised patch, one drawn a slice")
@@ -138,10 +139,17 @@ def main():
     workers = ThreadPoolExecutor(args.workers, initializer=set_threads)
     channels = 1 if args.gray else 3
     images = dataset.Samples(args)
-    cfg = unet.make_config(args.size, channels, [args.base * m for m in args.mults], args.attention, args.layers,
+    # Crops at the images' own scale train a network for the whole images.
+    side = args.side if args.side and args.crop == args.size else args.size
+    cfg = unet.make_config(side, channels, [args.base * m for m in args.mults], args.attention, args.layers,
                            groups=args.groups, classes=2 if args.second else None)
     device = torch.device(args.device)
     model = unet.UNet(cfg).to(device, memory_format=torch.channels_last)
+    if args.init:
+        start = unet.load(args.init).state_dict()
+        missing, unknown = model.load_state_dict(start, strict=False)
+        if unknown or set(missing) - {"class_embedding.weight"}:
+            raise SystemExit(f"{args.init}: its network has another shape")
     ema = {k: v.detach().clone() for k, v in model.state_dict().items()}
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=1e-4, betas=(0.9, 0.99))
     step, elapsed = 0, 0.0
@@ -168,7 +176,7 @@ def main():
         rate = float(args.lr * min(1, (step + 1) / 100) * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * progress))))
         for group in optimizer.param_groups:
             group["lr"] = rate
-        parts = [corrupt(*images.draw(args.batch // args.workers, rng), *draw_noise(pool, args, channels, rng), args, bars, rng)
+        parts = [corrupt(*images.draw(args.batch // args.workers, rng)[:2], *draw_noise(pool, args, channels, rng), args, bars, rng)
                  for _ in range(args.workers)]
         results = list(workers.map(lambda part: gradients(model, part, args, device), parts))
         for p, *all_gradients in zip(model.parameters(), *(g for g, _ in results)):

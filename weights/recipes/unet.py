@@ -133,6 +133,8 @@ class UNet(nn.Module):
         self.conv_in = nn.Conv2d(cfg["in_channels"], widths[0], 3, padding=1)
         self.time_embedding = TimeEmbedding(widths[0])
         self.class_embedding = nn.Embedding(cfg["num_class_embeds"], 4 * widths[0]) if cfg["num_class_embeds"] else None
+        if self.class_embedding is not None:
+            nn.init.zeros_(self.class_embedding.weight)
         self.down_blocks, self.up_blocks = nn.ModuleList(), nn.ModuleList()
         previous = widths[0]
         for i, (w, kind) in enumerate(zip(widths, cfg["down_block_types"])):
