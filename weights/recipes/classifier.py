@@ -1,7 +1,8 @@
 """guided-diffusion's `EncoderUNetModel` with attention pool, in PyTorch alone, under its own state-dict keys.
 
-The classifier of noised images whose gradient guides Wolleb et al.'s decoding: time by scale and shift of the second
-GroupNorm, halving by average pools inside residual blocks, legacy attention in the trunk, the new order in the pool.
+The classifier of noised images whose gradient guides Wolleb et al.'s decoding: legacy attention in the trunk, the new order in the
+pool; as published time by scale and shift of the second GroupNorm and halving by average pools inside residual blocks, or, so
+that the trunk is the encoder of a UNet and may begin as one, time added and halving by strided convolutions.
 """
 import json
 import math
@@ -17,12 +18,13 @@ import unet
 WEIGHTS = "classifier.safetensors"
 
 
-def make_config(size, channels, base, mults, attention, layers=1, head=32, groups=8, classes=2):
-    """The arguments of `EncoderUNetModel`; `attention` holds down-sampling factors. `norm_num_groups` is 32 there."""
+def make_config(size, channels, base, mults, attention, layers=1, head=32, groups=8, classes=2, published=True):
+    """The arguments of `EncoderUNetModel`; `attention` holds down-sampling factors. `norm_num_groups` is 32 there. `published` is
+    the choice of time and halving (above)."""
     return {
         "_class_name": "guided_diffusion.EncoderUNetModel", "image_size": size, "in_channels": channels,
         "model_channels": base, "out_channels": classes, "num_res_blocks": layers, "attention_resolutions": list(attention),
-        "channel_mult": list(mults), "num_head_channels": head, "use_scale_shift_norm": True, "resblock_updown": True,
+        "channel_mult": list(mults), "num_head_channels": head, "use_scale_shift_norm": published, "resblock_updown": published,
         "pool": "attention", "norm_num_groups": groups}
 
 
@@ -39,14 +41,25 @@ def zeroed(layer):
     return layer
 
 
-class ResBlock(nn.Module):
-    """norm, SiLU, [pool,] conv; norm, scale and shift by the time, SiLU, conv; + [pooled] input."""
+class Strided(nn.Module):
+    """Half the size by a strided convolution."""
 
-    def __init__(self, inside, outside, emb, groups, down=False):
+    def __init__(self, width):
         super().__init__()
-        self.down = down
+        self.op = nn.Conv2d(width, width, 3, stride=2, padding=1)
+
+    def forward(self, x, _emb):
+        return self.op(x)
+
+
+class ResBlock(nn.Module):
+    """norm, SiLU, [pool,] conv; norm, scale and shift by the time, or that added before; SiLU, conv; + [pooled] input."""
+
+    def __init__(self, inside, outside, emb, groups, scale_shift, down=False):
+        super().__init__()
+        self.down, self.scale_shift = down, scale_shift
         self.in_layers = nn.Sequential(nn.GroupNorm(groups, inside), nn.SiLU(), nn.Conv2d(inside, outside, 3, padding=1))
-        self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(emb, 2 * outside))
+        self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(emb, (2 if scale_shift else 1) * outside))
         self.out_layers = nn.Sequential(nn.GroupNorm(groups, outside), nn.SiLU(), nn.Dropout(0.0),
                                         nn.Conv2d(outside, outside, 3, padding=1))
         zeroed(self.out_layers[3])
@@ -57,8 +70,12 @@ class ResBlock(nn.Module):
         if self.down:
             h, x = F.avg_pool2d(h, 2), F.avg_pool2d(x, 2)
         h = self.in_layers[2](h)
-        scale, shift = self.emb_layers(emb)[:, :, None, None].chunk(2, 1)
-        h = self.out_layers[0](h) * (1 + scale) + shift
+        time = self.emb_layers(emb)[:, :, None, None]
+        if self.scale_shift:
+            scale, shift = time.chunk(2, 1)
+            h = self.out_layers[0](h) * (1 + scale) + shift
+        else:
+            h = self.out_layers[0](h + time)
         return self.skip_connection(x) + self.out_layers[3](F.silu(h))
 
 
@@ -100,23 +117,24 @@ class Classifier(nn.Module):
         super().__init__()
         self.config = cfg
         base, groups, head = cfg["model_channels"], cfg["norm_num_groups"], cfg["num_head_channels"]
-        emb, factor = 4 * base, 1
+        emb, factor, shifts = 4 * base, 1, cfg["use_scale_shift_norm"]
         self.time_embed = nn.Sequential(nn.Linear(base, emb), nn.SiLU(), nn.Linear(emb, emb))
         width = int(cfg["channel_mult"][0] * base)
         self.input_blocks = nn.ModuleList([nn.ModuleList([nn.Conv2d(cfg["in_channels"], width, 3, padding=1)])])
         for level, mult in enumerate(cfg["channel_mult"]):
             for _ in range(cfg["num_res_blocks"]):
                 out = int(mult * base)
-                layers = [ResBlock(width, out, emb, groups)]
+                layers = [ResBlock(width, out, emb, groups, shifts)]
                 width = out
                 if factor in cfg["attention_resolutions"]:
                     layers.append(Attention(width, width // head, groups))
                 self.input_blocks.append(nn.ModuleList(layers))
             if level + 1 < len(cfg["channel_mult"]):
-                self.input_blocks.append(nn.ModuleList([ResBlock(width, width, emb, groups, down=True)]))
+                pool = ResBlock(width, width, emb, groups, shifts, down=True) if cfg["resblock_updown"] else Strided(width)
+                self.input_blocks.append(nn.ModuleList([pool]))
                 factor *= 2
-        self.middle_block = nn.ModuleList([ResBlock(width, width, emb, groups), Attention(width, width // head, groups),
-                                           ResBlock(width, width, emb, groups)])
+        self.middle_block = nn.ModuleList([ResBlock(width, width, emb, groups, shifts), Attention(width, width // head, groups),
+                                           ResBlock(width, width, emb, groups, shifts)])
         pool = AttentionPool((cfg["image_size"] // factor) ** 2, width, width // head, cfg["out_channels"])
         self.out = nn.Sequential(nn.GroupNorm(groups, width), nn.SiLU(), pool)
         rate = torch.exp(-math.log(10000.0) * torch.arange(base // 2) / (base // 2))

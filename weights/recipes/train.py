@@ -86,6 +86,16 @@ def corrupt(x, y, noise, t, args, bars, rng):
         predicted, x.to(predicted.device), mask.to(predicted.device))
 
 
+def to_range(model, limits):
+    """A network of images in [-1, 1] made one of images in `limits`, but for what zero padding means at the border."""
+    low, high = limits
+    scale, shift = 2 / (high - low), -1 - 2 * low / (high - low)
+    with torch.no_grad():
+        model.conv_in.bias += shift * model.conv_in.weight.sum((1, 2, 3))
+        model.conv_in.weight *= scale
+    return model
+
+
 def gradients(model, part, args, device):
     """The gradients of the parameters for a part of a batch, and its loss."""
     given, t, y, loss_of = part
@@ -146,7 +156,7 @@ def main():
     device = torch.device(args.device)
     model = unet.UNet(cfg).to(device, memory_format=torch.channels_last)
     if args.init:
-        start = unet.load(args.init).state_dict()
+        start = to_range(unet.load(args.init), args.range).state_dict()
         missing, unknown = model.load_state_dict(start, strict=False)
         if unknown or set(missing) - {"class_embedding.weight"}:
             raise SystemExit(f"{args.init}: its network has another shape")

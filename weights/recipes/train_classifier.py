@@ -15,7 +15,9 @@ import torch.nn.functional as F
 
 import classifier
 import dataset
+import guided
 import train
+import unet
 
 
 def arguments():
@@ -25,6 +27,7 @@ def arguments():
     p.add_argument("folder", help="folder to write")
     p.add_argument("--check-normal", nargs="+", help="folder or files of class 0, to measure the accuracy on")
     p.add_argument("--check-second", nargs="+", help="the same of class 1")
+    p.add_argument("--init", help="model folder of recipes/train.py whose encoder the trunk begins as; widths are then that one's")
     p.add_argument("--limit", type=int, default=1000, help="train steps t below this")
     p.add_argument("--base", type=int, default=16, help="width of the first level")
     p.add_argument("--mults", type=int, nargs="+", default=[1, 2, 4, 4], help="widths of the levels over the first")
@@ -79,7 +82,19 @@ def main():
     torch.set_num_threads(args.threads)
     data = dataset.Samples(args)
     cfg = classifier.make_config(args.size, 1 if args.gray else 3, args.base, args.mults, args.attention, groups=args.groups)
+    if args.init:
+        start = train.to_range(unet.load(args.init), args.range)
+        mults = [w // start.config["block_out_channels"][0] for w in start.config["block_out_channels"]]
+        args.base, args.mults = start.config["block_out_channels"][0], mults
+        cfg = classifier.make_config(args.size, 1 if args.gray else 3, args.base, mults, [], start.config["layers_per_block"],
+                                     start.config["attention_head_dim"], start.config["norm_num_groups"], published=False)
     model = classifier.Classifier(cfg).to(memory_format=torch.channels_last)
+    if args.init:
+        trunk = guided.to_guided(start.config, start.state_dict())
+        found = {k: v for k, v in trunk.items() if k in model.state_dict() and not k.startswith("out.")}
+        missing = model.load_state_dict(found, strict=False).missing_keys
+        if any(not k.startswith("out.") for k in missing):
+            raise SystemExit(f"{args.init}: its encoder is not the classifier's trunk")
     average = classifier.Classifier(cfg).to(memory_format=torch.channels_last)
     average.load_state_dict(model.state_dict())
     cells = torch.nn.Conv2d(args.base * args.mults[-1], 1, 1)
