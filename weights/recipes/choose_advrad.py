@@ -39,6 +39,7 @@ def main():
     p.add_argument("model")
     p.add_argument("images", help="folder of good images that the model was trained on, less those held out")
     p.add_argument("--hold-out", type=int, default=7, help="as in training")
+    p.add_argument("--every", type=int, default=1, help="take every so many of the held-out images")
     p.add_argument("--steps", type=int, nargs="+", default=[50, 100, 150, 200])
     p.add_argument("--filters", type=int, nargs="+", default=[1, 3, 5, 9])
     p.add_argument("--mean-of", type=int, default=200, help="training images that the mean map is made of")
@@ -56,7 +57,7 @@ def main():
     trained = [q for i, q in enumerate(paths) if i % a.hold_out]
     trained = trained[::max(1, len(trained) // a.mean_of)]
     rng = np.random.default_rng(a.seed)
-    good = dataset.load(paths[::a.hold_out], 1, side)
+    good = dataset.load(paths[::a.hold_out][::a.every], 1, side)
     sets = {"good": inputs(good)} | {kind: inputs([faults.make(g, kind, rng) for g in good]) for kind in faults.KINDS}
     sets["trained"] = inputs(dataset.load(trained, 1, side))
     model, bars, best = guided.load(a.model), train.alpha_bars(), None
