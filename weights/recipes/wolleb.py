@@ -4,7 +4,8 @@ guided to the healthy class by the gradient of a classifier; the difference of i
 This module has what choosing and the self-test share. Steps are counted after respacing: step k of N stands for the k-th of N
 evenly spaced steps of the schedule, and both networks are told that one (the published code tells the classifier k itself,
 which is right only without respacing). The variant `published` adds noise of level 0 at the start, encodes from 1 to L - 1
-and decodes from L - 2; `paper` encodes from 0 to L - 1 and decodes from L, of an image that is not noised.
+and decodes from L - 2 to the clean image; `paper` encodes from 0 to L - 1 and decodes from L to level 0, where an image that is not
+noised began.
 """
 import torch
 
@@ -72,21 +73,22 @@ class Chain:
 
     def decode(self, x, level, variant, scale):
         """The healthy image of a latent."""
-        for k in range(level - 2 if variant == "published" else level, -1, -1):
+        steps = range(level - 2, -1, -1) if variant == "published" else range(level, 0, -1)
+        for k in steps:
             x = self.down(x, k, scale)
         return x
 
 
 def difference(x, rebuilt, kind):
-    """Maps (n, 1, h, w): the absolute difference, summed over the channels, or of the images each scaled to 0..1."""
+    """Maps (n, 1, h, w): the absolute difference, summed over the channels, or of the images, each channel scaled to 0..1."""
     if kind == "sum":
         return (x - rebuilt).abs().sum(1, keepdim=True)
 
     def unit(v):
-        low, high = v.amin((1, 2, 3), keepdim=True), v.amax((1, 2, 3), keepdim=True)
+        low, high = v.amin((2, 3), keepdim=True), v.amax((2, 3), keepdim=True)
         return (v - low) / (high - low)
 
-    return (unit(x) - unit(rebuilt)).abs()
+    return (unit(x) - unit(rebuilt)).abs().sum(1, keepdim=True)
 
 
 def detector(name, size, channels):
