@@ -23,9 +23,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     if (i >= LEN) { return; }
     let sample = i / (PIXELS * CV);
     let inside = i % (PIXELS * CV);
-    let from = i32(inside / CV) + ($FROM);
+    let source = i32(inside / CV) + ($FROM);
     var v = vec4<f32>(0.0);
-    if (from >= 0 && from < i32(IN_PIXELS)) { v = x[(sample * IN_PIXELS + u32(from)) * CV + i % CV]; }
+    if (source >= 0 && source < i32(IN_PIXELS)) { v = x[(sample * IN_PIXELS + u32(source)) * CV + i % CV]; }
 #if TABLE
     v += table[inside];
 #end
