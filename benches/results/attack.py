@@ -44,6 +44,7 @@ def main():
     text += f"Made by `benches/results/attack.sh` on {made[0]['created'][:10]}; device: {made[0]['source']['device']}; model: {made[0]['source']['model']}. In percent.\n"
     if any(r["interrupted"] for r in made):
         text += "\nA run was ended early: its numbers are of the images that were finished.\n"
+    text += f"\nImages: {made[0]['taken_for']}.\n"
     rows = [attacked(t, r) for t, r in [("AdvRAD", attack), ("control: no noise", control)] if r]
     if rows:
         one = (attack or control)["attack"]
