@@ -138,7 +138,7 @@ fn check(name: &str, mut case: Case, fine: i32, directions: u64) {
 fn of_unets_and_classifiers_they_are_central_differences() {
     // The pool `spatial` has a ReLU, for which see below.
     let smooth = |name: &&str| *name != "classifier-spatial";
-    for name in denoisers_and_classifiers().into_iter().filter(smooth) {
+    for name in denoisers_and_classifiers().filter(smooth) {
         check(name, network(&golden(name)), 10, 1);
     }
 }
