@@ -34,7 +34,7 @@ pub(super) struct Args {
     thresholds: ThresholdArgs,
     /// Standard deviation of the noise on the image, in units of the 0..1 image at the network's size; larger noise certifies larger
     /// radii and blurs more
-    #[arg(long, default_value_t = 0.1, value_name = "SIZE", value_parser = amount)]
+    #[arg(long, default_value_t = 0.2, value_name = "SIZE", value_parser = amount)]
     sigma: f64,
     /// The l2 radii to certify at, in the same units
     #[arg(long, default_value = "0.1,0.2", value_name = "R,R", value_delimiter = ',', value_parser = amount)]
@@ -194,7 +194,7 @@ fn promises(by: &Smoothing, images: usize, limit: Option<f64>, origin: String) -
     ];
     match limit {
         Some(_) => {
-            said.push(format!("{origin} It was not chosen for images under this noise, whose scores differ."));
+            said.push(format!("{origin} It was not chosen for images under this noise, at the network's size, whose scores differ."));
         }
         None => said.push("No verdict is certified, as there is no threshold for images (--threshold, --fpr).".into()),
     }

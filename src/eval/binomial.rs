@@ -8,8 +8,17 @@ pub(crate) fn at_least(k: usize, n: usize, p: f64) -> f64 {
     if p <= 0.0 || p >= 1.0 {
         return if p <= 0.0 { 0.0 } else { 1.0 };
     }
-    // ln C(n, i) pⁱ (1−p)ⁿ⁻ⁱ, from i = 0 on; small terms vanish without harm.
-    let (step, mut term, mut below) = ((p / (1.0 - p)).ln(), n as f64 * (-p).ln_1p(), 0.0);
+    // ln C(n, i) pⁱ (1−p)ⁿ⁻ⁱ, from the nearer end on, as each step rounds; small terms vanish without harm.
+    let step = (p / (1.0 - p)).ln();
+    if 2 * k > n {
+        let (mut term, mut sum) = (n as f64 * p.ln(), 0.0);
+        for i in (k..=n).rev() {
+            sum += term.exp();
+            term += (i as f64 / (n + 1 - i) as f64).ln() - step;
+        }
+        return sum.min(1.0);
+    }
+    let (mut term, mut below) = (n as f64 * (-p).ln_1p(), 0.0);
     for i in 0..k {
         below += term.exp();
         term += ((n - i) as f64 / (i + 1) as f64).ln() + step;
@@ -90,6 +99,8 @@ mod tests {
             (51, 100, 0.05, 0.4234106513021929),
             (99_000, 100_000, 0.001, 0.9889893403774748),
             (7, 20, 1e-6, 0.02918643919401465),
+            (20_000, 20_000, 0.001, 0.9996546718755381),
+            (19_990, 20_000, 0.001, 0.9987937277791431),
         ] {
             let x = lower_bound(k, n, alpha);
             assert!((x - expected).abs() < 1e-9, "{k} of {n} at {alpha}: {x}, not {expected}");

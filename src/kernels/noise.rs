@@ -67,7 +67,8 @@ pub fn standard_normals(seed: u64, draw: u32, stream: u32, len: usize) -> Vec<f6
 /// The same of uniform numbers in (0,1), in steps of 2⁻³².
 pub fn uniforms(seed: u64, draw: u32, stream: u32, len: usize) -> Vec<f64> {
     let key = [seed as u32, (seed >> 32) as u32];
-    let block = |b: usize| philox4x32_10([b as u32, draw, stream, 0], key).map(|w| (f64::from(w) + 0.5) / 4_294_967_296.0);
+    let block =
+        |b: usize| philox4x32_10([b as u32, draw, stream, 0], key).map(|w| (f64::from(w) + 0.5) / 4_294_967_296.0);
     (0..len.div_ceil(4)).flat_map(block).take(len).collect()
 }
 

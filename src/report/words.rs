@@ -87,6 +87,7 @@ mod tests {
     fn settings_lose_their_brackets_and_keep_their_values() {
         assert_eq!(in_words(&json!({"kind": "fixed_large", "a_b": 0.5, "none": null})), "fixed large, a b 0.5");
         assert_eq!(in_words(&json!([-1.0, 1.0])), "-1.0 to 1.0");
+        assert_eq!(in_words(&json!(["healthy", "tumour"])), "healthy, tumour");
         assert_eq!(in_words(&json!("my_file.bin")), "my_file.bin");
         assert_eq!(in_words(&json!({"none": null})), "");
     }

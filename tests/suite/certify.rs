@@ -18,9 +18,10 @@ fn place() -> Place {
 
 fn certify(p: &Place, input: &str, more: &[&str]) -> (i32, String) {
     let (input, model, out) = (p.text(input), p.text("model"), p.text("out"));
-    let fixed = ["certify", &input, "--model", &model, "--out", &out, "--device", "cpu", "--draws", "60"];
-    let fixed = if more.contains(&"--draws") { &fixed[..fixed.len() - 2] } else { &fixed[..] };
-    let (code, out, err) = run(&[fixed, &["--first-draws", "8"], more].concat());
+    let fixed = ["certify", &input, "--model", &model, "--out", &out, "--device", "cpu", "--first-draws", "8"];
+    let usual = [["--draws", "60"], ["--sigma", "0.1"], ["--radii", "0.1"]];
+    let usual: Vec<&str> = usual.iter().filter(|pair| !more.contains(&pair[0])).flatten().copied().collect();
+    let (code, out, err) = run(&[&fixed[..], &usual, more].concat());
     assert!(!err.contains("panicked"), "{err}");
     (code, out + &err)
 }
@@ -38,7 +39,7 @@ fn number(v: &Value) -> f64 {
 #[test]
 fn bounds_hold_the_median_and_grow_with_the_radius() {
     let p = place();
-    let report = works(&p, "data", &["--sigma", "0.1", "--radii", "0.02,0.1"]);
+    let report = works(&p, "data", &["--radii", "0.02,0.1"]);
     let images = report["images"].as_array().unwrap();
     assert_eq!(images.len(), 4);
     for image in images {
@@ -113,7 +114,13 @@ fn every_system_that_runs_is_certified_and_what_cannot_hold_is_refused() {
     refused(&["--unlabelled", "--sequence", "x"], &["--sequence"]);
     let foreground = SETTINGS.replace(r#""system""#, r#""score": {"kind": "foreground"}, "system""#);
     p.settings(&foreground);
-    refused(&["--radii", "0.1"], &["foreground", "perturbation changes both"]);
+    refused(&[], &["foreground", "perturbation changes both"]);
+    // What is done without a flag is within what it can do.
+    p.settings(SETTINGS);
+    let [input, model, out] = ["data/test/good/0.png", "model", "usual"].map(|name| p.text(name));
+    let bare = ["certify", &input, "--unlabelled", "--model", &model, "--device", "cpu", "--out", &out];
+    let (code, said, err) = run(&bare);
+    assert!(code == 0 && said.contains("200 draws"), "{said}{err}");
     // A chain without a gradient is certified all the same.
     p.settings(&SETTINGS.replace(
         r#""advrad", "k": 120, "mean_map": false"#,

@@ -202,3 +202,28 @@ fn the_distance_from_a_mean_map() {
     close("the distance", &raw(&host, &out), &map.data);
     check_scores(&host, &embedded, &map);
 }
+
+/// A classifier's gradient in every step down; each step is two parts.
+#[test]
+fn decoding_under_a_classifier() {
+    let Some(host) = Host::open(true) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    crate::common::guided::folder(folder.path(), 1, "", "");
+    let model = ModelFolder::open(folder.path()).unwrap();
+    let mut embedded = embedded(&host, &model);
+    embedded.seed(5).unwrap();
+    // In, start, three steps up and three down, finish, out.
+    assert_eq!(embedded.steps(), 2 + 1 + 2 * (3 + 3) + 1);
+    let size = (21, 30);
+    let texels = pattern(size, 0);
+    let image = host.image(size, TextureFormat::Rgba8Unorm, texels.as_flattened());
+    let out = host.picture((16, 16), TextureFormat::R32Float);
+    for step in 0..embedded.steps() {
+        let mut encoder = host.encoder();
+        embedded.encode_part(&mut encoder, &image, &out, step..step + 1).unwrap();
+        host.queue.submit([encoder.finish()]);
+    }
+    let map = ordinary(&model, &file(size, &texels, 3), 5);
+    close("the map", &raw(&host, &out), &map.data);
+    check_scores(&host, &embedded, &map);
+}

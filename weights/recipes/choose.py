@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+import dataset
 import simplex
 import train
 import unet
@@ -43,7 +44,7 @@ def read_masks(folder, names):
 def prepare(images, det):
     """The network's input (n, c, h, w): resized and mapped to the input range."""
     low, high = det["input"]["range"]
-    resized = [train.resize(x, det["input"]["width"]).transpose(2, 0, 1) for x in images]
+    resized = [dataset.resize(x, det["input"]["width"]).transpose(2, 0, 1) for x in images]
     return torch.from_numpy(np.stack(resized)) * (high - low) + low
 
 

@@ -9,7 +9,8 @@ It runs the model's own detection on one picture (or on a made one), AnoDDPM's s
     reconstruction  (1, C, H, W), float32: the mean over the runs, or over the patches
     map             (1, 1, H, W), float32: residual and blur
 
-AnoDDPM's sections are start, body and finish; pDDPM's are noising, patches (one call is one patch) and finish.
+AnoDDPM's sections are start, body and finish; pDDPM's are noising, patches (one call is one patch) and finish; those of Wolleb et
+al. and of AdvRAD stand in selftest_guided.py.
 
 and, as metadata, the settings (`detector`, the text of a detector.json) and `seed`. Nothing here is computed by Residua:
 the network is unet.py's on the stored weights, the noise that of the package `opensimplex` (0.4.5), which is the published one to
@@ -26,11 +27,11 @@ import os
 import numpy as np
 import torch
 import torch.nn.functional as F
-from opensimplex import internals
 from PIL import Image
 from safetensors.torch import save_file
 
 import pddpm
+import selftest_guided
 import simplex
 import train
 import unet
@@ -104,6 +105,7 @@ def sheet_seeds(seed, count):
 
 def field(seed, height, width, t, octaves, persistence, frequency):
     """One sheet (height, width) of AnoDDPM's noise at step t."""
+    from opensimplex import internals  # only the systems with this noise need the package
     perm = simplex.permutations([seed])[0]
     gradients, out = perm % 24 * 3, np.zeros((height, width))
     for octave in range(octaves):
@@ -217,6 +219,27 @@ def picture(det, path):
     return torch.from_numpy(x.astype(np.float32) * np.float32(high - low) + np.float32(low))[None]
 
 
+def by_noise(args, det, x, keep):
+    """The settings, reconstruction and map of AnoDDPM's or pDDPM's short detection of x."""
+    system = det.get("system", det)
+    by_patches = system["method"] == "pddpm"
+    if by_patches:
+        # A patch a call, so that the stages of the first call are those of the first patch.
+        system["patches_per_call"] = 1
+    else:
+        det["sampler"] = {"kind": "ddim", "steps": args.steps, "eta": 0.0}
+        det["runs"] = args.runs
+    if system["noise"]["kind"] != "simplex" or (system.get("blur") or {}).get("kind", "gaussian") != "gaussian" or args.steps < 2:
+        raise SystemExit("this recipe knows simplex noise, Gaussian blur and two steps or more")
+    model = unet.load(args.model).double()
+    # The network's own table of rates is float32.
+    half = len(model.time_embedding.rate)
+    model.time_embedding.rate = torch.exp(-np.log(10000.0) * torch.arange(half, dtype=torch.float64) / half)
+    rebuilt = (patches if by_patches else chain)(model, x.double(), det, args.seed, keep)
+    low, high = det["input"]["range"]
+    return det, rebuilt, finish(x.double(), rebuilt, system, keep, 1 / (high - low) if by_patches else 1.0)
+
+
 @torch.no_grad()
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -228,25 +251,14 @@ def main():
     args = parser.parse_args()
     with open(os.path.join(args.model, "detector.json")) as f:
         det = json.load(f)
-    system = det.get("system", det)
-    by_patches = system["method"] == "pddpm"
-    if by_patches:
-        # A patch a call, so that the stages of the first call are those of the first patch.
-        system["patches_per_call"] = 1
-    else:
-        det["sampler"] = {"kind": "ddim", "steps": args.steps, "eta": 0.0}
-        det["runs"] = args.runs
-    if system["noise"]["kind"] != "simplex" or (system.get("blur") or {}).get("kind", "gaussian") != "gaussian" or args.steps < 2:
-        parser.error("this recipe knows simplex noise, Gaussian blur and two steps or more")
-    model = unet.load(args.model).double()
-    # The network's own table of rates is float32.
-    half = len(model.time_embedding.rate)
-    model.time_embedding.rate = torch.exp(-np.log(10000.0) * torch.arange(half, dtype=torch.float64) / half)
-    out, x = {}, picture(det, args.image)
+    method = det.get("system", det)["method"]
     keep = lambda name, value: out.__setitem__(name, fingerprint(value))
-    rebuilt = (patches if by_patches else chain)(model, x.double(), det, args.seed, keep)
-    low, high = det["input"]["range"]
-    heat = finish(x.double(), rebuilt, system, keep, 1 / (high - low) if by_patches else 1.0)
+    out, x = {}, picture(det, args.image)
+    if method in selftest_guided.RUNS:
+        det = selftest_guided.shortened(det, max(args.steps, 3))
+        rebuilt, heat = selftest_guided.RUNS[method](args.model, x.double(), det, args.seed, keep, listen)
+    else:
+        det, rebuilt, heat = by_noise(args, det, x, keep)
     out |= {"x": x, "reconstruction": rebuilt.float(), "map": heat.float()}
     path = os.path.join(args.model, "selftest.safetensors")
     metadata = {"format": FORMAT, "seed": str(args.seed), "detector": json.dumps(det)}

@@ -2,19 +2,20 @@
 
     python train.py IMAGES MODEL --size 64 --gray --noise simplex --limit 300 --flip x --minutes 60
     python train.py IMAGES MODEL --method pddpm --patch 32 --size 64 --gray --from 250 --limit 900 --flip x --minutes 60
+    python train.py IMAGES MODEL --layout guided --noise gaussian --range 0 1 --second DIR --masks DIR --gray --minutes 60
 
 The state is saved beside the model every few minutes; the same command goes on after an interruption.
 """
 import argparse
-import glob
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
-from PIL import Image
 
+import dataset
+import guided
 import pddpm
 import simplex
 import unet
@@ -23,15 +24,14 @@ import unet
 def arguments():
     """The command line."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("images", help="folder of PNG or JPEG images, searched in depth")
+    dataset.add_arguments(p)
     p.add_argument("model", help="model folder to write")
     p.add_argument("--name", help="name in detector.json; the folder's name when not given")
     p.add_argument("--state", help="checkpoint file; MODEL.state.pt when not given")
+    p.add_argument("--init", help="model folder of a network of this shape (classes aside) to go on from")
     p.add_argument("--method", choices=["anoddpm", "pddpm"], default="anoddpm")
+    p.add_argument("--layout", choices=["diffusers", "guided"], default="diffusers", help="key layout of the stored network")
     p.add_argument("--patch", type=int, nargs="+", default=[32], help="pddpm: sides of the noised patch, one drawn a slice")
-    p.add_argument("--size", type=int, default=64, help="side of the network's input")
-    p.add_argument("--crop", type=int, default=0, help="train on random crops of this side, resized to --size; 0: whole images")
-    p.add_argument("--gray", action="store_true", help="one channel; three when not given")
     p.add_argument("--noise", choices=["simplex", "gaussian"], default="simplex")
     p.add_argument("--limit", type=int, default=300, help="train steps t below this (at most 1000)")
     p.add_argument("--from", type=int, default=0, dest="first", help="train steps t from this on")
@@ -40,8 +40,6 @@ def arguments():
     p.add_argument("--layers", type=int, default=1, help="resnets a level on the way down")
     p.add_argument("--attention", type=int, nargs="*", default=[], help="levels with attention, from 0; the middle has it anyway")
     p.add_argument("--groups", type=int, default=8, help="groups of the norms")
-    p.add_argument("--flip", default="", help="mirror at random: x, y, xy; t adds transposition")
-    p.add_argument("--brightness", type=float, default=0.0, help="scale the intensities by up to 1 +- this")
     p.add_argument("--batch", type=int, default=16)
     p.add_argument("--lr", type=float, default=5e-4, help="highest learning rate; it falls to nothing along a half cosine")
     p.add_argument("--ema", type=float, default=0.999)
@@ -56,44 +54,11 @@ def arguments():
     p.add_argument("--device", default="cpu")
     p.add_argument("--seed", type=int, default=0)
     args = p.parse_args()
+    if args.second and args.layout == "diffusers":
+        p.error("--second (a network with classes) goes with --layout guided")
     if args.batch % args.workers:
         p.error("--batch must be a multiple of --workers")
     return args
-
-
-def load_images(folder, channels, side):
-    """All images as float32 arrays (h, w, c) in 0..1; resized to (side, side) by the antialiased triangle filter if side."""
-    paths = sorted(p for e in ("png", "jpg", "jpeg", "PNG", "JPG", "JPEG")
-                   for p in glob.glob(os.path.join(folder, "**", "*." + e), recursive=True))
-    if not paths:
-        raise SystemExit(f"{folder}: no images")
-    return [resize(np.asarray(Image.open(p).convert("L" if channels == 1 else "RGB"), np.float32) / 255, side) for p in paths]
-
-
-def resize(image, side):
-    """A float image (h, w) or (h, w, c) to (side, side, c), antialiased triangle, channel by channel."""
-    image = image[:, :, None] if image.ndim == 2 else image
-    if not side or image.shape[:2] == (side, side):
-        return image
-    planes = [Image.fromarray(np.ascontiguousarray(image[:, :, c])).resize((side, side), Image.BILINEAR)
-              for c in range(image.shape[2])]
-    return np.stack([np.asarray(p, np.float32) for p in planes], 2)
-
-
-def sample(images, args, rng):
-    """A worker's part of a batch of images (n, c, size, size) in [-1, 1], augmented."""
-    out = []
-    for i in rng.integers(len(images), size=args.batch // args.workers):
-        x = images[i]
-        if args.crop:
-            top, left = (rng.integers(n - args.crop + 1) for n in x.shape[:2])
-            x = resize(x[top:top + args.crop, left:left + args.crop], args.size)
-        x = x[:, ::-1] if "x" in args.flip and rng.random() < 0.5 else x
-        x = x[::-1] if "y" in args.flip and rng.random() < 0.5 else x
-        x = x.transpose(1, 0, 2) if "t" in args.flip and rng.random() < 0.5 else x
-        scale = 1 + args.brightness * rng.uniform(-1, 1)
-        out.append(np.clip(x * scale, 0, 1).transpose(2, 0, 1) * 2 - 1)
-    return torch.from_numpy(np.stack(out).astype(np.float32))
 
 
 def draw_noise(pool, args, channels, rng):
@@ -110,22 +75,32 @@ def alpha_bars():
     return torch.cumprod(1 - torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64), 0)
 
 
-def corrupt(x, noise, t, args, bars, rng):
-    """The network's input, the steps, and the loss of what the network makes of them: the noise, or the clean patch."""
+def corrupt(x, y, noise, t, args, bars, rng):
+    """The network's input, steps and classes, and the loss of what the network makes of them: the noise, or the clean patch."""
     a = bars[t].float()[:, None, None, None]
     noisy = a.sqrt() * x + (1 - a).sqrt() * noise
     if args.method == "anoddpm":
-        return noisy, t, lambda predicted: ((predicted - noise.to(predicted.device)) ** 2).mean()
+        return noisy, t, y, lambda predicted: ((predicted - noise.to(predicted.device)) ** 2).mean()
     mask = pddpm.draw_boxes(len(x), args.size, args.patch, rng)
-    return pddpm.compose(x, noisy, mask), t, lambda predicted: pddpm.loss(
+    return pddpm.compose(x, noisy, mask), t, y, lambda predicted: pddpm.loss(
         predicted, x.to(predicted.device), mask.to(predicted.device))
+
+
+def to_range(model, limits):
+    """A network of images in [-1, 1] made one of images in `limits`, but for what zero padding means at the border."""
+    low, high = limits
+    scale, shift = 2 / (high - low), -1 - 2 * low / (high - low)
+    with torch.no_grad():
+        model.conv_in.bias += shift * model.conv_in.weight.sum((1, 2, 3))
+        model.conv_in.weight *= scale
+    return model
 
 
 def gradients(model, part, args, device):
     """The gradients of the parameters for a part of a batch, and its loss."""
-    given, t, loss_of = part
+    given, t, y, loss_of = part
     with torch.autocast(device.type, torch.bfloat16, enabled=not args.no_bf16):
-        predicted = model(given.to(device).contiguous(memory_format=torch.channels_last), t.to(device))
+        predicted = model(given.to(device).contiguous(memory_format=torch.channels_last), t.to(device), y.to(device))
     loss = loss_of(predicted.float())
     return torch.autograd.grad(loss, list(model.parameters())), loss.item()
 
@@ -152,7 +127,10 @@ def detector(args, name, channels):
 
 
 def write_model(args, cfg, state):
-    """The model folder; an existing detector.json stays, for its choices were made with care."""
+    """The model folder; an existing detector.json stays, for its choices were made with care. In guided-diffusion's layout the
+    network alone: what detects with it is said by the recipe that chooses the settings."""
+    if args.layout == "guided":
+        return guided.save(args.model, cfg, state)
     unet.save(args.model, cfg, state)
     by_patches = args.method == "pddpm"
     unet.write_json(os.path.join(args.model, "scheduler_config.json"), pddpm.SCHEDULER if by_patches else SCHEDULER)
@@ -170,11 +148,18 @@ def main():
     set_threads()
     workers = ThreadPoolExecutor(args.workers, initializer=set_threads)
     channels = 1 if args.gray else 3
-    images = load_images(args.images, channels, 0 if args.crop else args.size)
-    cfg = unet.make_config(args.size, channels, [args.base * m for m in args.mults], args.attention, args.layers,
-                           groups=args.groups)
+    images = dataset.Samples(args)
+    # Crops at the images' own scale train a network for the whole images.
+    side = args.side if args.side and args.crop == args.size else args.size
+    cfg = unet.make_config(side, channels, [args.base * m for m in args.mults], args.attention, args.layers,
+                           groups=args.groups, classes=2 if args.second else None)
     device = torch.device(args.device)
     model = unet.UNet(cfg).to(device, memory_format=torch.channels_last)
+    if args.init:
+        start = to_range(unet.load(args.init), args.range).state_dict()
+        missing, unknown = model.load_state_dict(start, strict=False)
+        if unknown or set(missing) - {"class_embedding.weight"}:
+            raise SystemExit(f"{args.init}: its network has another shape")
     ema = {k: v.detach().clone() for k, v in model.state_dict().items()}
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=1e-4, betas=(0.9, 0.99))
     step, elapsed = 0, 0.0
@@ -201,7 +186,7 @@ def main():
         rate = float(args.lr * min(1, (step + 1) / 100) * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * progress))))
         for group in optimizer.param_groups:
             group["lr"] = rate
-        parts = [corrupt(sample(images, args, rng), *draw_noise(pool, args, channels, rng), args, bars, rng)
+        parts = [corrupt(*images.draw(args.batch // args.workers, rng)[:2], *draw_noise(pool, args, channels, rng), args, bars, rng)
                  for _ in range(args.workers)]
         results = list(workers.map(lambda part: gradients(model, part, args, device), parts))
         for p, *all_gradients in zip(model.parameters(), *(g for g, _ in results)):

@@ -15,7 +15,7 @@ from torch import nn
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 
-def make_config(size, channels, widths, attention, layers=1, head_dim=32, groups=8):
+def make_config(size, channels, widths, attention, layers=1, head_dim=32, groups=8, classes=None):
     """A config.json; `attention` holds the indices of the levels with attention (the middle always has it)."""
     down = ["AttnDownBlock2D" if i in attention else "DownBlock2D" for i in range(len(widths))]
     up = ["AttnUpBlock2D" if i in attention else "UpBlock2D" for i in reversed(range(len(widths)))]
@@ -25,7 +25,7 @@ def make_config(size, channels, widths, attention, layers=1, head_dim=32, groups
         "block_out_channels": list(widths), "center_input_sample": False, "class_embed_type": None,
         "down_block_types": down, "downsample_padding": 1, "downsample_type": "conv", "dropout": 0.0,
         "flip_sin_to_cos": True, "freq_shift": 0, "in_channels": channels, "layers_per_block": layers,
-        "mid_block_scale_factor": 1, "norm_eps": 1e-05, "norm_num_groups": groups, "num_class_embeds": None,
+        "mid_block_scale_factor": 1, "norm_eps": 1e-05, "norm_num_groups": groups, "num_class_embeds": classes,
         "num_train_timesteps": None, "out_channels": channels, "resnet_time_scale_shift": "default",
         "sample_size": size, "time_embedding_type": "positional", "up_block_types": up, "upsample_type": "conv",
     }
@@ -124,7 +124,7 @@ class TimeEmbedding(nn.Module):
 
 
 class UNet(nn.Module):
-    """forward(x, t): the predicted noise of images (n, c, h, w) at steps (n,)."""
+    """forward(x, t[, y]): the predicted noise of images (n, c, h, w) at steps (n,), of classes (n,) where there are any."""
 
     def __init__(self, cfg):
         super().__init__()
@@ -132,6 +132,9 @@ class UNet(nn.Module):
         widths, layers, last = cfg["block_out_channels"], cfg["layers_per_block"], len(cfg["block_out_channels"]) - 1
         self.conv_in = nn.Conv2d(cfg["in_channels"], widths[0], 3, padding=1)
         self.time_embedding = TimeEmbedding(widths[0])
+        self.class_embedding = nn.Embedding(cfg["num_class_embeds"], 4 * widths[0]) if cfg["num_class_embeds"] else None
+        if self.class_embedding is not None:
+            nn.init.zeros_(self.class_embedding.weight)
         self.down_blocks, self.up_blocks = nn.ModuleList(), nn.ModuleList()
         previous = widths[0]
         for i, (w, kind) in enumerate(zip(widths, cfg["down_block_types"])):
@@ -148,8 +151,10 @@ class UNet(nn.Module):
         self.conv_norm_out = nn.GroupNorm(cfg["norm_num_groups"], widths[0], cfg["norm_eps"])
         self.conv_out = nn.Conv2d(widths[0], cfg["out_channels"], 3, padding=1)
 
-    def forward(self, x, t):
+    def forward(self, x, t, y=None):
         temb = self.time_embedding(t)
+        if self.class_embedding is not None:
+            temb = temb + self.class_embedding(y)
         x = self.conv_in(x)
         skips = [x]
         for block in self.down_blocks:
@@ -191,19 +196,23 @@ def macs(cfg, size=None):
             m.register_forward_hook(count)
     size = size or cfg["sample_size"]
     with torch.no_grad():
-        model(torch.zeros(1, cfg["in_channels"], size, size), torch.zeros(1))
+        model(torch.zeros(1, cfg["in_channels"], size, size), torch.zeros(1), torch.zeros(1, dtype=torch.int64))
     return total[0]
 
 
 def save(folder, cfg, state):
     """Writes config.json and the weights, F16, each under a temporary name first."""
     os.makedirs(folder, exist_ok=True)
-    path = os.path.join(folder, WEIGHTS)
+    save_weights(os.path.join(folder, WEIGHTS), state)
+    write_json(os.path.join(folder, "config.json"), cfg)
+
+
+def save_weights(path, state):
+    """Writes a state dict in F16 under a temporary name, then renames."""
     save_file({k: v.detach().to(torch.float16).contiguous() for k, v in state.items()}, path + ".part",
               metadata={"format": "pt"})
     os.chmod(path + ".part", 0o644)
     os.replace(path + ".part", path)
-    write_json(os.path.join(folder, "config.json"), cfg)
 
 
 def load(folder):

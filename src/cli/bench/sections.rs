@@ -26,7 +26,8 @@ impl Section {
             let those = timings.iter().filter(|t| !gradient || t.node.contains(" (gradient"));
             those.map(|t| t.nanoseconds).sum()
         };
-        let gradient = (of(false) > 0.0).then(|| of(true) / of(false));
+        // The sum of nothing is -0.
+        let gradient = (of(false) > 0.0).then(|| of(true) / of(false) + 0.0);
         Section { name, runs, milliseconds: seconds * 1e3, share: 0.0, gradient }
     }
     /// The sections with their shares, and the seconds of the whole.

@@ -79,7 +79,7 @@ fn a_linear_score_reaches_its_known_ends() {
             assert_eq!((found.restart, found.flat_steps), (Some(0), 0));
         }
         // In l2 along the gradient, what the box takes away being spent on the others.
-        let p = pgd(Norm::L2, 0.5);
+        let p = Pgd { steps: 100, ..pgd(Norm::L2, 0.5) };
         let mut f = Function::new(|x, _| (dot(&w, x), gradient.clone()));
         for (found, c) in run(&p, &mut f, towards).iter().zip(images().data.chunks_exact(LEN)) {
             let far: Vec<f64> = c.iter().zip(&w).map(|(c, w)| f64::from(*c) + sign * 1e4 * w).collect();

@@ -138,12 +138,27 @@ impl Attacker {
                     Err(e) => scorer.failures.push(Failure { path: item.path, error: e.to_string() }),
                 }
             }
-            while !chunk.is_empty() {
-                let more = chunk.split_off(self.reserve(scorer, chunk.len())?);
-                let done = chunk.len();
-                self.batch(scorer, chunk, (out, name))?.into_iter().try_for_each(&mut *sink)?;
-                scorer.done(done)?;
-                chunk = more;
+            let mut chunks = vec![chunk];
+            while let Some(mut chunk) = chunks.pop() {
+                if chunk.is_empty() {
+                    continue;
+                }
+                chunks.push(chunk.split_off(self.reserve(scorer, chunk.len())?));
+                match self.batch(scorer, &chunk, (out, name)) {
+                    Ok(all) => {
+                        all.into_iter().try_for_each(&mut *sink)?;
+                        scorer.done(chunk.len())?;
+                    }
+                    // One of them gives no finite score, say: by themselves the others do.
+                    Err(Error::File { .. } | Error::Invalid(_)) if chunk.len() > 1 => {
+                        chunks.extend(chunk.into_iter().rev().map(|one| vec![one]));
+                    }
+                    Err(e @ (Error::File { .. } | Error::Invalid(_))) => {
+                        scorer.fail(&chunk[0].0, e);
+                        scorer.done(1)?;
+                    }
+                    Err(e) => return Err(e),
+                }
             }
         }
         Ok(())
@@ -175,7 +190,7 @@ impl Attacker {
     fn batch(
         &mut self,
         scorer: &mut Scorer,
-        images: Vec<(Item, Towards, Picture)>,
+        images: &[(Item, Towards, Picture)],
         (out, name): (&Path, &dyn Fn(&Item) -> PathBuf),
     ) -> Result<Vec<Attacked>> {
         let (started, count, seed) = (Instant::now(), images.len(), scorer.options.seed);
@@ -192,24 +207,25 @@ impl Attacker {
         let whole = target.batch()?;
         let found = pgd.attack(&mut target, &whole, &subjects)?;
         let mut all = Vec::with_capacity(count);
-        for ((item, towards, clean), found) in images.into_iter().zip(found) {
+        for ((item, towards, clean), found) in images.iter().zip(found) {
             let shape = crate::Shape { n: 1, ..whole.shape };
             let adversarial = crate::Tensor::new(shape, found.image)?;
-            let mut adversarial = Picture::from_tensor(&adversarial, 0, ValueRange::UNIT, &clean)?;
+            let mut adversarial = Picture::from_tensor(&adversarial, 0, ValueRange::UNIT, clean)?;
             adversarial.data = settings.format.round_towards(&clean.data, &adversarial.data);
             let files = ["clean", "adversarial"].map(|kind| {
-                let mut file = out.join(kind).join(name(&item)).into_os_string();
+                let mut file = out.join(kind).join(name(item)).into_os_string();
                 file.push(".");
                 file.push(settings.format.extension());
                 PathBuf::from(file)
             });
-            let pictures = [write(&settings, &files[0], &clean)?, write(&settings, &files[1], &adversarial)?];
+            let pictures = [write(&settings, &files[0], clean)?, write(&settings, &files[1], &adversarial)?];
             let planar = batch(pictures.iter(), ValueRange::UNIT)?;
             let (centre, image) = planar.data.split_at(planar.data.len() / 2);
             if !pgd.ball.holds(centre, image) {
                 return Err(Error::file(&files[1], "does not lie within epsilon of its image as it was written"));
             }
             let (restart, flat_steps) = (found.restart, found.flat_steps);
+            let (item, towards) = (item.clone(), *towards);
             let (scores, maps) = Default::default();
             all.push(Attacked { item, towards, pictures, files, scores, maps, restart, flat_steps, seconds: 0.0 });
         }

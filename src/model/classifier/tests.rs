@@ -87,9 +87,10 @@ fn a_config_that_contradicts_the_weights_is_refused() {
     let keys = classifier("attention", true);
     for (config, words) in [
         (r#"{"pool": "adaptive"}"#, "`pool` is \"adaptive\""),
-        (r#"{"image_size": 8}"#, "`image_size` is (8, 8)"),
+        (r#"{"image_size": 8}"#, "3 levels by `image_size`"),
+        (r#"{"image_size": 6}"#, "`image_size` is (6, 6)"),
         (r#"{"num_res_blocks": 2}"#, "`num_res_blocks` 2"),
-        (r#"{"channel_mult": [1, 2, 3]}"#, "levels"),
+        (r#"{"channel_mult": [1, 2, 3]}"#, "3 levels by `channel_mult`"),
         (r#"{"channel_mult": [1, 3]}"#, "`channel_mult` is [8, 24]"),
         (r#"{"out_channels": 2}"#, "`out_channels` is 2"),
         (r#"{"use_scale_shift_norm": true}"#, "`use_scale_shift_norm`"),

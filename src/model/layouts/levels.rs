@@ -10,20 +10,23 @@ use crate::{Error, Result};
 pub(super) fn turns(g: &Grammar, last: usize, halvings: Option<u32>) -> Result<Vec<usize>> {
     let (src, cfg) = (g.src, g.src.cfg);
     let said = cfg.count("num_res_blocks")?;
-    let levels = match cfg.numbers(cfg.alias(&["channel_mult", "channel_mults"]))? {
-        Some(mults) => Some(mults.len()),
-        None => halvings.map(|n| n as usize + 1),
+    let mult_key = cfg.alias(&["channel_mult", "channel_mults"]);
+    let levels = match cfg.numbers(mult_key)? {
+        Some(mults) => Some((mults.len(), mult_key)),
+        None => halvings.map(|n| (n as usize + 1, "image_size")),
     };
     let fits = |&blocks: &usize| {
         let count = (last + 1) / (blocks + 1);
-        count * (blocks + 1) == last + 1 && levels.is_none_or(|n| n == count) && possible(g, last, blocks)
+        count * (blocks + 1) == last + 1 && levels.is_none_or(|(n, _)| n == count) && possible(g, last, blocks)
     };
     let found: Vec<usize> = (1..=last).filter(|n| said.is_none_or(|said| said == *n)).filter(fits).collect();
     match found[..] {
         [blocks] => Ok((1..=last).filter(|n| n % (blocks + 1) == 0).collect()),
         [] => {
-            let said = said.map_or(String::new(), |n| format!(" with `num_res_blocks` {n}"));
-            Err(src.fault(format!("{last} blocks of `{}` do not make levels of equal length{said}", g.names.input)))
+            let by_levels = levels.map(|(n, key)| format!("{n} levels by `{key}`"));
+            let said: Vec<_> = said.map(|n| format!("`num_res_blocks` {n}")).into_iter().chain(by_levels).collect();
+            let with = if said.is_empty() { String::new() } else { format!(", with {}", said.join(" and ")) };
+            Err(src.fault(format!("{last} blocks of `{}` do not make levels of equal length{with}", g.names.input)))
         }
         _ => Err(Error::file(
             src.ck.path(),

@@ -102,3 +102,16 @@ pub fn classifier(folder: &Path, channels: usize, classes: usize) {
     );
     std::fs::write(folder.join("classifier.json"), config).unwrap();
 }
+
+/// Writes both, and a `detector.json` of Wolleb et al. for images of 16 x 16; `more` goes into `system`, `input` into `input`.
+pub fn folder(folder: &Path, channels: usize, more: &str, input: &str) {
+    denoiser(folder, channels, 2);
+    classifier(folder, channels, 2);
+    let settings = format!(
+        r#"{{"format": 2, "name": "healed", "input": {{"width": 16, "height": 16, "channels": {channels}, "range": [0, 1]{input}}},
+            "networks": {{"denoiser": {{"file": "denoiser.safetensors"}}}},
+            "system": {{"method": "wolleb", "respacing": "ddim25", "noise_level": 4, "scale": 30, "noise_per": "run"{more}}},
+            "threshold": {{"pixel": 0.2, "image": 0.1}}}}"#
+    );
+    std::fs::write(folder.join("detector.json"), settings).unwrap();
+}
