@@ -14,9 +14,6 @@
 #const COLUMNS
 #const STRIDE
 #const PAD
-#if MAX
-#include lib/largest.wgsl
-#end
 @group(0) @binding($BIND_IN0) var<storage, read> in0: array<vec4<f32>>;
 @group(0) @binding($BIND_OUT) var<storage, read_write> out: array<vec4<f32>>;
 
@@ -44,7 +41,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
 #end
         let u = in0[((sample + y - PAD) * IN_W + x - PAD) * CV + i % CV];
 #if MAX
-        v = select(v, u, wins(u, v));
+        // Written so that a NaN survives, as in PyTorch; WGSL's max may drop it.
+        v = select(v, u, (u > v) | (u != u));
 #else
         v += u;
 #end

@@ -14,9 +14,6 @@
 #const COLUMNS
 #const STRIDE
 #const PAD
-#if MAX
-#include lib/largest.wgsl
-#end
 @group(0) @binding($BIND_IN0) var<storage, read> dy: array<vec4<f32>>;
 #if MAX
 @group(0) @binding($BIND_IN1) var<storage, read> in1: array<vec4<f32>>;
@@ -34,9 +31,9 @@ fn place(sample: u32, top: u32, left: u32, c: u32) -> vec4<u32> {
     for (var y = first_y; y < min(top + ROWS, IN_H + PAD); y++) {
         for (var x = first_x; x < min(left + COLUMNS, IN_W + PAD); x++) {
             let u = in1[((sample * IN_H + y - PAD) * IN_W + x - PAD) * CV + c];
-            let better = wins(u, v);
-            v = select(v, u, better);
-            at = select(at, vec4<u32>((y - top) * COLUMNS + x - left), better);
+            let wins = (u > v) | (u != u);
+            v = select(v, u, wins);
+            at = select(at, vec4<u32>((y - top) * COLUMNS + x - left), wins);
         }
     }
     return at;
@@ -57,8 +54,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
             let d = dy[((sample * H + oy) * W + ox) * CV + i % CV];
 #if MAX
             let own = (y - oy * STRIDE) * COLUMNS + x - ox * STRIDE;
-            let from_here = place(sample, oy * STRIDE, ox * STRIDE, i % CV) == vec4<u32>(own);
-            sum += select(vec4<f32>(0.0), d, from_here);
+            let wins = place(sample, oy * STRIDE, ox * STRIDE, i % CV) == vec4<u32>(own);
+            sum += select(vec4<f32>(0.0), d, wins);
 #else
             sum += d;
 #end

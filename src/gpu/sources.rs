@@ -22,11 +22,10 @@ macro_rules! shader_file {
 pub(crate) use shader_file;
 
 /// What several shaders share, by `#include`.
-pub const LIB: [ShaderFile; 12] = [
+pub const LIB: [ShaderFile; 11] = [
     shader_file!("lib/activation.wgsl"),
     shader_file!("lib/attention_tile.wgsl"),
     shader_file!("lib/bilinear.wgsl"),
-    shader_file!("lib/largest.wgsl"),
     shader_file!("lib/philox.wgsl"),
     shader_file!("lib/reduce.wgsl"),
     shader_file!("lib/sincos.wgsl"),

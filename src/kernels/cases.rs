@@ -32,7 +32,7 @@ impl Case {
         Case { op, io: Io { inputs: shapes.to_vec(), output }, inputs, weights, step: StepRow::default() }
     }
     /// The CPU half in f64, on a dirty output.
-    fn cpu(&self) -> Vec<f64> {
+    pub fn cpu(&self) -> Vec<f64> {
         let convert =
             |v: &[Vec<f32>]| -> Vec<Vec<f64>> { v.iter().map(|v| v.iter().map(|&x| f64::from(x)).collect()).collect() };
         let (inputs, weights) = (convert(&self.inputs), convert(&self.weights));

@@ -181,7 +181,9 @@ mod tests {
         for (i, v) in rows.concat().into_iter().enumerate() {
             case.inputs[1][4 * i] = v;
         }
-        let dx = case.check(1e-11);
+        // On the processor alone: WGSL lets a compiler take for granted that there are no NaNs and no infinities.
+        case.validate();
+        let dx = case.cpu();
         let places: Vec<usize> = (0..12).filter(|i| dx[4 * i] != 0.0).collect();
         assert_eq!(places, [0, 4, 8]);
     }
