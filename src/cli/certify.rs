@@ -194,7 +194,9 @@ fn promises(by: &Smoothing, images: usize, limit: Option<f64>, origin: String) -
     ];
     match limit {
         Some(_) => {
-            said.push(format!("{origin} It was not chosen for images under this noise, at the network's size, whose scores differ."));
+            said.push(format!(
+                "{origin} It was not chosen for images under this noise, at the network's size, whose scores differ."
+            ));
         }
         None => said.push("No verdict is certified, as there is no threshold for images (--threshold, --fpr).".into()),
     }
