@@ -3,7 +3,7 @@
 //!
 //! `start` puts the image where the chain begins. Every step is two sections: `predict` asks the UNet, and `encode` goes one level
 //! up, or `decode` one level down with the gradient of the classifier, so that the UNet's weights are on the device once. `finish`
-//! makes the map. Where the public code and the paper part, see [`levels`].
+//! makes the map. Where the public code and the paper part, see its `levels`.
 use super::ModelFolder;
 use super::config::{BlurConfig, InputConfig, NoisePer, ScheduleConfig, VarianceKind, Variant, must};
 use super::job::{Job, Phase};
