@@ -38,7 +38,7 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
         tracing::warn!("{}: its name says that its {count} images are not normal ones", folder.display());
     }
     let mut scorer = args.scoring.scorer(&model)?;
-    let Calibrated { calibration, equal } = calibrate(&mut scorer, &inputs).map_err(|e| match e {
+    let Calibrated { calibration, equal, highest } = calibrate(&mut scorer, &inputs).map_err(|e| match e {
         Error::Interrupted => {
             Error::Invalid("interrupted: a calibration needs all of its images, so nothing is kept".into())
         }
@@ -53,7 +53,7 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
     if args.json {
         crate::cli::print_json(&calibration)?;
     } else {
-        table(&calibration);
+        table(&calibration, &highest);
         println!("kept in {}; `residua detect --fpr RATE` uses it", path.display());
     }
     Ok(ExitCode::SUCCESS)
@@ -75,24 +75,46 @@ fn abnormal_folders(arguments: &[PathBuf], inputs: &[Input]) -> BTreeMap<PathBuf
     found
 }
 
-fn table(c: &Calibration) {
+/// `highest` has the highest score of each volume whose slices are judged one by one.
+fn table(c: &Calibration, highest: &[f64]) {
     let n = c.images();
-    let of = match c.of {
-        None | Some(ScoreOf::Pictures) => "normal images".to_owned(),
-        Some(of) => format!("normal images ({} along axis {})", of.as_str(), c.axis.unwrap_or(2)),
+    let (what, of) = match c.of {
+        None | Some(ScoreOf::Pictures) => ("images", "normal images".to_owned()),
+        Some(ScoreOf::Slices) => ("slices", format!("slices of {} normal volumes", highest.len())),
+        Some(ScoreOf::Volumes) => ("volumes", "normal volumes, each judged as a whole".to_owned()),
     };
+    let of = c.axis.map_or(of.clone(), |axis| format!("{of}, along axis {axis}"));
     match c.pixels {
         0 => println!("{n} {of}; the model gives no maps, so pixels have no threshold"),
         pixels => println!("{n} {of}, {pixels} pixels"),
     }
-    println!("{:>8}  {:>12}  {:>22}  {:>14}", "rate", "threshold", "within, 19 times of 20", "pixel threshold");
+    let slices = c.of == Some(ScoreOf::Slices);
+    let more = |text: String| if slices { format!("  {text:>18}") } else { String::new() };
+    println!(
+        "{:>8}  {:>12}  {:>22}  {:>14}{}",
+        "rate",
+        "threshold",
+        "within, 19 times of 20",
+        "pixel threshold",
+        more("volumes with such".into())
+    );
     for rate in RATES {
         let pixel = c.pixel_threshold(rate).map_or("-".into(), |v| format!("{v:.6}"));
         match c.threshold(rate).and_then(|t| Ok((t, c.bound(rate, 0.95)?))) {
-            Ok((t, bound)) => println!("{rate:8}  {t:12.6}  {bound:22.4}  {pixel:>14}"),
-            Err(_) => println!("{rate:8}  {:>12}  {:>22}  {pixel:>14}", "-", "-"),
+            Ok((t, bound)) => {
+                let above = highest.iter().filter(|&&score| score > t).count();
+                let volumes = more(format!("{above} of {}", highest.len()));
+                println!("{rate:8}  {t:12.6}  {bound:22.4}  {pixel:>14}{volumes}");
+            }
+            Err(_) => println!("{rate:8}  {:>12}  {:>22}  {pixel:>14}{}", "-", "-", more("-".into())),
         }
     }
-    println!("the smallest rate that {n} images can promise is {:.4}", c.smallest_rate());
-    println!("it holds for images that are normal in the same way, one by one: slices of one volume count as one");
+    println!("the smallest rate that {n} {what} can promise is {:.4}", c.smallest_rate());
+    if slices {
+        println!(
+            "each rate is that of single slices: where a volume counts as anomalous because one of its slices is, normal volumes do \
+             so far more often, here as the last column says"
+        );
+    }
+    println!("it holds for {what} that are normal in the same way, one by one: slices of one volume count as one");
 }

@@ -18,6 +18,8 @@ pub struct Calibrated {
     pub calibration: Calibration,
     /// Files that show the same image as one before them, with that one.
     pub equal: Vec<(PathBuf, PathBuf)>,
+    /// Of each volume whose slices are judged one by one, the highest score.
+    pub highest: Vec<f64>,
 }
 
 /// Scores normal images that the model was not trained on. A system that works on volumes is calibrated by the scores of volumes. An
@@ -39,6 +41,7 @@ pub fn calibrate(scorer: &mut Scorer, inputs: &[Input]) -> Result<Calibrated> {
     let channels = scorer.spec().channels;
     let (mut scores, mut pixels) = (Vec::new(), PixelHistogram::default());
     let mut seen: HashMap<[u8; 32], PathBuf> = HashMap::new();
+    let (mut highest, mut volume): (Vec<f64>, PathBuf) = Default::default();
     scorer.run(&distinct, |finished| {
         match finished {
             Finished::Image(scored) => {
@@ -54,6 +57,14 @@ pub fn calibrate(scorer: &mut Scorer, inputs: &[Input]) -> Result<Calibrated> {
                 }
                 if let Some(map) = &scored.map {
                     pixels.add(&map.data);
+                }
+                if of == ScoreOf::Slices {
+                    // Slices of one volume come one after the other.
+                    match highest.last_mut().filter(|_| *path == volume) {
+                        Some(score) => *score = score.max(scored.score),
+                        None => highest.push(scored.score),
+                    }
+                    volume.clone_from(path);
                 }
                 if of != ScoreOf::Volumes {
                     scores.push(scored.score);
