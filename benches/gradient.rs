@@ -1,9 +1,8 @@
 //! What gradients with respect to the image cost beside the forward pass: of a UNet (3 M parameters, see common/unet.rs) and of a
 //! classifier (see common/classifier.rs), at 64 and 128 pixels. `forward and backward` computes the output as well.
-use common::{Ready, classifier, devices, group, unet};
+use common::{bench, classifier, devices, group, unet};
 use criterion::Criterion;
 use residua::graph::{Graph, NodeId, gradients};
-use residua::kernels::StepRow;
 use residua::{Result, Shape};
 
 mod common;
@@ -42,13 +41,7 @@ fn run(c: &mut Criterion) -> Result<()> {
                 let other =
                     graph(Shape::new(1, size, size, 4), backward, |g, x, t| classifier.build(&classifier_ck, g, x, t))?;
                 for (network, graph) in [("unet", unet), ("classifier", other)] {
-                    let mut ready: Option<Ready> = None;
-                    g.bench_function(format!("{network} {size} {what}"), |b| {
-                        let ready = ready.get_or_insert_with(|| {
-                            Ready::new(&device, &graph, StepRow::default()).expect("the device takes the network")
-                        });
-                        b.iter_custom(|n| ready.time(n));
-                    });
+                    bench(&mut g, &format!("{network} {size} {what}"), &device, &graph);
                 }
             }
         }

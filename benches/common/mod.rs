@@ -36,6 +36,17 @@ pub fn group<'a>(c: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, WallTim
     g
 }
 
+/// Times a graph of one section, which is made ready when the benchmark is among those that are chosen.
+pub fn bench(g: &mut BenchmarkGroup<WallTime>, name: &str, device: &Device, graph: &Graph) {
+    let mut ready: Option<Ready> = None;
+    g.bench_function(name, |b| {
+        let ready = ready.get_or_insert_with(|| {
+            Ready::new(device, graph, StepRow::default()).expect("the device takes the network")
+        });
+        b.iter_custom(|n| ready.time(n));
+    });
+}
+
 /// Values in −1..1, the same on every machine.
 pub fn random(shape: Shape, seed: u64) -> Tensor {
     Tensor { shape, data: values(shape.len(), seed) }

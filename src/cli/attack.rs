@@ -100,12 +100,12 @@ impl OfSubject for AttackRecord {
 }
 
 impl Args {
-    fn settings(&self, model: &ModelFolder) -> Result<AttackSettings> {
-        let noisy = model.differentiable(1, None)?.noise.is_some();
+    fn settings(&self, model: &ModelFolder) -> AttackSettings {
+        let noisy = model.config.system.draws_noise();
         let (steps, usual) = (self.attack_steps as usize, if self.norm == Norm::Linf { 2.0 / 255.0 } else { 0.2 });
         let epsilon = self.epsilon.unwrap_or(usual);
         let count = |said: Option<u32>, usual: u32| said.unwrap_or(if noisy { usual } else { 1 }) as usize;
-        Ok(AttackSettings {
+        AttackSettings {
             norm: self.norm,
             epsilon,
             steps,
@@ -115,7 +115,7 @@ impl Args {
             start: self.start,
             fresh_draws: count(self.fresh_draws, 8),
             format: self.format,
-        })
+        }
     }
 }
 
@@ -131,7 +131,7 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
         }
         _ => {}
     }
-    let settings = args.settings(&model)?;
+    let settings = args.settings(&model);
     let (subjects, taken_for) = args.images.subjects(given, &model, (&args.scoring, &args.out))?;
     let mut scorer = args.scoring.scorer(&model)?;
     let mut attacker = Attacker::new(&scorer, settings)?;

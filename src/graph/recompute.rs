@@ -103,9 +103,10 @@ impl<'a> Forward<'a> {
         for &i in nodes.iter().rev().filter(|i| part.contains_key(i)) {
             if wanted[i] {
                 graph.nodes[i].inputs.iter().for_each(|n| wanted[n.0] = true);
-                again[part[&i]].insert(0, i);
+                again[part[&i]].push(i);
             }
         }
+        again.iter_mut().for_each(|nodes| nodes.reverse());
         Forward { graph, part, again, copies: HashMap::new() }
     }
     /// The node that holds a value for the backward pass: the copy, with which its whole part is written, or the value itself.

@@ -37,19 +37,8 @@ impl Kernel for PoolGradient {
     fn shader(&self, io: &Io) -> Shader {
         let (x, y) = (io.output, io.inputs[0]);
         let len = x.padded_len() / 4;
-        let consts = vec![
-            ("LEN", len.into()),
-            ("H", y.h.into()),
-            ("W", y.w.into()),
-            ("IN_H", x.h.into()),
-            ("IN_W", x.w.into()),
-            ("CV", (x.c_pad() / 4).into()),
-            ("ROWS", self.pool.size[0].into()),
-            ("COLUMNS", self.pool.size[1].into()),
-            ("STRIDE", self.pool.stride.into()),
-            ("PAD", self.pool.pad.into()),
-            ("MAX", (self.pool.kind == PoolKind::Max).into()),
-        ];
+        let mut consts = self.pool.consts(x, y);
+        consts.push(("LEN", len.into()));
         let max = self.pool.kind == PoolKind::Max;
         let label = if max { "pool_max_gradient_f32" } else { "pool_average_gradient_f32" };
         Shader {

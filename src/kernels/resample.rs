@@ -1,5 +1,5 @@
 //! Doubling by nearest neighbour, and pooling.
-use super::{Args, Io, Kernel, Real, Shader, grid_1d};
+use super::{Args, Io, Kernel, Real, Shader, Value, grid_1d};
 use crate::gpu::shader_file;
 use crate::{Result, Shape};
 use rayon::prelude::*;
@@ -94,26 +94,29 @@ impl Kernel for Pool {
     fn shader(&self, io: &Io) -> Shader {
         let (x, o) = (io.inputs[0], io.output);
         let len = o.padded_len() / 4;
-        let consts = vec![
-            ("LEN", len.into()),
-            ("H", o.h.into()),
-            ("W", o.w.into()),
-            ("IN_H", x.h.into()),
-            ("IN_W", x.w.into()),
-            ("CV", (o.c_pad() / 4).into()),
-            ("ROWS", self.size[0].into()),
-            ("COLUMNS", self.size[1].into()),
-            ("STRIDE", self.stride.into()),
-            ("PAD", self.pad.into()),
-            ("PADDED", (self.pad > 0).into()),
-            ("MAX", (self.kind == PoolKind::Max).into()),
-        ];
+        let mut consts = self.consts(x, o);
+        consts.extend([("LEN", len.into()), ("PADDED", (self.pad > 0).into())]);
         let label = if self.kind == PoolKind::Max { "pool_max_f32" } else { "pool_average_f32" };
         Shader { label: label.into(), file: shader_file!("pool.wgsl"), consts, grid: grid_1d(len.div_ceil(256)) }
     }
 }
 
 impl Pool {
+    /// What the shaders of pooling x to y and of its gradient are both told.
+    pub(super) fn consts(&self, x: Shape, y: Shape) -> Vec<(&'static str, Value)> {
+        vec![
+            ("H", y.h.into()),
+            ("W", y.w.into()),
+            ("IN_H", x.h.into()),
+            ("IN_W", x.w.into()),
+            ("CV", (x.c_pad() / 4).into()),
+            ("ROWS", self.size[0].into()),
+            ("COLUMNS", self.size[1].into()),
+            ("STRIDE", self.stride.into()),
+            ("PAD", self.pad.into()),
+            ("MAX", (self.kind == PoolKind::Max).into()),
+        ]
+    }
     /// The CPU half.
     pub fn cpu<T: Real>(&self, a: Args<T>) {
         let (x, o, cp) = (a.io.inputs[0], a.io.output, a.io.output.c_pad());

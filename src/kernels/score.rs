@@ -28,6 +28,15 @@ impl ResidualKind {
             ResidualKind::Negative => "negative",
         }
     }
+    /// What the shaders of the residual of x and of its gradient are both told; `len` threads each.
+    pub(super) fn consts(self, x: Shape, len: usize) -> Vec<(&'static str, Value)> {
+        vec![
+            ("LEN", len.into()),
+            ("CV", (x.c_pad() / 4).into()),
+            ("C", x.c.into()),
+            ("KIND", Value::T(self.name().into())),
+        ]
+    }
     /// The function of d = image − reconstruction.
     #[inline(always)]
     pub fn apply<T: Real>(self, d: T) -> T {
@@ -91,12 +100,7 @@ impl Kernel for Residual {
     }
     fn shader(&self, io: &Io) -> Shader {
         let (x, len) = (io.inputs[0], io.output.pixels());
-        let consts = vec![
-            ("LEN", len.into()),
-            ("CV", (x.c_pad() / 4).into()),
-            ("C", x.c.into()),
-            ("KIND", Value::T(self.kind.name().into())),
-        ];
+        let consts = self.kind.consts(x, len);
         let label = format!("residual_{}_f32", self.kind.name());
         Shader { label, file: shader_file!("residual.wgsl"), consts, grid: grid_1d(len.div_ceil(256)) }
     }

@@ -1,5 +1,5 @@
 //! The gradients of residuals and of reductions.
-use super::{Args, Io, Kernel, Real, Shader, Value, grid_1d, score::ResidualKind};
+use super::{Args, Io, Kernel, Real, Shader, grid_1d, score::ResidualKind};
 use crate::gpu::shader_file;
 use crate::{Result, Shape};
 use rayon::prelude::*;
@@ -40,12 +40,7 @@ impl Kernel for ResidualGradient {
     }
     fn shader(&self, io: &Io) -> Shader {
         let (x, len) = (io.output, io.output.padded_len() / 4);
-        let consts = vec![
-            ("LEN", len.into()),
-            ("CV", (x.c_pad() / 4).into()),
-            ("C", x.c.into()),
-            ("KIND", Value::T(self.kind.name().into())),
-        ];
+        let consts = self.kind.consts(x, len);
         let label = format!("residual_gradient_{}_f32", self.kind.name());
         Shader { label, file: shader_file!("residual_gradient.wgsl"), consts, grid: grid_1d(len.div_ceil(256)) }
     }
