@@ -64,13 +64,15 @@ fn chains_on_the_processor() {
     compare("cpu", &chains(), &crate::common::CHAINS);
 }
 
-/// Left out on a software driver, which compiles shaders on one thread: another golden runs nearly the same ones.
-const VARIANTS: [&str; 7] = [
+/// Left out on a software driver, which compiles the shaders of a network and its gradient on one thread, for minutes: another golden
+/// runs nearly the same ones.
+const VARIANTS: [&str; 8] = [
     "advrad-oneshot-grad",
     "classifier-adaptive",
     "classifier-attention",
     "classifier-spatial",
     "classifier-spatial-v2",
+    "wolleb",
     "wolleb-paper",
     "wolleb-respaced",
 ];
