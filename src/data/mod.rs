@@ -49,6 +49,7 @@ mod table_columns;
 mod table_csv;
 #[cfg(feature = "tables")]
 mod table_dialect;
+mod table_fill;
 #[cfg(feature = "tables")]
 mod table_index;
 #[cfg(feature = "tables")]
@@ -136,6 +137,8 @@ pub use table::{MAX_VALUES, Table};
 pub use table_assemble::TableFile;
 pub use table_columns::TableColumns;
 pub(crate) use table_columns::other_width;
+pub use table_fill::FillValue;
+pub(crate) use table_fill::is_like_fill;
 #[cfg(feature = "tables")]
 pub use table_read::{decode_table, read_table};
 #[cfg(feature = "tables")]

@@ -154,6 +154,8 @@ impl Found<'_> {
         if let Some(empty) = (0..table.rows()).find(|&i| table.row(i).iter().all(|v| v.is_nan())) {
             return Err(fault(format!("{}: no feature has a value", table.row_place(empty))));
         }
+        let kept = |c: usize| table.names.as_ref().is_some_and(|n| roles.keep.contains(&n[c]));
+        self.notes.extend(table.fill_note(kept));
         Ok(TableFile { table, label: words.map(|w| w.0), left_out, notes: self.notes })
     }
 

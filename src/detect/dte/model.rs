@@ -2,7 +2,7 @@
 use super::networks::Network;
 use super::np::check_neighbours;
 use super::{Estimate, Estimator, EstimatorKind, Features, FitSettings, Scaler};
-use crate::data::{Table, TableColumns, create_folder, other_width, write_bytes};
+use crate::data::{Table, TableColumns, create_folder, is_like_fill, other_width, write_bytes};
 use crate::model::Checkpoint;
 use crate::{Device, Error, Result};
 use safetensors::{Dtype, tensor::TensorView};
@@ -110,6 +110,23 @@ impl Model {
 
     /// Says so where a network is asked about rows far from everything that it has seen.
     fn doubt(&self, table: &Table, rows: &[f32]) {
+        const APART: f32 = 10.0;
+        let known = table.fill_values();
+        let alone = |&i: &usize| {
+            let (value, column) = (table.values[i], i % self.columns);
+            let told = || known.iter().any(|f| f.column == column && f.value == value);
+            is_like_fill(value) && rows[i].abs() > APART && !told()
+        };
+        let signs: Vec<usize> = (0..rows.len()).filter(alone).collect();
+        if let Some(&first) = signs.first() {
+            tracing::warn!(
+                "{} of the values look like signs for no value and are taken as numbers, the first, {:?}, at {}: where they stand for \
+                 none, leave the fields empty",
+                signs.len(),
+                table.values[first],
+                table.place(first / self.columns, first % self.columns)
+            );
+        }
         const FAR: f32 = 2000.0;
         let far = || rows.iter().enumerate().filter(|(_, z)| z.abs() > FAR).map(|(i, _)| i);
         if let (Some(first), true) = (far().next(), self.method != EstimatorKind::Np) {
@@ -209,11 +226,18 @@ fn check_values(table: &Table) -> Result<()> {
     }
     // What no f32 holds, and the extremes that programs write for no data.
     let extreme = |v: &f64| v.abs() > 0.999_999 * f64::from(f32::MAX);
-    match table.values.iter().position(extreme) {
-        Some(at) => Err(Error::Invalid(format!(
+    if let Some(at) = table.values.iter().position(extreme) {
+        return Err(Error::Invalid(format!(
             "{}: {:?} is more than single precision holds; if it stands for a missing value, leave the field empty",
             table.place(at / table.columns, at % table.columns),
             table.values[at]
+        )));
+    }
+    // Beside them all other values of the column would be one.
+    match table.fill_values().iter().find(|f| f.is_huge()) {
+        Some(fill) => Err(Error::Invalid(format!(
+            "{}, far from all its other values: a sign for no value, it seems; leave the fields empty",
+            table.fill_place(fill)
         ))),
         None => Ok(()),
     }
