@@ -68,6 +68,7 @@ pub fn evaluate(scorer: &mut Scorer, dataset: &Dataset, folder: &Path) -> Result
         }
     }
     failures.append(&mut scorer.failures);
+    scorer.tell_fitted_to(seconds.len());
     Ok(Evaluated { evaluation: evaluator.finish()?, seconds, failures, interrupted })
 }
 

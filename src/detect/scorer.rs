@@ -7,6 +7,7 @@ use found::Found;
 use prepare::{Ready, prepare};
 use recent::Recent;
 pub(super) use seeds::named_seed;
+use std::path::PathBuf;
 use std::time::Instant;
 use volume::Pending;
 
@@ -93,6 +94,8 @@ pub struct Scorer<'a> {
     pub options: ScoringOptions,
     /// The images that gave no result, and the volumes that are not whole without them.
     pub failures: Vec<Failure>,
+    /// The images that give the features of one which the model was fitted to, as far as it knows them.
+    pub fitted_to: Vec<PathBuf>,
     /// The range of the floats of all inputs, once they were looked at.
     floats: Option<Option<FloatRange>>,
     runners: Recent<Runner>,
@@ -115,11 +118,11 @@ impl<'a> Scorer<'a> {
             return Err(Error::file(&model.path, fault));
         }
         model.ready()?;
-        let (runners, failures) = (Recent::new(), Vec::new());
+        let (runners, failures, fitted_to) = (Recent::new(), Vec::new(), Vec::new());
         let progress = Progress { inputs: 0, of_inputs: 0, steps: 0, of_steps: 0 };
         let hear = Box::new(|_| true);
         let (floats, room, features, part_of_more) = (None, None, None, false);
-        Ok(Scorer { model, device, options, failures, floats, runners, room, features, hear, progress, part_of_more })
+        Ok(Scorer { model, device, options, failures, fitted_to, floats, runners, room, features, hear, progress, part_of_more })
     }
     /// From now on `hear` is told how far the work is, and answers whether to go on.
     pub fn on_progress(mut self, hear: impl FnMut(Progress) -> bool + 'a) -> Self {
@@ -141,6 +144,13 @@ impl<'a> Scorer<'a> {
             tracing::warn!("{notice}");
         }
         self.floats = Some(found);
+    }
+    /// Says so where images were scored that the model was fitted to, and forgets them.
+    pub fn tell_fitted_to(&mut self, scored: usize) {
+        if !self.fitted_to.is_empty() {
+            tracing::warn!("{}", super::dte::fitted_to(self.fitted_to.len(), scored, "images"));
+            self.fitted_to.clear();
+        }
     }
     fn batch(&self) -> usize {
         let asked = self.options.batch.unwrap_or(if matches!(self.device, Device::Cpu) { 4 } else { 8 });

@@ -56,6 +56,7 @@ pub(super) fn detect(args: &Args, mut scorer: Scorer, calibration: Option<Calibr
     });
     let (mut results, unsaved, journal, failed) = writer.finish(ran.is_ok());
     results.failures.append(&mut scorer.failures);
+    scorer.tell_fitted_to(rest.len());
     results.records.sort_by(|a, b| a.path.cmp(&b.path).then_with(|| a.folder.cmp(&b.folder)));
     Ok(Run { results, unsaved, done: failed.map_or(ran, Err), earlier: folders, journal })
 }

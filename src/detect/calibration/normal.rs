@@ -1,6 +1,7 @@
 //! Normal images scored, for a calibration.
 use super::{Calibration, PixelHistogram, Scope, ScoreOf};
 use crate::data::{Input, Map, Picture, hash_files};
+use crate::detect::dte::fitted_to;
 use crate::detect::{Finished, MeanMap, Scorer};
 use crate::{Error, Result};
 use sha2::{Digest, Sha256};
@@ -23,6 +24,7 @@ pub struct Calibrated {
 /// image that is there twice, by the bytes of its files or by its pixels, counts once: a copy tells nothing about others.
 /// # Errors
 /// [`Error::File`] for an image that fails: a rate is promised for what was asked for, and it may be the one that is hardest.
+/// So for one that the model was fitted to, as far as it knows them, whose score is too low.
 /// [`Error::Invalid`] for pictures and volumes together, whose scores are not of the same kind.
 pub fn calibrate(scorer: &mut Scorer, inputs: &[Input]) -> Result<Calibrated> {
     let config = &scorer.model.config;
@@ -58,6 +60,10 @@ pub fn calibrate(scorer: &mut Scorer, inputs: &[Input]) -> Result<Calibrated> {
         Ok(())
     })?;
     whole(scorer, "nothing was calibrated")?;
+    if let Some(path) = scorer.fitted_to.first() {
+        let said = fitted_to(scorer.fitted_to.len(), scores.len(), "images");
+        return Err(Error::file(path, format!("nothing was calibrated: {said}; calibrate with others")));
+    }
     let scope = Scope { of, axis: scorer.options.axis, seed: scorer.options.seed };
     let calibration = Calibration::new(scorer.model, scores, &pixels, data, scope)?;
     Ok(Calibrated { calibration, equal })

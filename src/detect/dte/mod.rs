@@ -12,6 +12,7 @@ mod protocol;
 mod published;
 mod random_state;
 mod scaler;
+mod seen;
 mod settings;
 mod train;
 
@@ -27,6 +28,8 @@ pub use protocol::{MAX_ROWS, Protocol, Setting, Split};
 pub use published::read_published;
 pub use random_state::RandomState;
 pub use scaler::Scaler;
+pub use seen::SeenRows;
+pub(crate) use seen::fitted_to;
 pub(super) use settings::SETTINGS;
 pub use settings::{Dte, FEATURES_FILE};
 pub use train::{Recipe, train};

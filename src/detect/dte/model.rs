@@ -1,6 +1,7 @@
 //! A fitted estimator as a folder: `config.json` and `model.safetensors`.
 use super::networks::Network;
 use super::np::check_neighbours;
+use super::seen::{SEEN, SeenRows};
 use super::{Estimate, Estimator, EstimatorKind, Features, FitSettings, Scaler};
 use crate::data::{Table, TableColumns, create_folder, is_like_fill, other_width, write_bytes};
 use crate::model::Checkpoint;
@@ -45,6 +46,8 @@ pub struct Model {
     pub features: Option<Features>,
     /// The columns of the table that it was fitted to, where they have names.
     pub table: Option<TableColumns>,
+    /// The rows that it was fitted to; none where a folder is older than they are.
+    pub seen: SeenRows,
 }
 
 /// The file with its settings.
@@ -87,9 +90,10 @@ impl Model {
         check_values(table)?;
         let (scaler, columns, method) = (Scaler::fit(table)?, table.columns, settings.method);
         let rows = scaler.apply(table, method.furthest())?;
+        let seen = SeenRows::of(&rows, columns);
         let estimator = Estimator::fit(device, settings, (rows, columns), progress).await?;
         let names = table.names.clone().map(|features| TableColumns { features, ..TableColumns::default() });
-        Ok(Model { method, columns, scaler, estimator, features: None, table: names })
+        Ok(Model { method, columns, scaler, estimator, features: None, table: names, seen })
     }
 
     /// Scores a table's rows on a device; higher is more anomalous. Columns go by their names where the model and the table have
@@ -105,10 +109,12 @@ impl Model {
         };
         let rows = self.scaler.apply(&table, self.method.furthest())?;
         self.doubt(&table, &rows);
+        self.doubt_seen(&table, &rows);
         self.estimator.score(device, (&rows, self.columns), estimate).await
     }
 
-    /// Says so where a network is asked about rows far from everything that it has seen.
+    /// Says so where a network is asked about rows far from everything that it has seen, and where a score comes of a value that
+    /// seems to stand for none, in a table too short to show that.
     fn doubt(&self, table: &Table, rows: &[f32]) {
         const APART: f32 = 10.0;
         let known = table.fill_values();
@@ -159,7 +165,11 @@ impl Model {
         let mut views = Vec::new();
         for (name, shape, values) in &tensors {
             let bytes = bytemuck::cast_slice(values);
-            views.push((name, TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(failed)?));
+            views.push((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(failed)?));
+        }
+        let seen = self.seen.bytes();
+        if neighbours.is_none() {
+            views.push((SEEN, TensorView::new(Dtype::U64, vec![seen.len() / 8], &seen).map_err(failed)?));
         }
         write_bytes(&path, &safetensors::serialize(views, None).map_err(failed)?)?;
         let Scaler { mean, std } = self.scaler.clone();
@@ -190,14 +200,14 @@ impl Model {
             return Err(Error::file(&path, format!("`table` names {n} features, but there are {columns} columns")));
         }
         let checkpoint = Checkpoint::open(folder.join(MODEL_FILE))?;
-        let estimator = match method.network() {
+        let (estimator, seen) = match method.network() {
             Some(kind) => {
                 let count = members.unwrap_or(1);
                 if count == 0 {
                     return Err(Error::file(&path, "`members` must be 1 at least"));
                 }
                 let one = |i| Network::read(kind, columns, &checkpoint, &prefix(i, count));
-                Estimator::Networks((0..count).map(one).collect::<Result<_>>()?)
+                (Estimator::Networks((0..count).map(one).collect::<Result<_>>()?), SeenRows::read(&checkpoint)?)
             }
             None => {
                 let neighbours = neighbours.ok_or_else(|| Error::file(&path, "`neighbours` is missing"))?;
@@ -207,10 +217,11 @@ impl Model {
                 if rows.is_empty() {
                     return Err(Error::file(checkpoint.path(), "tensor `rows` holds no row"));
                 }
-                Estimator::NonParametric { rows, neighbours }
+                let seen = SeenRows::of(&rows, columns);
+                (Estimator::NonParametric { rows, neighbours }, seen)
             }
         };
-        Ok(Model { method, columns, scaler: Scaler { mean, std }, estimator, features, table })
+        Ok(Model { method, columns, scaler: Scaler { mean, std }, estimator, features, table, seen })
     }
 }
 

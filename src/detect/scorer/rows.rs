@@ -41,6 +41,8 @@ impl Scorer<'_> {
             return Err(Error::file(&self.model.path, fault));
         }
         let standard: Vec<f32> = rows.iter().flat_map(|r| fitted.scaler.row(r)).collect();
+        let known = ready.iter().zip(standard.chunks_exact(fitted.columns)).filter(|(_, row)| fitted.seen.has(row));
+        self.fitted_to.extend(known.map(|(r, _)| r.item.path.clone()));
         let input = fitted.estimator.rows(&standard, fitted.columns, batch)?;
         let done = self.device.drive(runner.run(&input, 0, |_| true))?;
         let scores = fitted.estimator.scores(&done, ready.len(), fitted.columns, estimate)?;
