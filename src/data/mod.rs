@@ -55,6 +55,8 @@ mod table_index;
 #[cfg(feature = "tables")]
 mod table_label;
 #[cfg(feature = "tables")]
+mod table_marks;
+#[cfg(feature = "tables")]
 mod table_npz;
 #[cfg(feature = "tables")]
 mod table_number;

@@ -3,6 +3,7 @@ use super::table::MAX_VALUES;
 use super::table_assemble::{Cells, Column, Found, TableFile};
 use super::table_dialect::{Dialect, are_counted, are_values};
 use super::table_index::unnamed;
+use super::table_marks::Marks;
 use super::table_number::with_point;
 use super::table_roles::{ColumnRoles, Role};
 use crate::{Error, Result};
@@ -23,7 +24,9 @@ fn read<'a>(bytes: &[u8], source: &'a Path, roles: &ColumnRoles) -> Result<Found
     if records.dialect.separator != b',' {
         notes.push(format!("columns are separated by {}", records.dialect.separator_name()));
     }
-    let headless = are_values(&fields);
+    // With decimal commas a number is one, too.
+    let pointed = |f: &String| with_point(f).filter(|_| records.dialect.separator != b',').unwrap_or_else(|| f.clone());
+    let headless = are_values(&fields.iter().map(pointed).collect::<Vec<_>>());
     let (names, kinds) = if headless {
         if let Some(flag) = roles.needs_names() {
             return Err(format!("the first line holds numbers and no names of columns, such as {flag} needs"));
@@ -45,7 +48,7 @@ fn read<'a>(bytes: &[u8], source: &'a Path, roles: &ColumnRoles) -> Result<Found
     };
     let mut columns: Vec<Column> = kinds.into_iter().map(|role| Column { role, cells: Cells::new(role) }).collect();
     let mut lines = Vec::new();
-    let mut marks = DecimalMarks::default();
+    let mut marks = Marks::default();
     let mut next = headless.then_some(first);
     let mut empty: Option<u32> = None;
     loop {
@@ -64,19 +67,11 @@ fn read<'a>(bytes: &[u8], source: &'a Path, roles: &ColumnRoles) -> Result<Found
             return Err(format!("line {line} is empty, with more lines behind it"));
         }
         lines.push(records.line);
-        for (column, text) in columns.iter_mut().zip(&record) {
-            let numeric = matches!(column.role, Role::Feature | Role::Index);
-            match marks.point(text).filter(|_| numeric && records.dialect.separator != b',') {
-                Some(number) => {
-                    marks.comma.get_or_insert_with(|| (records.line, text.to_owned(), number.clone()));
-                    column.cells.push(&number);
-                }
-                None => {
-                    if numeric && marks.point.is_none() && text.contains('.') && text.parse::<f64>().is_ok() {
-                        marks.point = Some((records.line, text.to_owned()));
-                    }
-                    column.cells.push(text);
-                }
+        for (i, (column, text)) in columns.iter_mut().zip(&record).enumerate() {
+            let marked = matches!(column.role, Role::Feature | Role::Index) && records.dialect.separator != b',';
+            match marked.then(|| marks.read(records.line, i, text)).flatten() {
+                Some(number) => column.cells.push(&number),
+                None => column.cells.push(text),
             }
         }
         if lines.len() as u64 * columns.len() as u64 > MAX_VALUES {
@@ -88,31 +83,6 @@ fn read<'a>(bytes: &[u8], source: &'a Path, roles: &ColumnRoles) -> Result<Found
     }
     notes.extend(marks.note()?);
     Ok(Found { source, rows: lines.len(), names, columns, labels: None, lines: Some(lines), notes })
-}
-
-/// Which decimal marks a file uses, each with the first place.
-#[derive(Default)]
-struct DecimalMarks {
-    comma: Option<(u32, String, String)>,
-    point: Option<(u32, String)>,
-}
-
-impl DecimalMarks {
-    /// A number with a decimal comma, written with a point.
-    fn point(&self, text: &str) -> Option<String> {
-        with_point(text).filter(|t| t.parse::<f64>().is_ok())
-    }
-    fn note(self) -> Result<Option<String>, String> {
-        match (self.comma, self.point) {
-            (Some((a, comma, _)), Some((b, point))) => {
-                Err(format!("line {a} has `{comma}` and line {b} has `{point}`: a table has one decimal mark"))
-            }
-            (Some((line, comma, number)), None) => {
-                Ok(Some(format!("commas are read as decimal marks: line {line} has `{comma}`, which is {number}")))
-            }
-            _ => Ok(None),
-        }
-    }
 }
 
 /// A file's records with the numbers of their lines.

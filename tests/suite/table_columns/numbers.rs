@@ -106,7 +106,14 @@ fn files_of_other_programs() {
         agrees(&out);
     };
     reads(semicolons.clone(), "separated by semicolons");
-    reads(german, "commas are read as decimal marks");
+    reads(german.clone(), "commas are read as decimal marks");
+    let (names, rows) = german.split_once('\n').unwrap();
+    p.write("headless.csv", rows);
+    p.write("named.csv", german.replace(names, "a;b;c;d;e"));
+    let shape = |table: &str| p.fit(table, "five", &["--label", "none"][..if table == "named.csv" { 2 } else { 0 }]);
+    let (code, out, err) = shape("headless.csv");
+    assert!(code == 0 && out.contains("300 of 300 rows, 5 columns") && err.contains("read as a row"), "{out}{err}");
+    assert!(shape("named.csv").1.contains("300 of 300 rows, 5 columns"));
     reads(text(&plain(), "\t"), "separated by tabs");
     reads(format!("\u{feff}sep=;\r\n{}", semicolons.replace('\n', "\r\n")), "semicolons");
     reads(format!("# {}", text(&plain(), ",")), "");
@@ -121,6 +128,15 @@ fn files_of_other_programs() {
         ("a,b\r\n1,2\r\n\r\n3,maybe\r\n", "line 4, column `b`: `maybe`"),
         ("a,b\n\"1,234\",2\n", "thousands separators"),
         ("a;b\n1,5;2.5\n", "one decimal mark"),
+        (
+            "a;b\n1.234,5;2\n7,5;3\n",
+            "line 2, column `a`: `1.234,5` is not a number: numbers are read without thousands",
+        ),
+        ("a\tb\n1,234.5\t2\n7.5\t3\n", "`1,234.5` is not a number: numbers are read without thousands"),
+        ("a;b\n1,234;2\n950;3\n", "line 2 has `1,234`, which may be 1.234 as well as 1234"),
+        ("a\tb\n950\t2\n12.345\t3\n", "line 3 has `12.345`, which may be 12.345 as well as 12345"),
+        ("a;b\n1.234.567;2\n950;3\n", "without thousands"),
+        ("a;b\n1 234,5;2\n950;3\n", "line 2, column `a`: `1 234,5`"),
         ("when,b\n2024-01-02 03:04:05,2\n", "--drop when"),
         ("image,b\npart_1.png,2\n", "list of images"),
         ("a,b\n1,2,3\n", "line 2 has 3 fields, the first line 2 fields"),
