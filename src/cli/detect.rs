@@ -64,7 +64,7 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
         _ => said(&args.thresholds, model.config.threshold, calibration.as_ref(), &args.model.origin(&model)),
     };
     let about = About { said: [vec![judged], model.config.taken()].concat(), settings: settings(args, &model) };
-    let mut run = run::detect(args, scorer, calibration, found)?;
+    let mut run = run::detect(args, scorer, (calibration, &chosen), found)?;
     let saved = run.save(args, &about);
     if matches!(run.done, Err(Error::Interrupted)) {
         saved?;

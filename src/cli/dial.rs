@@ -71,14 +71,16 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
         model.config = config;
         let folder = path.with_file_name("");
         let mut scorer = args.scoring.scorer_on(device.clone(), &model)?;
-        let Measured { row, measure, counts } = measure(&mut scorer, &dataset, &args.dataset, &folder, args.seeds)?;
+        scorer.options.seed = first;
+        let Measured { row, measure, counts } = measure(&mut scorer, &dataset, &args.dataset, &folder, seeds)?;
+        let float_range = scorer.float_range();
         drop(scorer);
         if let Some(other) = dial.as_ref().map(|d| d.measure).filter(|&m| m != measure) {
             let fault = format!("was measured by {other:?}, but now there are {measure:?} to measure: remove it first");
             return Err(Error::file(&path, fault));
         }
         let dial = dial.get_or_insert_with(|| {
-            let data = DialData { normal: counts.0, anomalous: counts.1, ..data.clone() };
+            let data = DialData { normal: counts.0, anomalous: counts.1, float_range, ..data.clone() };
             Dial::new(&model, data, measure)
         });
         eprintln!("{}", line(&row, "", &names(std::slice::from_ref(&row))));

@@ -61,6 +61,8 @@ pub(crate) struct Chosen {
     pub changed: Option<String>,
     /// The axis of volumes that they were chosen along.
     pub axis: usize,
+    /// The table of `--quality` and its file.
+    pub dial: Option<(Dial, PathBuf)>,
 }
 
 impl ModelArgs {
@@ -139,7 +141,8 @@ impl ModelArgs {
             d.check(&Dial::path(&path), &model)?;
         }
         model.settle(self.network.strict)?;
-        Ok((model, Chosen { changed, axis }))
+        let dial = dial.map(|(_, dial)| (dial, Dial::path(&path)));
+        Ok((model, Chosen { changed, axis, dial }))
     }
     /// The settings that flags give, by name, each once.
     /// # Errors

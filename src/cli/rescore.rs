@@ -144,6 +144,7 @@ impl Limits {
         if let Some((c, path)) = &self.calibration {
             let model = (&*record.model.sha256, record.model.config_sha256.as_deref());
             c.check(path, model, &record.parameters)?;
+            c.check_floats(path, record.float_range)?;
         }
         if self.image.is_some() {
             record.threshold = self.image;

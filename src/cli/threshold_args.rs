@@ -115,6 +115,24 @@ impl ThresholdArgs {
         }
     }
 
+    /// Holds the floats of a run, once they were looked at, against those of the measurements that its thresholds come from.
+    /// # Errors
+    /// [`Error::File`] with the file of the measurements.
+    pub fn check_floats(
+        &self,
+        model: &ModelFolder,
+        calibration: Option<&Calibration>,
+        chosen: &Chosen,
+        now: Option<[f32; 2]>,
+    ) -> Result<()> {
+        let own = self.threshold.is_some() && self.pixel_threshold.is_some();
+        match (calibration, &chosen.dial) {
+            (Some(c), _) => c.check_floats(&Calibration::path(&model.path), now),
+            (None, Some((dial, path))) if !own => dial.check_floats(path, now),
+            _ => Ok(()),
+        }
+    }
+
     /// The model's calibration, held against what is to be judged.
     fn calibration(&self, model: &ModelFolder, judged: &Judged) -> Result<Calibration> {
         let found = Calibration::read(model)?;

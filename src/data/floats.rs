@@ -43,6 +43,10 @@ impl FloatRange {
     pub fn range(&self) -> ValueRange {
         self.range
     }
+    /// Its two ends, as files keep it.
+    pub fn ends(&self) -> [f32; 2] {
+        [self.range.low, self.range.high]
+    }
 
     /// What is said of the range where it is a guess. `None` where there was no choice.
     pub fn notice(&self, model: ValueRange) -> Option<String> {

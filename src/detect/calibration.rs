@@ -20,6 +20,7 @@ mod scope;
 
 pub use normal::{Calibrated, calibrate, measure_mean_map};
 pub use pixels::PixelHistogram;
+pub(super) use scope::check_floats;
 pub use scope::{Scope, ScoreOf};
 
 /// What is kept in the model folder as `calibration.json`.
@@ -51,6 +52,9 @@ pub struct Calibration {
     /// The seed of the noise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+    /// The range that floats were taken in, which the files decide together; none where there were none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub float_range: Option<[f32; 2]>,
     /// Scores of the normal images, the highest first.
     pub scores: Vec<f64>,
     /// How many pixels of maps there were.
@@ -86,6 +90,7 @@ impl Calibration {
             of: Some(scope.of),
             axis: (scope.of != ScoreOf::Pictures).then_some(scope.axis),
             seed: Some(scope.seed),
+            float_range: None,
             scores,
             pixels: pixels.count(),
             pixel_quantiles: pixels.quantiles(),

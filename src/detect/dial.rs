@@ -1,5 +1,6 @@
 //! Speed against quality, measured: what a model reaches on labelled images at several settings, kept in its folder.
 use super::ModelFolder;
+use super::calibration::check_floats;
 use super::config::DetectorConfig;
 use super::identity::{beside, chosen, difference, fingerprint};
 use crate::data::{hash_files, utc_now, write_atomic};
@@ -69,7 +70,7 @@ pub enum Measure {
 }
 
 /// The labelled images of the measurements.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DialData {
     /// The dataset's name.
@@ -87,6 +88,9 @@ pub struct DialData {
     /// The axis along which volumes were cut, where there were any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub axis: Option<usize>,
+    /// The range that floats were taken in, which the files decide together; none where there were none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub float_range: Option<[f32; 2]>,
 }
 
 impl DialData {
@@ -98,7 +102,7 @@ impl DialData {
         let sha256 = hash_files(dataset.samples.iter().map(|s| &*s.input.path))?;
         let truth_sha256 = Some(dataset.truth_sha256(foregrounds)?);
         let axis = dataset.has_volumes().then_some(axis);
-        Ok(DialData { name, sha256, normal: 0, anomalous: 0, truth_sha256, axis })
+        Ok(DialData { name, sha256, normal: 0, anomalous: 0, truth_sha256, axis, float_range: None })
     }
 }
 
@@ -189,6 +193,21 @@ impl Dial {
         let what = difference((&self.model_sha256, &self.settings), (&model.sha256, &now));
         let what = what.unwrap_or_else(|| "settings".into());
         Err(Error::file(path, format!("was measured with other {what}: run `residua dial` again")))
+    }
+
+    /// Holds the range that it took floats in against that of the floats to be judged, if there are any; `path` names it in errors.
+    /// # Errors
+    /// [`Error::File`] when they differ.
+    pub fn check_floats(&self, path: &Path, now: Option<[f32; 2]>) -> Result<()> {
+        check_floats(path, ("measured", "run `residua dial` again"), self.data.float_range, now)
+    }
+
+    /// The seeds of the noise that all rows were measured with: the first, and how many. None where rows differ, which then can be
+    /// better or worse than others by their noise alone.
+    pub fn seeds(&self) -> Option<(u64, u64)> {
+        let of = |r: &DialRow| (r.first_seed, r.seeds);
+        let first = self.rows.first().map(of)?;
+        self.rows.iter().all(|r| of(r) == first).then_some(first)
     }
 
     /// Adds a row; it takes the place of one of the same setting.

@@ -133,6 +133,10 @@ impl<'a> Scorer<'a> {
     pub fn spec(&self) -> InputSpec {
         InputSpec { floats: self.floats.clone().flatten(), ..self.model.spec() }
     }
+    /// The range that the floats of the inputs are taken in, once they were looked at; none where there are none.
+    pub fn float_range(&self) -> Option<[f32; 2]> {
+        Some(self.floats.as_ref()?.as_ref()?.ends())
+    }
     /// Looks at all inputs of a run before the first is scored, to decide once which range their floats are in; what is a guess is
     /// logged as a warning. [`Scorer::run`] looks at its own inputs where this was not called.
     pub fn look_at<'i>(&mut self, inputs: impl IntoIterator<Item = &'i Input>) {

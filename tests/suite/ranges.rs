@@ -1,5 +1,6 @@
 //! The range of floats is one for a run; a picture that leaves its format's range all but empty is said to.
 
+use crate::common::place::Place;
 use crate::common::run;
 use crate::masks::corpus;
 use image::{ImageBuffer, Luma};
@@ -71,4 +72,54 @@ fn a_range_that_is_hardly_used_is_said() {
     let twelve = record("twelve")["warnings"].to_string();
     assert!(twelve.contains("a sixteenth of it or less"), "{twelve}");
     assert_eq!(record("sixteen")["warnings"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn measurements_hold_for_floats_in_the_range_that_they_were_made_with() {
+    let p = Place::new();
+    let folder = |name: &str, low: f32| {
+        std::fs::create_dir_all(p.at(name)).unwrap();
+        for i in 0..4u32 {
+            let values = (0..1024).map(|k| low + (1.0 - low) * ((k * 7 + i * 31) % 101) as f32 / 100.0);
+            npy(&p.at(&format!("{name}/{i}.npy")), [32, 32], values);
+        }
+    };
+    folder("unit", 0.0);
+    folder("signed", -1.0);
+    std::fs::create_dir(p.at("pictures")).unwrap();
+    p.picture("pictures/a.png", 3);
+    let (model, out) = (p.text("model"), p.text("out"));
+    let go = |args: &[&str]| {
+        let (code, text, err) = run(&[args, &["--model", &model, "--device", "cpu"]].concat());
+        assert!(!err.contains("panicked"), "{err}");
+        (code, text + &err)
+    };
+    let (code, said) = go(&["calibrate", &p.text("unit")]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(p.json("model/calibration.json")["float_range"], serde_json::json!([0.0, 1.0]));
+    let detect = |input: &str, how: &[&str]| go(&[&["detect", &p.text(input), "--out", &out], how].concat());
+    let fault = "was made with floats that were taken in [0, 1], but those of this run are taken in [-1, 1]";
+    for (input, refused) in [("unit", false), ("pictures", false), ("signed", true)] {
+        let (code, said) = detect(input, &["--fpr", "0.5"]);
+        assert!(code == if refused { 2 } else { 0 } && said.contains(fault) == refused, "{said}");
+    }
+    // Judged again as well.
+    assert_eq!(detect("signed", &[]).0, 0);
+    let (code, _, err) = run(&["rescore", &out, "--fpr", "0.5", "--model", &model]);
+    assert!(code == 2 && err.contains(fault), "{err}");
+    // Pictures have one range.
+    let (code, said) = go(&["calibrate", &p.text("pictures")]);
+    assert!(code == 0 && p.json("model/calibration.json").get("float_range").is_none(), "{said}");
+    assert_eq!(detect("signed", &["--fpr", "0.5"]).0, 0);
+    // Thresholds of `dial`.
+    for name in ["good/0.npy", "good/1.npy", "bad/2.npy", "bad/3.npy"] {
+        std::fs::create_dir_all(p.at("set").join(name).parent().unwrap()).unwrap();
+        std::fs::copy(p.at("unit").join(&name[name.len() - 5..]), p.at("set").join(name)).unwrap();
+    }
+    let (code, said) = go(&["dial", &p.text("set"), "--try-steps", "1", "--try-runs", "1", "--seeds", "1"]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(detect("unit", &["--quality", "best"]).0, 0);
+    let (code, said) = detect("signed", &["--quality", "best"]);
+    assert!(code == 2 && said.contains("quality.json: was measured with floats"), "{said}");
+    assert_eq!(detect("signed", &["--quality", "best", "--threshold", "1", "--pixel-threshold", "1"]).0, 0);
 }

@@ -2,6 +2,7 @@
 use super::Args;
 use super::resume::{Earlier, Settings, remove_all};
 use super::writer::Writer;
+use crate::cli::model_args::Chosen;
 use crate::cli::scoring::interruption;
 use crate::data::Found;
 use crate::detect::{Calibration, Scorer};
@@ -26,7 +27,12 @@ pub(super) struct Run {
 
 /// Goes through all inputs; what cannot be read is listed and the rest is done. What is finished is on disk when this
 /// returns, and without an error so is the list of it.
-pub(super) fn detect(args: &Args, mut scorer: Scorer, calibration: Option<Calibration>, found: Found) -> Result<Run> {
+pub(super) fn detect(
+    args: &Args,
+    mut scorer: Scorer,
+    (calibration, chosen): (Option<Calibration>, &Chosen),
+    found: Found,
+) -> Result<Run> {
     let model = scorer.model;
     let parameters = serde_json::to_value(&model.config).map_err(|e| Error::Invalid(e.to_string()))?.into();
     let (sha256, config_sha256) = (&*model.sha256, model.config_sha256.as_deref());
@@ -34,7 +40,8 @@ pub(super) fn detect(args: &Args, mut scorer: Scorer, calibration: Option<Calibr
     results.failures.extend(found.failures());
     // Before those are left out that an earlier run finished, so that the rest is read as it was then.
     scorer.look_at(&found.inputs);
-    let floats = scorer.spec().floats.map(|f| [f.range().low, f.range().high]);
+    let floats = scorer.float_range();
+    args.thresholds.check_floats(model, calibration.as_ref(), chosen, floats)?;
     let settings = Settings { args, config: &model.config, parameters: &parameters, sha256, config_sha256, floats };
     let earlier = Earlier::read(args)?;
     let folders: Vec<String> = earlier.iter().flat_map(Earlier::folders).map(str::to_owned).collect();

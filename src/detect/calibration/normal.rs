@@ -65,8 +65,9 @@ pub fn calibrate(scorer: &mut Scorer, inputs: &[Input]) -> Result<Calibrated> {
         return Err(Error::file(path, format!("nothing was calibrated: {said}; calibrate with others")));
     }
     let scope = Scope { of, axis: scorer.options.axis, seed: scorer.options.seed };
-    let calibration = Calibration::new(scorer.model, scores, &pixels, data, scope)?;
-    Ok(Calibrated { calibration, equal })
+    let mut calibration = Calibration::new(scorer.model, scores, &pixels, data, scope)?;
+    calibration.float_range = scorer.float_range();
+    Ok(Calibrated { calibration, equal, highest })
 }
 
 /// The mean of the maps of normal images, of which each distinct one counts once, as in [`calibrate`]. The scorer's model gives the

@@ -76,6 +76,33 @@ impl Calibration {
         };
         Ok(self.of.is_none().then(assumed))
     }
+
+    /// Holds the range that it took floats in against that of the floats to be judged, if there are any; `path` names it in errors.
+    /// # Errors
+    /// [`Error::File`] when they differ.
+    pub fn check_floats(&self, path: &Path, now: Option<[f32; 2]>) -> Result<()> {
+        check_floats(path, ("made", "calibrate again"), self.float_range, now)
+    }
+}
+
+/// What was `made` with floats in one range says nothing of those that are taken in another.
+pub(in crate::detect) fn check_floats(
+    path: &Path,
+    (made, again): (&str, &str),
+    then: Option<[f32; 2]>,
+    now: Option<[f32; 2]>,
+) -> Result<()> {
+    match (then, now) {
+        (Some(then), Some(now)) if then != now => {
+            let [a, b] = [then, now].map(|[low, high]| format!("[{low}, {high}]"));
+            let fault = format!(
+                "was {made} with floats that were taken in {a}, but those of this run are taken in {b} (a single value outside [0, 1] \
+                 decides): bring all files to one range, and {again}"
+            );
+            Err(Error::file(path, fault))
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ pub(super) fn calibration(mut scores: Vec<f64>) -> Calibration {
         of: None,
         axis: None,
         seed: None,
+        float_range: None,
         scores,
         pixels: 0,
         pixel_quantiles: vec![(0.5, 0.1), (0.1, 0.4), (0.01, 0.7)],

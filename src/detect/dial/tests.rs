@@ -12,8 +12,8 @@ fn row(lambda: usize, steps: Option<usize>, runs: usize, auprc: f64) -> DialRow 
 
 #[test]
 fn the_cheapest_that_is_good_enough() {
-    let (sha256, truth_sha256, axis) = Default::default();
-    let data = DialData { name: "d".into(), sha256, normal: 1, anomalous: 1, truth_sha256, axis };
+    let (sha256, truth_sha256, axis, float_range) = Default::default();
+    let data = DialData { name: "d".into(), sha256, normal: 1, anomalous: 1, truth_sha256, axis, float_range };
     let settings = serde_json::json!({});
     let [created, model_sha256, fingerprint] = Default::default();
     let (measure, rows) = (Measure::Pixels, vec![]);
