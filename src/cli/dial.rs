@@ -35,7 +35,7 @@ pub(super) struct Args {
     /// Numbers of averaged reconstructions to try, short for --try runs=… [default: 1, 2, 4, 8 and 12]
     #[arg(long, value_name = "N,N,…", value_delimiter = ',')]
     try_runs: Vec<usize>,
-    /// Seeds of the noise, over which results are averaged
+    /// Seeds of the noise, over which results are averaged; those of the table that is added to, if there is one
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=100))]
     seeds: u64,
     #[command(flatten)]
@@ -57,15 +57,21 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
     check_file(&path)?;
     let foregrounds = model.config.reads_foregrounds();
     let data = DialData::new(name(args, &dataset), &dataset, foregrounds, usize::from(args.scoring.axis))?;
-    let (mut dial, mut aside) = if path.is_file() { earlier(&path, &model, &data)? } else { (None, None) };
+    let asked = (given.has("--seed").then_some(args.scoring.seed), given.has("--seeds").then_some(args.seeds));
+    let (mut dial, mut aside) = if path.is_file() { earlier(&path, &model, &data, asked)? } else { (None, None) };
     eprintln!("{}: {}", args.dataset.display(), dataset.taken_for());
+    // Rows of other noise cannot be compared, so that all of a table have the same.
+    let known = dial.as_ref().and_then(Dial::seeds);
+    let (first, seeds) = known.unwrap_or((args.scoring.seed, args.seeds));
+    if (first, seeds) != (args.scoring.seed, args.seeds) {
+        eprintln!("note: {}: seeds {}, as its other rows", path.display(), words_of((first, seeds)));
+    }
     let device = args.scoring.device.open()?;
     let stop = interruption();
     for config in configs {
         let setting = DialRow::of(&config);
         let known = dial.iter().flat_map(|d: &Dial| &d.rows).find(|r| r.same_setting(&setting));
-        let enough = |r: &DialRow| r.seeds >= args.seeds && r.first_seed == args.scoring.seed;
-        if known.is_some_and(|r| enough(r) && r.device == device.name()) {
+        if known.is_some_and(|r| r.device == device.name()) {
             continue;
         }
         model.config = config;
@@ -104,25 +110,51 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A table that is there already is added to, when it is about the same. Of the same images with other labels, it is kept under the
-/// name that comes second, and all is measured anew.
-fn earlier(path: &Path, model: &ModelFolder, data: &DialData) -> Result<(Option<Dial>, Option<PathBuf>)> {
+/// A table that is there already is added to, when it is about the same. Of the same images with other labels, or with other seeds
+/// than were asked for, it is kept under the name that comes second, and all is measured anew.
+fn earlier(
+    path: &Path,
+    model: &ModelFolder,
+    data: &DialData,
+    asked: (Option<u64>, Option<u64>),
+) -> Result<(Option<Dial>, Option<PathBuf>)> {
     let found = Dial::open(path)?;
-    found.check(path, model)?;
+    // Here it would not help to run this command again.
+    let again = ": run `residua dial` again";
+    found.check(path, model).map_err(|e| match e {
+        Error::File { path, fault } if fault.ends_with(again) => {
+            let fault = fault.trim_end_matches(again);
+            Error::file(path, format!("{fault}: move it away to measure with these"))
+        }
+        e => e,
+    })?;
     if found.data.sha256 != data.sha256 {
         return Err(Error::file(path, "was measured on other images: remove it to measure on these"));
     }
-    if (&found.data.truth_sha256, found.data.axis) == (&data.truth_sha256, data.axis) {
-        return Ok((Some(found), None));
-    }
-    let why = match (&found.data.truth_sha256, found.data.axis == data.axis) {
-        (None, _) => "does not say with which labels and masks it was measured",
-        (Some(_), true) => "was measured with other labels, masks or further channels of the same images",
-        (Some(_), false) => "was measured along another axis",
+    let same = (&found.data.truth_sha256, found.data.axis) == (&data.truth_sha256, data.axis);
+    let why = match (found.seeds(), &found.data.truth_sha256, found.data.axis == data.axis) {
+        (_, None, _) => "does not say with which labels and masks it was measured".to_owned(),
+        (_, Some(_), false) => "was measured along another axis".to_owned(),
+        (_, Some(_), true) if !same => {
+            "was measured with other labels, masks or further channels of the same images".to_owned()
+        }
+        (None, ..) => "holds rows of different seeds of the noise, which cannot be compared".to_owned(),
+        (Some(seeds), ..) if (asked.0.unwrap_or(seeds.0), asked.1.unwrap_or(seeds.1)) != seeds => {
+            format!("was measured with seeds {} of the noise", words_of(seeds))
+        }
+        _ => return Ok((Some(found), None)),
     };
     let aside = path.with_file_name(format!("quality-{}.json", found.created.replace(':', "-")));
     tracing::warn!("{} {why}: it is kept as {}, and all is measured anew", path.display(), aside.display());
     Ok((None, Some(aside)))
+}
+
+/// The first seed and how many, as a span.
+fn words_of((first, count): (u64, u64)) -> String {
+    match count {
+        0 | 1 => first.to_string(),
+        _ => format!("{first} to {}", first.wrapping_add(count - 1)),
+    }
 }
 
 /// What to call the data.
@@ -149,18 +181,31 @@ fn table(dial: &Dial) -> String {
         text += &line(row, &qualities.join(", "), &names);
         text.push('\n');
     }
+    let devices: BTreeSet<&str> = dial.rows.iter().map(|r| &*r.device).collect();
+    if devices.len() > 1 {
+        let all = devices.into_iter().collect::<Vec<_>>().join("; ");
+        text += &format!("\nseconds are those of several devices, and cannot be compared: {all}\n");
+    }
     text
 }
 
-/// The settings that rows are about.
+/// The settings that rows are about; DDIM's eta where rows differ in it.
 fn names(rows: &[DialRow]) -> Vec<String> {
     let all: BTreeSet<&String> = rows.iter().flat_map(|r| r.settings.keys()).collect();
-    all.into_iter().cloned().collect()
+    let mut etas = rows.iter().filter_map(|r| r.eta);
+    let first = etas.next();
+    let eta = etas.any(|e| Some(e) != first).then(|| ETA.to_owned());
+    all.into_iter().cloned().chain(eta).collect()
 }
+
+/// What a column of DDIM's eta is called.
+const ETA: &str = "eta";
 
 fn line(r: &DialRow, quality: &str, names: &[String]) -> String {
     let number = |v: Option<f64>| v.map_or("–".into(), |v| format!("{v:.3}"));
-    let settings: Vec<&str> = names.iter().map(|n| r.settings.get(n).map_or("–", |v| v)).collect();
+    let eta = r.eta.map(|e| e.to_string()).filter(|_| names.iter().any(|n| n == ETA));
+    let of = |n: &String| r.settings.get(n).cloned().or_else(|| eta.clone().filter(|_| n == ETA));
+    let settings: Vec<String> = names.iter().map(|n| of(n).unwrap_or_else(|| "–".into())).collect();
     format!(
         "| {quality} | {} | {} | {:.3} | {:.3} | {} | {} | {:.3} |",
         settings.join(" | "),

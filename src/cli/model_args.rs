@@ -139,6 +139,13 @@ impl ModelArgs {
         }
         if let Some((_, d)) = &dial {
             d.check(&Dial::path(&path), &model)?;
+            if d.seeds().is_none() {
+                tracing::warn!(
+                    "{}: its rows were measured with different seeds of the noise, so that chance may have ranked them: run \
+                     `residua dial` again",
+                    Dial::path(&path).display()
+                );
+            }
         }
         model.settle(self.network.strict)?;
         let dial = dial.map(|(_, dial)| (dial, Dial::path(&path)));

@@ -111,6 +111,63 @@ fn setting(lambda: u64, steps: u64, runs: u64) -> Value {
 }
 
 #[test]
+fn all_rows_of_a_table_have_the_same_seeds() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let folder = model(&dir);
+    let parts = dataset(dir.path());
+    let dial = |more: &[&str]| {
+        let (set, model) = (parts.to_str().unwrap(), folder.to_str().unwrap());
+        let args = ["dial", set, "--model", model, "--device", "cpu", "--try-lambdas", "11", "--try-runs", "1"];
+        let (code, out, err) = run(&[&args, more].concat());
+        assert_eq!(code, 0, "{err}");
+        (out, err)
+    };
+    let path = folder.join("quality.json");
+    let seeds = |kept: &Value| -> Vec<(u64, u64)> {
+        let first = |r: &Value| r.get("first_seed").map_or(0, |s| s.as_u64().unwrap());
+        kept["rows"].as_array().unwrap().iter().map(|r| (first(r), r["seeds"].as_u64().unwrap())).collect()
+    };
+    dial(&["--try-steps", "1", "--seeds", "1", "--seed", "7"]);
+    assert_eq!(seeds(&json(&path)), [(7, 1)]);
+    // What is added takes the table's.
+    let (_, err) = dial(&["--try-steps", "1,2"]);
+    assert!(err.contains("seeds 7, as its other rows"), "{err}");
+    let one = json(&path);
+    assert_eq!(seeds(&one), [(7, 1), (7, 1)]);
+    // Others are measured anew, and nothing is lost.
+    let (_, err) = dial(&["--try-steps", "2", "--seeds", "2"]);
+    assert!(err.contains("was measured with seeds 7 of the noise: it is kept as"), "{err}");
+    assert_eq!(seeds(&json(&path)), [(0, 2)]);
+    let kept = folder.join(format!("quality-{}.json", one["created"].as_str().unwrap().replace(':', "-")));
+    assert_eq!(json(&kept), one);
+    // Another eta is another setting, which the table shows.
+    let (out, _) = dial(&["--set", "sampler=ddim:2:0.5"]);
+    assert!(
+        out.contains("| eta |") && out.contains("| 0.5 |") && json(&path)["rows"].as_array().unwrap().len() == 2,
+        "{out}"
+    );
+    // A table of before this was so.
+    let mut mixed = json(&path);
+    mixed["rows"][1]["first_seed"] = 3.into();
+    std::fs::write(&path, mixed.to_string()).unwrap();
+    let args = [
+        "detect",
+        parts.to_str().unwrap(),
+        "--model",
+        folder.to_str().unwrap(),
+        "--device",
+        "cpu",
+        "--quality",
+        "best",
+    ];
+    let (code, _, err) = run(&[&args[..], &["--out", dir.path().join("out").to_str().unwrap()]].concat());
+    assert!(code == 0 && err.contains("different seeds of the noise"), "{err}");
+    let (_, err) = dial(&["--try-steps", "1"]);
+    assert!(err.contains("rows of different seeds"), "{err}");
+    assert_eq!(seeds(&json(&path)), [(0, 2)]);
+}
+
+#[test]
 fn what_does_not_fit_is_refused() {
     let dir = tempfile::TempDir::new().unwrap();
     let folder = model(&dir);
