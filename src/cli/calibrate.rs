@@ -41,7 +41,7 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
     let model =
         if model.config.system.needs_mean_map() { with_mean_map(args, given, &device, &inputs)? } else { model };
     let mut scorer = args.scoring.scorer_on(device, &model)?;
-    let Calibrated { calibration, equal } = calibrate(&mut scorer, &inputs).map_err(interrupted)?;
+    let Calibrated { calibration, equal, highest } = calibrate(&mut scorer, &inputs).map_err(interrupted)?;
     drop(scorer);
     if let Some((file, first)) = equal.first() {
         let (file, first, n, all) = (file.display(), first.display(), equal.len(), inputs.len());
@@ -51,7 +51,7 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
     if args.json {
         crate::cli::print_json(&calibration)?;
     } else {
-        table(&calibration);
+        table(&calibration, &highest);
         println!("kept in {}; `residua detect --fpr RATE` uses it", path.display());
     }
     Ok(ExitCode::SUCCESS)
@@ -95,24 +95,46 @@ fn abnormal_folders(arguments: &[PathBuf], inputs: &[Input]) -> BTreeMap<PathBuf
     found
 }
 
-fn table(c: &Calibration) {
+/// `highest` has the highest score of each volume whose slices are judged one by one.
+fn table(c: &Calibration, highest: &[f64]) {
     let n = c.images();
-    let of = match c.of {
-        None | Some(ScoreOf::Pictures) => "normal images".to_owned(),
-        Some(of) => format!("normal images ({} along axis {})", of.as_str(), c.axis.unwrap_or(2)),
+    let (what, of) = match c.of {
+        None | Some(ScoreOf::Pictures) => ("images", "normal images".to_owned()),
+        Some(ScoreOf::Slices) => ("slices", format!("slices of {} normal volumes", highest.len())),
+        Some(ScoreOf::Volumes) => ("volumes", "normal volumes, each judged as a whole".to_owned()),
     };
+    let of = c.axis.map_or(of.clone(), |axis| format!("{of}, along axis {axis}"));
     match c.pixels {
         0 => println!("{n} {of}; the model gives no maps, so pixels have no threshold"),
         pixels => println!("{n} {of}, {pixels} pixels"),
     }
-    println!("{:>8}  {:>12}  {:>22}  {:>14}", "rate", "threshold", "within, 19 times of 20", "pixel threshold");
+    let slices = c.of == Some(ScoreOf::Slices);
+    let more = |text: String| if slices { format!("  {text:>18}") } else { String::new() };
+    println!(
+        "{:>8}  {:>12}  {:>22}  {:>14}{}",
+        "rate",
+        "threshold",
+        "within, 19 times of 20",
+        "pixel threshold",
+        more("volumes with such".into())
+    );
     for rate in RATES {
         let pixel = c.pixel_threshold(rate).map_or("-".into(), |v| format!("{v:.6}"));
         match c.threshold(rate).and_then(|t| Ok((t, c.bound(rate, 0.95)?))) {
-            Ok((t, bound)) => println!("{rate:8}  {t:12.6}  {bound:22.4}  {pixel:>14}"),
-            Err(_) => println!("{rate:8}  {:>12}  {:>22}  {pixel:>14}", "-", "-"),
+            Ok((t, bound)) => {
+                let above = highest.iter().filter(|&&score| score > t).count();
+                let volumes = more(format!("{above} of {}", highest.len()));
+                println!("{rate:8}  {t:12.6}  {bound:22.4}  {pixel:>14}{volumes}");
+            }
+            Err(_) => println!("{rate:8}  {:>12}  {:>22}  {pixel:>14}{}", "-", "-", more("-".into())),
         }
     }
-    println!("the smallest rate that {n} images can promise is {:.4}", c.smallest_rate());
-    println!("it holds for images that are normal in the same way, one by one: slices of one volume count as one");
+    println!("the smallest rate that {n} {what} can promise is {:.4}", c.smallest_rate());
+    if slices {
+        println!(
+            "each rate is that of single slices: where a volume counts as anomalous because one of its slices is, normal volumes do \
+             so far more often, here as the last column says"
+        );
+    }
+    println!("it holds for {what} that are normal in the same way, one by one: slices of one volume count as one");
 }

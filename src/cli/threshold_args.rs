@@ -80,6 +80,14 @@ impl ThresholdArgs {
                 limits.pixel = Some(c.pixel_threshold(rate)?.into());
             }
         }
+        if let (true, Some(rate), Some(ScoreOf::Slices)) =
+            (judged.gate, self.fpr, calibration.as_ref().and_then(|c| c.of))
+        {
+            tracing::warn!(
+                "--gate: the rate of {rate} is that of single slices; a normal volume, which has many, is above the threshold \
+                 somewhere far more often, as `residua calibrate` shows"
+            );
+        }
         limits.image = self.threshold.or(limits.image);
         limits.pixel = self.pixel_threshold.or(limits.pixel).filter(|_| !own);
         let without_image = limits.image.is_none();

@@ -1,7 +1,7 @@
 //! Where the thresholds of a run come from, as its report says it.
 use super::threshold_args::ThresholdArgs;
-use crate::detect::Calibration;
 use crate::detect::config::Thresholds;
+use crate::detect::{Calibration, ScoreOf};
 use crate::report::number;
 
 /// A sentence on what judges and where it comes from: the flags, a calibration, or else `origin`.
@@ -12,8 +12,12 @@ pub(super) fn said(
     origin: &str,
 ) -> String {
     let calibrated = calibration.zip(flags.fpr).map(|(c, rate)| {
-        let images = c.scores.len();
-        format!("from the calibration on {images} normal images, at a false-positive rate of {rate}")
+        let (n, of, each) = match c.of {
+            None | Some(ScoreOf::Pictures) => (c.images(), "images", ""),
+            Some(ScoreOf::Slices) => (c.images(), "slices", " of single slices, not of volumes"),
+            Some(ScoreOf::Volumes) => (c.images(), "volumes", " of whole volumes"),
+        };
+        format!("from the calibration on {n} normal {of}, at a false-positive rate of {rate}{each}")
     });
     let from = |flag: &str, given: Option<f64>, calibrated: Option<&String>| match (given, calibrated) {
         (Some(_), _) => format!("from {flag}"),
@@ -23,15 +27,20 @@ pub(super) fn said(
     let judged = calibrated.as_ref().filter(|_| calibration.is_some_and(|c| c.pixels > 0));
     let of_image = from("--threshold", flags.threshold, calibrated.as_ref());
     let of_pixel = from("--pixel-threshold", flags.pixel_threshold, judged);
+    let subject = match calibration.and_then(|c| c.of) {
+        Some(ScoreOf::Slices) => "A slice",
+        Some(ScoreOf::Volumes) => "A volume",
+        Some(ScoreOf::Pictures) | None => "An image",
+    };
     let (one, two) = match limits.image {
         Some(_) if of_image == of_pixel && limits.pixel.is_some() => (String::new(), format!(", both {of_pixel}")),
         _ => (format!(" ({of_image})"), format!(" ({of_pixel})")),
     };
     let text = match (limits.image, limits.pixel) {
         (Some(i), Some(p)) => {
-            format!("An image is anomalous above {}{one}, a pixel above {}{two}", number(i), number(p))
+            format!("{subject} is anomalous above {}{one}, a pixel above {}{two}", number(i), number(p))
         }
-        (Some(i), None) => format!("An image is anomalous above {}{one}", number(i)),
+        (Some(i), None) => format!("{subject} is anomalous above {}{one}", number(i)),
         (None, Some(p)) => {
             let p = number(p);
             format!("No image is judged, as there is no threshold for images; a pixel is anomalous above {p}{two}")

@@ -128,12 +128,30 @@ fn a_calibration_is_of_pictures_or_of_volumes_of_an_axis_and_of_a_noise() {
     assert!(code == 2 && said.contains("one is a volume and the other is not"), "{said} {both}");
 
     // Slices along an axis; a run's records tell which.
-    assert_eq!(p.run(&["calibrate", &scans, "--axis", "1"]).0, 0);
+    let (code, said) = p.run(&["calibrate", &scans, "--axis", "1"]);
+    assert!(code == 0 && said.contains("64 slices of 2 normal volumes, along axis 1, 6144 pixels"), "{said}");
+    assert!(
+        said.contains("that 64 slices can promise") && said.contains("each rate is that of single slices"),
+        "{said}"
+    );
     let kept = p.json("model/calibration.json");
     assert_eq!(
         (&kept["of"], &kept["axis"], kept["scores"].as_array().unwrap().len()),
         (&"slices".into(), &1.into(), 64)
     );
+    // Volumes with such a slice, counted once more from a run's records.
+    let (code, ran) = p.detect("scans", &["--fpr", "0.1", "--axis", "1", "--gate"]);
+    assert!(code == 1 && ran.contains("the rate of 0.1 is that of single slices"), "{ran}");
+    let records = p.json("out/results.json")["records"].as_array().unwrap().clone();
+    let limit = kept["scores"][5].as_f64().unwrap();
+    let above = |name: &str| {
+        records.iter().any(|r| r["path"].as_str().unwrap().ends_with(name) && r["score"].as_f64() > Some(limit))
+    };
+    let count = ["0.nii", "1.nii"].iter().filter(|n| above(n)).count();
+    let row = said.lines().find(|l| l.trim_start().starts_with("0.1 ")).unwrap();
+    assert!(count > 0 && row.ends_with(&format!("{count} of 2")), "{row} {count}");
+    let report = std::fs::read_to_string(p.at("out/report.html")).unwrap();
+    assert!(report.contains("A slice is anomalous above") && report.contains("0.1 of single slices, not of volumes"));
     let (code, said) = p.detect("scans", &["--fpr", "0.5"]);
     assert!(code == 2 && said.contains("was made along axis 1, not 2"), "{said}");
     assert_eq!(p.detect("scans", &[]).0, 0);
@@ -156,7 +174,9 @@ fn a_calibration_is_of_pictures_or_of_volumes_of_an_axis_and_of_a_noise() {
 
     // Of a system that judges volumes: volumes, and pictures are something else.
     p.settings(PDDPM);
-    assert_eq!(p.run(&["calibrate", &scans]).0, 0);
+    let (code, said) = p.run(&["calibrate", &scans]);
+    assert!(code == 0 && said.contains("2 normal volumes, each judged as a whole, along axis 2"), "{said}");
+    assert!(said.contains("that 2 volumes can promise") && !said.contains("single slices"), "{said}");
     assert_eq!(p.json("model/calibration.json")["of"], "volumes");
     let (code, said) = p.detect("in", &["--fpr", "0.5"]);
     assert!(code == 2 && said.contains("made from whole volumes, which says nothing of pictures"), "{said}");

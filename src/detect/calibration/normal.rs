@@ -18,6 +18,8 @@ pub struct Calibrated {
     pub calibration: Calibration,
     /// Files that show the same image as one before them, with that one.
     pub equal: Vec<(PathBuf, PathBuf)>,
+    /// Of each volume whose slices are judged one by one, the highest score.
+    pub highest: Vec<f64>,
 }
 
 /// Scores normal images that the model was not trained on. A system that works on volumes is calibrated by the scores of volumes. An
@@ -39,6 +41,7 @@ pub fn calibrate(scorer: &mut Scorer, inputs: &[Input]) -> Result<Calibrated> {
     let (mut scores, mut pixels) = (Vec::new(), PixelHistogram::default());
     let mut seen = Seen::new(scorer, of);
     let others = leave_one_out(scorer, &data)?;
+    let (mut highest, mut volume): (Vec<f64>, PathBuf) = Default::default();
     scorer.run(&distinct, |finished| {
         match finished {
             Finished::Image(scored) => {
@@ -50,6 +53,15 @@ pub fn calibrate(scorer: &mut Scorer, inputs: &[Input]) -> Result<Calibrated> {
                 if let Some(map) = scored.map {
                     let values: Vec<f32> = map.data.iter().map(|v| v * others as f32).collect();
                     pixels.add(&values);
+                }
+                if of == ScoreOf::Slices {
+                    // Slices of one volume come one after the other.
+                    let score = scored.score * others;
+                    match highest.last_mut().filter(|_| *path == volume) {
+                        Some(so_far) => *so_far = so_far.max(score),
+                        None => highest.push(score),
+                    }
+                    volume.clone_from(path);
                 }
                 if of != ScoreOf::Volumes {
                     scores.push(scored.score * others);
