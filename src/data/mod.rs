@@ -107,7 +107,7 @@ mod volume_tests;
 
 #[cfg(feature = "cli")]
 pub(crate) use beside::files_read;
-pub(crate) use beside::mask_file;
+pub(crate) use beside::{mask_file, numbered};
 pub use clock::utc_now;
 pub use colormap::heat;
 pub use decode::{decode_image, decode_npy, read_picture};

@@ -107,3 +107,49 @@ fn masks_of_normal_images_strays_and_masks_beside_images_count() {
     let found = json["pixel"]["auprc"].as_f64().unwrap();
     assert!((found - 0.80913).abs() < 2e-4, "{found}");
 }
+
+#[test]
+fn a_second_mask_of_an_image_is_joined_and_one_of_no_image_refused() {
+    let b = Bricks::new();
+    b.copy("bricks/ground_truth/defect/001_mask.png", "data/ground_truth/defect/001_mask.png");
+    let both = image::open(corpus("masks/bricks/ground_truth/defect/000_mask.png")).unwrap().into_luma8();
+    let class = |class: u8, name: &str| {
+        let of = |x, y| image::Luma([if both.get_pixel(x, y)[0] == class { 255 } else { 0 }]);
+        GrayImage::from_fn(both.width(), both.height(), of).save(b.path(name)).unwrap();
+    };
+    let agrees = |says: &str| {
+        let (code, err, json) = b.eval();
+        assert!(code == 0 && err.contains(says), "{err}");
+        let found = json["pixel"]["auprc"].as_f64().unwrap();
+        assert!((found - 0.80913).abs() < 2e-4, "{found}");
+    };
+    let says = "1 image has several masks, such as ";
+    for names in [["000_mask", "000_mask2"], ["000_mask", "000_mask (2)"], ["000_gt_1", "000_gt_2"]] {
+        let files = names.map(|n| format!("data/ground_truth/defect/{n}.png"));
+        class(64, &files[0]);
+        class(255, &files[1]);
+        agrees(says);
+        files.iter().for_each(|f| std::fs::remove_file(b.path(f)).unwrap());
+    }
+    // Of no image.
+    class(64, "data/ground_truth/defect/000_mask.png");
+    class(255, "data/ground_truth/defect/zzz_mask2.png");
+    let [data, out] = ["data", "out2"].map(|p| b.path(p).to_str().unwrap().to_owned());
+    let (code, _, err) = run(&["eval", &data, "--out", &out, "--device", "cpu"]);
+    assert!(code == 2 && err.contains("zzz_mask2.png: is named as one of several masks of zzz, but"), "{err}");
+    // Beside their images.
+    std::fs::remove_dir_all(b.path("data/ground_truth")).unwrap();
+    b.copy("bricks/ground_truth/defect/001_mask.png", "data/test/defect/001_mask.png");
+    class(64, "data/test/defect/000_mask.png");
+    class(255, "data/test/defect/000_mask2.png");
+    agrees(says);
+    // Of a volume.
+    let scans = b.path("scans");
+    std::fs::create_dir(&scans).unwrap();
+    for name in ["a.nii", "a_seg.nii", "a_seg2.nii"] {
+        let voxels: Vec<u8> = (0..512).map(|i| (i % 7) as u8).collect();
+        crate::common::volume::nifti(&scans.join(name), [8, 8, 8], 1, &voxels);
+    }
+    let (code, _, err) = run(&["eval", scans.to_str().unwrap(), "--out", &out, "--device", "cpu"]);
+    assert!(code == 2 && err.contains("a_seg2.nii: is named as a further segmentation of one volume"), "{err}");
+}

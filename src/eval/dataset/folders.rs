@@ -35,7 +35,7 @@ pub(super) fn find(path: &Path, selection: &Selection) -> Result<Option<Dataset>
     {
         let normal = is_normal(name);
         let masks = match normal {
-            true => Masks::of_normal(path, &root, split.as_deref(), name)?,
+            true => Masks::of_normal(path, &root, split.as_deref(), name, folder)?,
             false => Masks::find(path, &root, split.as_deref(), name, folder)?,
         };
         let images = find_inputs(std::slice::from_ref(folder), &selection.suffixes)?;

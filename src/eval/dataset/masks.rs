@@ -36,12 +36,14 @@ impl Masks {
         let places = bases.iter().flat_map(|base| [own(base, split, defect), vec![base.clone()]].concat());
         for folder in places.filter(|p| p.is_dir()) {
             // Folders in a folder of all masks are those of other defects.
-            let found = Masks::in_folder(&folder, !bases.contains(&folder))?;
+            let found = Masks::in_folder(&folder, !bases.contains(&folder), images)?;
             if !found.of.is_empty() {
+                found.say_joined();
                 return Ok(Some(found));
             }
         }
         let beside = Masks::beside(images)?;
+        beside.say_joined();
         if let (true, Some(base)) = (beside.of.is_empty(), bases.first()) {
             tracing::warn!(
                 "{}: there is no mask for `{defect}`; its images count by their label alone",
@@ -54,7 +56,13 @@ impl Masks {
     /// The masks of normal images, which should show nothing, where they have a folder of their own.
     /// # Errors
     /// As [`Masks::find`].
-    pub(super) fn of_normal(path: &Path, root: &Path, split: Option<&str>, name: &str) -> Result<Option<Masks>> {
+    pub(super) fn of_normal(
+        path: &Path,
+        root: &Path,
+        split: Option<&str>,
+        name: &str,
+        images: &Path,
+    ) -> Result<Option<Masks>> {
         let bases = bases(path, root)?;
         let mut places = bases.iter().flat_map(|base| own(base, split, name));
         places.find(|p| p.is_dir()).map(|folder| Masks::in_folder(&folder, true)).transpose()
@@ -66,12 +74,30 @@ impl Masks {
         let names: Vec<String> = files.iter().map(|f| stem(f).to_lowercase()).collect();
         let mut of: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
         for (file, name) in files.iter().zip(&names) {
-            let image = BESIDE.iter().find_map(|end| name.strip_suffix(end)).filter(|n| names.iter().any(|o| o == n));
-            if let Some(image) = image {
-                of.entry(image.to_owned()).or_default().push(file.clone());
+            let image_of = |name: &str| {
+                let image = BESIDE.iter().find_map(|end| name.strip_suffix(end)).map(str::to_owned);
+                image.filter(|n| names.contains(n))
+            };
+            if let Some(image) = image_of(name).or_else(|| image_of(numbered(name)?)) {
+                of.entry(image).or_default().push(file.clone());
             }
         }
         Ok(Masks { folder: folder.to_owned(), of })
+    }
+
+    /// Says that masks of one image are taken together, where they do not lie in a folder of its name.
+    fn say_joined(&self) {
+        let loose = |files: &&Vec<PathBuf>| files.len() > 1 && files[0].parent() == Some(&self.folder);
+        let joined: Vec<&Vec<PathBuf>> = self.of.values().filter(loose).collect();
+        if let Some([first, second, ..]) = joined.first().map(|files| &files[..]) {
+            let other = second.file_name().unwrap_or_default().to_string_lossy();
+            let what =
+                if joined.len() == 1 { "1 image has".to_owned() } else { format!("{} images have", joined.len()) };
+            tracing::warn!(
+                "{what} several masks, such as {} and {other}: a pixel counts as defective where one of them says so",
+                first.display()
+            );
+        }
     }
 
     /// Warns of masks in a folder of this defect that belong to none of its images.
@@ -87,13 +113,30 @@ impl Masks {
         }
     }
 
-    fn in_folder(folder: &Path, nested: bool) -> Result<Masks> {
+    fn in_folder(folder: &Path, nested: bool, images: &Path) -> Result<Masks> {
         let mut of: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+        let images: Vec<String> = pictures(images)?.iter().map(|f| stem(f).to_lowercase()).collect();
+        let plain = |name: &str| ENDS.iter().find_map(|end| name.strip_suffix(end)).map(str::to_owned);
+        // NAME_mask2 beside NAME_mask, unless an image is called so.
+        let further_of = |own: &str| match images.iter().any(|i| i == own) || plain(own).is_some() {
+            true => None,
+            false => numbered(own).and_then(plain),
+        };
         for file in pictures(folder)? {
-            let name = stem(&file).to_lowercase();
-            let name = ENDS.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name).to_owned();
+            let own = stem(&file).to_lowercase();
+            let further = further_of(&own);
+            // A folder of all masks holds those of other defects, too.
+            let stray =
+                |name: &&String| nested && !images.is_empty() && !images.iter().any(|i| i.starts_with(&***name));
+            if let Some(name) = further.as_ref().filter(stray) {
+                let fault = format!("is named as one of several masks of {name}, but there is no image of that name");
+                return Err(Error::file(&file, fault));
+            }
+            let joins = further.is_some();
+            let name = further.or_else(|| plain(&own)).unwrap_or(own);
             let files = of.entry(name).or_default();
-            if let Some(other) = files.first() {
+            let alone = |f: &&PathBuf| !joins && further_of(&stem(f).to_lowercase()).is_none();
+            if let Some(other) = files.iter().find(alone) {
                 let other = other.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 return Err(Error::file(
                     &file,

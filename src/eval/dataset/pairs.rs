@@ -1,6 +1,6 @@
 //! NIfTI volumes beside their segmentations, as BraTS has them.
 use super::{Dataset, DatasetLayout, Sample, Selection, Truth, inputs};
-use crate::data::{FileKind, list_files, stem};
+use crate::data::{FileKind, list_files, numbered, stem};
 use crate::{Error, Result};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,16 @@ pub(super) fn find(path: &Path, selection: &Selection) -> Result<Option<Dataset>
     let others: HashSet<_> = masks.iter().filter(|p| !is_foreground(p)).map(named).collect();
     let masks: Vec<PathBuf> = masks.into_iter().filter(|p| !is_foreground(p) || !others.contains(&named(p))).collect();
     without_segmentation(&images, &masks);
+    let further = |image: &&PathBuf| {
+        let of = numbered(&stem(image)).and_then(base);
+        of.is_some_and(|name| {
+            masks.iter().any(|m| m.parent() == image.parent() && base(&stem(m)).as_ref() == Some(&name))
+        })
+    };
+    if let Some(other) = images.iter().find(further) {
+        let fault = "is named as a further segmentation of one volume: put all of its labels into one file";
+        return Err(Error::file(other, fault));
+    }
     // Of a set of files, the first channel's stands for all.
     let sequence = selection.suffixes.first().or(selection.sequence.as_ref()).map(String::as_str);
     let (mut paths, mut truths) = (Vec::new(), Vec::new());
