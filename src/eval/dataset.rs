@@ -4,6 +4,7 @@ use crate::{Error, Result};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+mod equal;
 mod folders;
 #[cfg(feature = "tables")]
 mod manifest;
@@ -68,6 +69,8 @@ pub struct Dataset {
     pub samples: Vec<Sample>,
     /// What the user should know of how it was understood.
     pub notes: Vec<String>,
+    /// The files of its training part, where it has one.
+    pub training: Vec<PathBuf>,
 }
 
 /// What to take of a dataset.
@@ -120,6 +123,10 @@ impl Dataset {
             ));
         }
         dataset.samples.sort_by(|a, b| a.input.path.cmp(&b.input.path));
+        if dataset.layout != DatasetLayout::Manifest {
+            dataset.training = equal::training(path, dataset.split.as_deref());
+        }
+        dataset.note_equal();
         Ok(dataset)
     }
 }

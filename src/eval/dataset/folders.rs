@@ -54,7 +54,7 @@ pub(super) fn find(path: &Path, selection: &Selection) -> Result<Option<Dataset>
     }
     let samples = inputs(&paths, selection)?.into_iter().zip(labels);
     let samples = samples.map(|(input, (defect, truth))| Sample { input, defect, truth }).collect();
-    Ok(Some(Dataset { layout: DatasetLayout::Folders, split, samples, notes: Vec::new() }))
+    Ok(Some(Dataset { layout: DatasetLayout::Folders, split, samples, notes: Vec::new(), training: Vec::new() }))
 }
 
 /// The visible folders in a folder, by name.

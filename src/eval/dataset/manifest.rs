@@ -1,5 +1,6 @@
 //! A CSV file that lists images.
 use super::super::GOOD;
+use super::equal::is_training;
 use super::{Dataset, DatasetLayout, Sample, Selection, Truth, inputs};
 use crate::{Error, Result};
 use header::Header;
@@ -47,6 +48,9 @@ fn parse(bytes: &[u8], path: &Path, selection: &Selection) -> Result<Dataset> {
         }
         records.push((line, record));
     }
+    let named = |r: &csv::StringRecord, c| header.column(c).and_then(|at| r.get(at)).unwrap_or("").to_owned();
+    let of_training = |(_, r): &(u64, csv::StringRecord)| is_training(&named(r, 4)).then(|| beside.join(named(r, 0)));
+    let training: Vec<PathBuf> = records.iter().filter_map(of_training).collect();
     let (split, mut notes) = choose(&header, &mut records, selection).map_err(fault)?;
     let mut rows = Vec::new();
     for (line, record) in &records {
@@ -56,10 +60,11 @@ fn parse(bytes: &[u8], path: &Path, selection: &Selection) -> Result<Dataset> {
     }
     twice(&records, &rows).map_err(fault)?;
     notes.extend(header.unused());
+    let training = if split.as_deref().is_some_and(is_training) { Vec::new() } else { training };
     let paths: Vec<PathBuf> = rows.iter().map(|r| r.path.clone()).collect();
     let samples = inputs(&paths, selection)?.into_iter().zip(rows);
     let samples = samples.map(|(input, r)| Sample { input, defect: r.defect, truth: r.truth }).collect();
-    Ok(Dataset { layout: DatasetLayout::Manifest, split, samples, notes })
+    Ok(Dataset { layout: DatasetLayout::Manifest, split, samples, notes, training })
 }
 
 type Records = Vec<(u64, csv::StringRecord)>;

@@ -42,7 +42,7 @@ pub(super) fn find(path: &Path, selection: &Selection) -> Result<Option<Dataset>
     }
     let samples = inputs(&paths, selection)?.into_iter().zip(truths);
     let samples = samples.map(|(input, truth)| Sample { input, defect: "anomalous".into(), truth }).collect();
-    Ok(Some(Dataset { layout: DatasetLayout::Volumes, split, samples, notes: Vec::new() }))
+    Ok(Some(Dataset { layout: DatasetLayout::Volumes, split, samples, notes: Vec::new(), training: Vec::new() }))
 }
 
 /// Says which volumes are left out because nothing beside them is their segmentation.
