@@ -198,9 +198,14 @@ enum Command {
     Shaders(shaders::Args),
 }
 
+/// The command, and those in it, with what looks like a negative number being a value: what is wrong with it is then said of its flag.
+fn with_negatives(command: clap::Command) -> clap::Command {
+    command.allow_negative_numbers(true).mut_subcommands(with_negatives)
+}
+
 /// Runs the command line of this process: 0 when all went well, 1 when `--gate`, `compare` or `selftest` found something, 2 on errors.
 pub fn main() -> ExitCode {
-    let parsed = Cli::command().try_get_matches();
+    let parsed = with_negatives(Cli::command()).try_get_matches();
     let parsed = parsed.and_then(|m| Ok((Given::of(&m), Cli::from_arg_matches(&m)?)));
     let (given, cli) = match parsed {
         Ok(parsed) => parsed,

@@ -21,17 +21,22 @@ pub(crate) struct ModelArgs {
     #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
     set: Vec<(String, String)>,
     /// Noise level, short for --set lambda=T: how far the image is dissolved
-    #[arg(long, value_name = "T")]
+    #[arg(long, value_name = "T", value_parser = count)]
     lambda: Option<usize>,
     /// DDIM steps on the way back, short for --set sampler.steps=N
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     steps: Option<usize>,
     /// Reconstructions to average, short for --set runs=N
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     runs: Option<usize>,
     /// Side of the network's input, for checkpoints that do not say
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, value_name = "PIXELS", value_parser = count)]
     size: Option<usize>,
+}
+
+/// A number of something.
+fn count(text: &str) -> Result<usize, String> {
+    text.trim().parse().map_err(|_| "a whole number is needed, and none below 0".to_owned())
 }
 
 /// `NAME=VALUE`.

@@ -45,7 +45,7 @@ pub fn evaluate(scorer: &mut Scorer, dataset: &Dataset, folder: &Path) -> Result
                     let (path, name) = (scored.item.path, scored.item.name);
                     let image = ScoredImage { path, name, defect, score: scored.score };
                     seconds.push(scored.seconds);
-                    evaluator.add(image, scored.map.as_ref().zip(mask.as_ref()))
+                    evaluator.add(image, scored.map.as_ref(), mask.as_ref())
                 }
                 Err(e) => {
                     failures.push(Failure { path: scored.item.path, error: e.to_string() });
@@ -101,7 +101,7 @@ pub fn evaluate_results(
                 let size = map.as_ref().map(|m| (m.width, m.height));
                 let (defect, mask) = group.truth_at(&item, size)?;
                 let image = ScoredImage { path: item.path.clone(), name: item.name.clone(), defect, score };
-                evaluator.add(image, map.as_ref().zip(mask.as_ref()))
+                evaluator.add(image, map.as_ref(), mask.as_ref())
             };
             if let Err(e) = one() {
                 failures.push(Failure { path: item.path.clone(), error: e.to_string() });

@@ -155,25 +155,27 @@ pub struct Evaluator {
     pixels: Pixels,
     /// Images with a defect whose pixels are not known.
     unmasked: usize,
+    /// Images without a map.
+    mapless: usize,
 }
 
 impl Evaluator {
     /// Nothing yet. `folder` is where scores go that do not fit in memory, until the end.
     pub fn new(folder: &Path) -> Self {
-        Evaluator { images: Vec::new(), pixels: Pixels::new(folder, HELD), unmasked: 0 }
+        Evaluator { images: Vec::new(), pixels: Pixels::new(folder, HELD), unmasked: 0, mapless: 0 }
     }
 
-    /// Takes an image, and its map and mask if its pixels are known.
+    /// Takes an image, its map if there is one, and its mask if its pixels are known.
     /// # Errors
     /// [`Error::File`] for a score that is not finite: it has no rank. As [`Pixels::add`].
-    pub fn add(&mut self, image: ScoredImage, pixels: Option<(&Map, &Mask)>) -> Result<()> {
+    pub fn add(&mut self, image: ScoredImage, map: Option<&Map>, mask: Option<&Mask>) -> Result<()> {
         if !image.score.is_finite() {
             return Err(Error::file(&image.path, format!("has the score {}, which has no rank", image.score)));
         }
-        if let Some((map, mask)) = pixels {
-            self.pixels.add(&image.defect, map, mask)?;
-        } else if image.anomalous() {
-            self.unmasked += 1;
+        match (map, mask) {
+            (Some(map), Some(mask)) => self.pixels.add(&image.defect, map, mask)?,
+            (None, _) => self.mapless += 1,
+            (Some(_), None) => self.unmasked += usize::from(image.anomalous()),
         }
         self.images.push(image);
         Ok(())
@@ -183,7 +185,7 @@ impl Evaluator {
     /// # Errors
     /// As [`Pixels::finish`].
     pub fn finish(self) -> Result<Evaluation> {
-        let Evaluator { mut images, pixels, unmasked } = self;
+        let Evaluator { mut images, pixels, unmasked, mapless } = self;
         images.sort_by(|a, b| a.path.cmp(&b.path).then_with(|| a.name.cmp(&b.name)));
         let scored: Vec<(f64, bool)> = images.iter().map(|i| (i.score, i.anomalous())).collect();
         let count = |anomalous: bool| scored.iter().filter(|s| s.1 == anomalous).count();
@@ -191,6 +193,9 @@ impl Evaluator {
         let image = Level::new(&IMAGE, measure(&scored), Some(measure_intervals(&scored)), &reason);
         let pixels = pixels.finish()?;
         let reason = match (pixels.total.positives, pixels.total.negatives) {
+            (0, 0) if mapless > 0 && mapless == images.len() => {
+                "there is no map of any image: the system gives a score alone".into()
+            }
             (0, 1..) if unmasked > 0 => format!("of the {unmasked} images with a defect none has a mask"),
             (positives, negatives) => missing(positives, negatives, "pixel"),
         };
@@ -245,11 +250,11 @@ mod tests {
         let image = |score| ScoredImage { path: "a.png".into(), name: "a".into(), defect: GOOD.into(), score };
         let mut evaluator = Evaluator::new(folder.path());
         for score in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-            let error = evaluator.add(image(score), None).unwrap_err().to_string();
+            let error = evaluator.add(image(score), None, None).unwrap_err().to_string();
             assert_eq!(error, format!("a.png: has the score {score}, which has no rank"));
         }
         let map = Map { width: 2, height: 1, data: vec![0.5, f32::NAN] };
-        assert!(evaluator.add(image(0.5), Some((&map, &Mask::empty(2, 1)))).is_err());
+        assert!(evaluator.add(image(0.5), Some(&map), Some(&Mask::empty(2, 1))).is_err());
         assert!(evaluator.finish().unwrap().images.is_empty());
     }
 }

@@ -1,4 +1,5 @@
 //! `config.json` beside a checkpoint, and what a user says over it.
+use super::quoted::unquoted;
 use super::{Checkpoint, WeightCopy, about};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -151,7 +152,7 @@ impl Config {
         let map: Map<String, Value> =
             serde_json::from_slice(text).map_err(|e| Error::file(&path, format!("this is not a JSON object: {e}")))?;
         let origin = if map.contains_key(CONVERTED) { Origin::Converted } else { Origin::File };
-        Ok(Config { path, map: Some(map), origin })
+        Ok(Config { path, map: Some(unquoted(map)), origin })
     }
     /// Whether there is such a file, whose defaults are then those of the class that wrote it.
     pub fn exists(&self) -> bool {

@@ -17,6 +17,7 @@ mod params;
 #[cfg(feature = "pytorch")]
 mod pytorch;
 mod qkv;
+mod quoted;
 pub mod resnet;
 mod stored;
 #[cfg(test)]

@@ -149,3 +149,100 @@ fn maps_belong_to_their_images() {
         assert!(code == 2 && said.contains("map.npy: gives the score") && said.contains("of another run"), "{said}");
     }
 }
+
+#[test]
+fn equal_pictures_under_two_labels_or_in_training_are_told() {
+    let p = Place::new();
+    p.pictures(&["set/test/good/1.png", "set/test/good/2.png", "set/test/hole/3.png", "set/train/good/4.png"]);
+    let two_labels = "byte for byte the same, such as";
+    let (code, said) = p.eval("set", &[]);
+    assert!(code == 0 && !said.contains("byte for byte"), "{said}");
+    std::fs::copy(p.at("set/test/good/2.png"), p.at("set/test/hole/5.png")).unwrap();
+    std::fs::copy(p.at("set/test/good/1.png"), p.at("set/train/good/6.png")).unwrap();
+    for folder in ["set", "set/test"] {
+        let (code, said) = p.eval(folder, &[]);
+        assert!(code == 0 && said.contains(two_labels), "{said}");
+        let [a, b] = ["set/test/good/2.png", "set/test/hole/5.png"].map(|n| p.text(n));
+        assert!(said.contains(&format!("1 image stands under two labels, {two_labels} {a} and {b}")), "{said}");
+        let [a, b] = ["set/test/good/1.png", "set/train/good/6.png"].map(|n| p.text(n));
+        assert!(said.contains(&format!("1 image stands in training as well, {two_labels} {a} and {b}")), "{said}");
+        let taken = p.report()["taken_for"].as_str().unwrap().to_owned();
+        assert!(taken.contains("under two labels") && taken.contains("in training as well"), "{taken}");
+    }
+    let list = "path,label,split\nset/test/good/1.png,0,test\nset/test/good/2.png,0,test\nset/test/hole/5.png,1,test\n\
+                set/train/good/6.png,0,train\nset/train/good/gone.png,0,train\n";
+    std::fs::write(p.at("list.csv"), list).unwrap();
+    let (code, said) = p.eval("list.csv", &[]);
+    assert!(code == 0 && said.contains("under two labels") && said.contains("in training as well"), "{said}");
+}
+
+/// A gray picture, and a mask with a white square.
+fn masked(p: &Place, image: &str, mask: &str, shift: u32) {
+    p.picture(image, shift);
+    std::fs::create_dir_all(p.at(mask).parent().unwrap()).unwrap();
+    let inside = |x: u32, y: u32| (8..20).contains(&x) && (6..14).contains(&y);
+    image::GrayImage::from_fn(32, 32, |x, y| image::Luma([if inside(x, y) { 255 } else { 0 }]))
+        .save(p.at(mask))
+        .unwrap();
+}
+
+#[test]
+fn a_part_of_a_dataset_finds_the_masks_beside_it() {
+    let p = Place::new();
+    p.pictures(&["set/test/good/1.png", "set/test/good/2.png", "set/train/good/9.png"]);
+    masked(&p, "set/test/hole/3.png", "set/ground_truth/hole/3_mask.png", 60);
+    let (code, said) = p.eval("set", &[]);
+    let wanted = p.report()["pixel"].clone();
+    assert!(code == 0 && said.contains("; 1 masks") && wanted["auprc"].is_number(), "{said}");
+    let (code, said) = p.eval("set/test", &[]);
+    assert!(code == 0 && said.contains("; 1 masks") && p.report()["pixel"] == wanted, "{said}");
+    // Masks by part.
+    std::fs::create_dir(p.at("set/ground_truth/test")).unwrap();
+    std::fs::rename(p.at("set/ground_truth/hole"), p.at("set/ground_truth/test/hole")).unwrap();
+    assert!(p.eval("set/test", &[]).1.contains("; 1 masks") && p.report()["pixel"] == wanted);
+    // Its own masks go before.
+    std::fs::create_dir_all(p.at("set/test/ground_truth/hole")).unwrap();
+    image::GrayImage::from_pixel(32, 32, image::Luma([255])).save(p.at("set/test/ground_truth/hole/3.png")).unwrap();
+    assert!(p.eval("set/test", &[]).0 == 0 && p.report()["pixel"] != wanted);
+}
+
+#[test]
+fn a_folder_above_datasets_names_them() {
+    let p = Place::new();
+    p.pictures(&["VisA/candle/Data/Images/Normal/1.png", "VisA/candle/Data/Images/Anomaly/2.png"]);
+    p.pictures(&["VisA/pcb1/Data/Images/Normal/1.png", "VisA/pcb1/Data/Images/Anomaly/2.png"]);
+    let (code, said) = p.eval("VisA/candle", &[]);
+    assert!(code == 2 && said.contains("datasets lie in Data/: name one of them"), "{said}");
+    let (code, said) = p.eval("VisA", &[]);
+    assert!(code == 2 && said.contains("datasets lie in candle/Data/, pcb1/Data/: name one of them"), "{said}");
+    assert_eq!(p.eval("VisA/candle/Data", &[]).0, 0);
+}
+
+#[test]
+fn words_are_about_what_was_given() {
+    let p = Place::new();
+    p.pictures(&["in/good/1.png", "in/bad/2.png"]);
+    for name in ["list.csv", "list.txt", "table.tsv"] {
+        let text: Vec<u8> = "\u{feff}path,label\ngood/1.png,0\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        std::fs::write(p.at(name), text).unwrap();
+        for flags in [&[][..], &["--lambda", "5"], &["--split", "test"], &["--label", "y"]] {
+            let (code, said) = p.eval(name, flags);
+            assert!(code == 2 && said.contains(&format!("{name}: is UTF-16 text; save it as UTF-8")), "{said}");
+        }
+    }
+    std::fs::write(p.at("hard.csv"), "a,b,label\n1,2,0\n3,4,1\n").unwrap();
+    let (code, said) = p.eval("hard.csv", &["--maps", "results"]);
+    assert!(
+        code == 2 && said.contains("hard.csv: is taken for a table; --maps is for the results of images"),
+        "{said}"
+    );
+    for flag in ["--lambda", "--steps", "--runs", "--size"] {
+        for value in ["-3", "x", "2.5"] {
+            let (code, said) = p.eval("in", &[flag, value]);
+            let fault = format!("'{value}' for '{flag} <");
+            assert!(code == 2 && said.contains(&fault) && said.contains("a whole number is needed"), "{said}");
+        }
+    }
+    let (code, said) = p.eval("in", &["--seed", "-3"]);
+    assert!(code == 2 && said.contains("invalid value '-3' for '--seed"), "{said}");
+}

@@ -82,6 +82,29 @@ fn spots_are_told_from_normal_pictures() {
     assert!(auroc > 0.9, "{auroc} {pairs:?}");
     assert!(err.contains(&format!("AUROC {:.2} %", 100.0 * auroc)), "{auroc} {err}");
 
+    // The pictures that it was fitted to promise nothing.
+    std::fs::copy(&net, d.at("model/features.safetensors")).unwrap();
+    let (code, _, err) = run(&["calibrate", &d.text("train"), "--model", &d.text("model"), "--device", "cpu"]);
+    assert!(code == 2 && err.contains("nothing was calibrated: 40 of 40 images equal some"), "{err}");
+    let (code, out, err) = run(&["calibrate", &d.text("test/good"), "--model", &d.text("model"), "--device", "cpu"]);
+    assert!(code == 0 && out.contains("15 normal images"), "{out}{err}");
+    let args = ["detect", &d.text("train"), "--model", &d.text("model"), "--out", &d.text("o"), "--device", "cpu"];
+    let (code, _, err) = run(&args);
+    assert!(code == 0 && err.contains("40 of 40 images equal some that the model was fitted to"), "{err}");
+
+    // Without maps there is nothing to say of pixels, whatever masks there are.
+    std::fs::create_dir_all(d.at("test/ground_truth/spot")).unwrap();
+    for n in 200..215 {
+        image::GrayImage::from_pixel(80, 70, image::Luma([255]))
+            .save(d.at(&format!("test/ground_truth/spot/{n}.png")))
+            .unwrap();
+    }
+    let args = ["eval", &d.text("test"), "--model", &d.text("model"), "--out", &d.text("e"), "--device", "cpu"];
+    let (code, out, err) = run(&args);
+    let says = "pixel  none: there is no map of any image: the system gives a score alone";
+    assert!(code == 0 && out.contains(says) && out.contains("image  AUROC"), "{out}{err}");
+    std::fs::remove_dir_all(d.at("test/ground_truth")).unwrap();
+
     let other = crate::common::golden("resnet-bottleneck").join("model.safetensors");
     for (flags, says) in [
         (["--features", other.to_str().unwrap(), "--size", "64"], "another network"),

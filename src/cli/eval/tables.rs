@@ -3,20 +3,24 @@ use super::Args;
 use crate::cli::dte::{ColumnArgs, EstimateArgs, TrainingArgs, in_table};
 use crate::cli::given::Given;
 use crate::cli::scoring::interruption;
-use crate::data::{Failure, FileKind, list_files, lock_folder, path_text};
+use crate::data::{Failure, lock_folder, path_text};
 use crate::detect::dte::{
     FitSettings, Model, NEIGHBOURS, NEIGHBOURS_UNSUPERVISED, Protocol, Setting, dataset_name, evaluate_table,
     read_published,
 };
 use crate::eval::report::Numbers;
 use crate::eval::report::tables::{COLUMNS, TableNumbers};
-use crate::eval::{EvaluationReport, TableEvaluation, lists_images};
+use crate::eval::{EvaluationReport, TableEvaluation};
 use crate::{Device, Error, Result};
 use clap::ValueEnum;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
+
+mod find;
+
+pub(super) use find::find;
 
 /// Up to this many rows, all seeds are run.
 const SMALL: usize = 10_000;
@@ -106,42 +110,6 @@ impl TableArgs {
             Some(SettingName::Semi) | None => (Setting::Semi, NEIGHBOURS),
         };
         (protocol, setting, self.neighbours.unwrap_or(neighbours))
-    }
-}
-
-/// The tables that the dataset is or holds, in the order of their names; none when it is one of images.
-pub(super) fn find(args: &Args) -> Result<Option<Vec<PathBuf>>> {
-    if args.maps.is_some() || !args.dataset.is_dir() {
-        let one = args.maps.is_none() && args.dataset.is_file() && is_table(&args.dataset);
-        return Ok(one.then(|| vec![args.dataset.clone()]));
-    }
-    let listing = std::fs::read_dir(&args.dataset).map_err(|e| Error::io(&args.dataset, e))?;
-    let mut found = Vec::new();
-    for entry in listing {
-        let path = entry.map_err(|e| Error::io(&args.dataset, e))?.path();
-        if path.is_dir() {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if name == "test" || crate::eval::is_normal(&name) {
-                return Ok(None);
-            }
-        } else if is_table(&path) && args.tables.published.as_ref() != Some(&path) {
-            found.push(path);
-        }
-    }
-    found.sort();
-    // Beside pictures or volumes, a table is their list of patients or parts, and no dataset.
-    let images = || list_files(std::slice::from_ref(&args.dataset)).unwrap_or_default();
-    let images = !found.is_empty() && images().iter().any(|path| FileKind::of(path) != FileKind::Array);
-    Ok((!found.is_empty() && !images).then_some(found))
-}
-
-/// By ending; a CSV file may list images instead.
-fn is_table(path: &Path) -> bool {
-    let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-    match &*ending {
-        "npz" | "npy" | "parquet" | "tsv" => true,
-        "csv" => !lists_images(path),
-        _ => false,
     }
 }
 

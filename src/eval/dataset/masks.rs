@@ -1,7 +1,8 @@
 //! Where the masks of a folder of images lie, and which belongs to which image.
 use super::Truth;
 use super::folders::subfolders;
-use crate::data::{Input, has_known_ending, is_mask_folder, stem};
+use super::words::is_part;
+use crate::data::{Input, has_known_ending, is_mask_folder, numbered, stem};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -33,7 +34,8 @@ impl Masks {
         images: &Path,
     ) -> Result<Option<Masks>> {
         let bases = bases(path, root)?;
-        let places = bases.iter().flat_map(|base| [own(base, split, defect), vec![base.clone()]].concat());
+        let within = bases.iter().flat_map(|base| [own(base, split, defect), vec![base.clone()]].concat());
+        let places = within.chain(outside(path, split, defect)?);
         for folder in places.filter(|p| p.is_dir()) {
             // Folders in a folder of all masks are those of other defects.
             let found = Masks::in_folder(&folder, !bases.contains(&folder), images)?;
@@ -64,8 +66,8 @@ impl Masks {
         images: &Path,
     ) -> Result<Option<Masks>> {
         let bases = bases(path, root)?;
-        let mut places = bases.iter().flat_map(|base| own(base, split, name));
-        places.find(|p| p.is_dir()).map(|folder| Masks::in_folder(&folder, true)).transpose()
+        let mut places = bases.iter().flat_map(|base| own(base, split, name)).chain(outside(path, split, name)?);
+        places.find(|p| p.is_dir()).map(|folder| Masks::in_folder(&folder, true, images)).transpose()
     }
 
     /// Those beside the images of a folder, as `NAME_mask` and the like.
@@ -177,6 +179,21 @@ fn bases(path: &Path, root: &Path) -> Result<Vec<PathBuf>> {
         }
     }
     Ok(bases)
+}
+
+/// Where the masks of one defect lie if the dataset that was named is a part of one, whose masks lie beside it: MVTec's `test`, with
+/// `../ground_truth`.
+fn outside(path: &Path, split: Option<&str>, defect: &str) -> Result<Vec<PathBuf>> {
+    let whole = path.canonicalize().map_err(|e| Error::io(path, e))?;
+    let (Some(name), None) = (whole.file_name().filter(|n| is_part(&n.to_string_lossy())), split) else {
+        return Ok(Vec::new());
+    };
+    let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()).or(whole.parent()) else {
+        return Ok(Vec::new());
+    };
+    let folders = subfolders(parent).unwrap_or_default();
+    let bases = folders.into_iter().filter(|(folder, _)| is_mask_folder(folder) && **folder != *name);
+    Ok(bases.flat_map(|(_, base)| own(&base, Some(&name.to_string_lossy()), defect)).collect())
 }
 
 /// Where the masks of one defect lie below a folder of masks, if they have a folder of their own.

@@ -101,12 +101,17 @@ impl Dataset {
     }
 }
 
+/// Whether a folder's name is that of a part of a dataset.
+pub(super) fn is_part(name: &str) -> bool {
+    PARTS.contains(&&*name.to_lowercase())
+}
+
 /// What a folder's name says that it is, if not a defect.
 fn other_than_defect(name: &str) -> Option<&'static str> {
     let lower = name.to_lowercase();
     let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).collect();
     let plain = |word: &&str| is_normal(word.trim_end_matches(|c: char| c.is_ascii_digit()));
-    if PARTS.contains(&&*lower) {
+    if is_part(name) {
         return Some("that it is a part of the dataset");
     }
     // A defect of a label is one, too.
@@ -159,12 +164,12 @@ pub(super) fn hint(path: &Path) -> String {
     let below = std::fs::read_dir(path).into_iter().flatten().flatten().map(|e| e.path()).filter(|p| p.is_dir());
     let mut below: Vec<_> = below.collect();
     below.sort();
-    let name = |p: &std::path::PathBuf| p.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = |p: &std::path::PathBuf| p.strip_prefix(path).unwrap_or(p).display().to_string();
     let shown = |of: &[std::path::PathBuf]| {
         let names: Vec<String> = of.iter().take(8).map(|p| format!("{}/", name(p))).collect();
         names.join(", ") + if of.len() > 8 { ", …" } else { "" }
     };
-    let sets: Vec<_> = below.iter().filter(|p| has_normal(p) || has_normal(&p.join("test"))).cloned().collect();
+    let sets: Vec<_> = below.iter().flat_map(|p| sets_in(p, 2)).collect();
     let tables = std::fs::read_dir(path).into_iter().flatten().flatten().map(|e| e.path());
     let table =
         |p: &std::path::PathBuf| p.extension().is_some_and(|e| ["csv", "npz", "parquet"].iter().any(|t| e == *t));
@@ -176,6 +181,17 @@ pub(super) fn hint(path: &Path) -> String {
         (true, false) => format!("; it holds the folders {}", shown(&below)),
         (true, true) => String::new(),
     }
+}
+
+/// The folder, if it is laid out as a dataset, else those in it that are, up to so many levels down.
+fn sets_in(folder: &Path, levels: usize) -> Vec<std::path::PathBuf> {
+    if ["", "test", "Images", "images"].iter().any(|part| has_normal(&folder.join(part))) {
+        return vec![folder.to_owned()];
+    }
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path());
+    let mut below: Vec<_> = entries.filter(|p| levels > 0 && p.is_dir()).collect();
+    below.sort();
+    below.iter().flat_map(|p| sets_in(p, levels - 1)).collect()
 }
 
 /// Whether a folder holds one of normal images.

@@ -105,7 +105,14 @@ fn refuse_unsupported(src: &Source) -> Result<()> {
 fn block_types(src: &Source, key: &str) -> Result<Option<Vec<String>>> {
     let Some(value) = src.cfg.get(key) else { return Ok(None) };
     let name = |v: &serde_json::Value| v.as_str().map(|s| s.strip_prefix("UNetRes").unwrap_or(s).to_owned());
-    let names: Option<Vec<String>> = value.as_array().and_then(|list| list.iter().map(name).collect());
+    // Names in one text, separated by commas, are a list, too; a printed one is read as such already.
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_, ".contains(c);
+    let names: Option<Vec<String>> = match value {
+        serde_json::Value::String(text) if !text.is_empty() && text.chars().all(plain) => {
+            text.split(',').map(|n| name(&n.trim().into())).collect()
+        }
+        other => other.as_array().and_then(|list| list.iter().map(name).collect()),
+    };
     let fault = || Error::file(src.cfg.path(), format!("`{key}` is {value}, not a list of block types"));
     names.map(Some).ok_or_else(fault)
 }

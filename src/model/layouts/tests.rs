@@ -136,6 +136,14 @@ fn contradictions_name_both_files() {
         (guided(), r#"{"_class_name":"UNet2DModel"}"#, "the weights in test.safetensors are guided-diffusion"),
         (diffusers(), r#"{"block_out_channels":[8,32]}"#, "[8, 32], but the weights in test.safetensors say [8, 16]"),
         (diffusers(), r#"{"down_block_types":["SkipDownBlock2D"]}"#, "`SkipDownBlock2D` is not supported"),
+        (diffusers(), r#"{"down_block_types":"('SkipDownBlock2D',)"}"#, "`SkipDownBlock2D` is not supported"),
+        (diffusers(), r#"{"down_block_types":"SkipDownBlock2D, DownBlock2D"}"#, "`SkipDownBlock2D` is not supported"),
+        (
+            diffusers(),
+            r#"{"block_out_channels":"(8, 32)"}"#,
+            "[8, 32], but the weights in test.safetensors say [8, 16]",
+        ),
+        (diffusers(), r#"{"down_block_types":"{'a'}"}"#, "not a list of block types"),
         (monai_core(), r#"{"attention_levels":[true,true]}"#, "say [false, true]"),
         (monai_core(), r#"{"num_head_channels":[8]}"#, "has 1 entries"),
     ];
