@@ -194,6 +194,26 @@ pub(super) mod tests {
         assert_eq!(one(npy(&[1, 2], Order::C, vec![51i64, 0])), 0.2);
         assert_eq!(one(npy(&[1, 2], Order::C, vec![0.25f64, 0.0])), 0.25);
         assert_eq!(one(npy(&[1, 2], Order::C, vec![-0.5f32, 1.0])), 0.25);
+        // A guess is said, whatever the width and the sign.
+        let guessed = [
+            npy(&[1, 2], Order::C, vec![51i8, 0]),
+            npy(&[1, 2], Order::C, vec![51i16, 0]),
+            npy(&[1, 2], Order::C, vec![51i32, 0]),
+            npy(&[1, 2], Order::C, vec![51i64, 0]),
+            npy(&[1, 2], Order::C, vec![51u32, 0]),
+            npy(&[1, 2], Order::C, vec![51u64, 0]),
+        ];
+        for bytes in guessed {
+            let found = read(&bytes).unwrap();
+            assert!(
+                found.data == [0.2, 0.0] && found.warnings[0].contains("taken as 0 to 255"),
+                "{:?}",
+                found.warnings
+            );
+        }
+        for certain in [npy(&[1, 2], Order::C, vec![51u8, 200]), npy(&[1, 2], Order::C, vec![13107u16, 60000])] {
+            assert!(read(&certain).unwrap().warnings.is_empty());
+        }
         for bad in [npy(&[1, 1], Order::C, vec![256i32]), npy(&[1, 1], Order::C, vec![-1i8])] {
             assert!(read(&bad).unwrap_err().to_string().contains("0..=255"));
         }

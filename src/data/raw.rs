@@ -80,6 +80,11 @@ impl Raw {
                     return Err(Error::file(source, fault));
                 }
                 data.iter_mut().for_each(|v| *v /= 255.0);
+                warnings.push(
+                    "its integers are of a type wider than what they hold, and are taken as 0 to 255; were they meant otherwise, the \
+                     result is wrong: store them as 8 or 16 bits over the whole range, or as floats in [0, 1]"
+                        .into(),
+                );
             }
         }
         blend(self.picture, self.alpha)
