@@ -11,6 +11,8 @@ mod failure;
 mod find;
 mod floats;
 mod foreground;
+#[cfg(feature = "volumes")]
+mod gzip;
 mod hash;
 mod image;
 mod jpeg;

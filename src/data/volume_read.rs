@@ -1,8 +1,8 @@
 //! The NIfTI reader: every size is checked against the header before anything is allocated.
 use super::affine::Place;
+use super::gzip::Gzip;
 use super::nifti_header::{HEADER, Header};
 use crate::{Error, Result};
-use flate2::bufread::MultiGzDecoder;
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -97,7 +97,7 @@ pub(super) fn stored(bytes: impl BufRead, len: u64, source: &Path, channels: usi
 fn plain<'a>(mut bytes: impl BufRead + 'a, len: u64, source: &Path) -> Result<(Box<dyn Read + 'a>, u64)> {
     match bytes.fill_buf().map_err(|e| Error::io(source, e))? {
         [] => Err(Error::file(source, "the file is empty")),
-        [0x1f, 0x8b, ..] => Ok((Box::new(MultiGzDecoder::new(bytes)), len.saturating_mul(GZIP_RATIO))),
+        [0x1f, 0x8b, ..] => Ok((Box::new(Gzip::new(bytes)), len.saturating_mul(GZIP_RATIO))),
         _ => Ok((Box::new(bytes), len)),
     }
 }
