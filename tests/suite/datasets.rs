@@ -40,7 +40,7 @@ fn lists_of_images_are_refused_as_lists() {
     for (list, says) in [
         ("semi.csv", "semi.csv: its columns are separated by `;` (it begins with `path;label;mask`)"),
         ("image_col.csv", "has no column `path`; its columns are `image`, `label`, `mask`; `image` names files"),
-        ("dup.csv", "dup.csv: rows 2 and 10 both name "),
+        ("dup.csv", "dup.csv: lines 2 and 10 both name "),
         ("testing.csv", "no split `test`: choose by --split NAME; its splits are `testing` (6 rows), `train` (2 rows)"),
     ] {
         let (code, said) = p.eval(&format!("data/{list}"), &[]);

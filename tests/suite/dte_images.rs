@@ -129,7 +129,7 @@ fn a_bad_picture_costs_only_itself_and_rows_are_those_of_the_library() {
         assert!(text.contains("29 rows of 48 features"), "{text}");
         let list = d.lines("table.files.csv");
         assert_eq!((list[0].as_str(), list.len()), ("row,path,label", 30));
-        assert!(list[5].starts_with("4,") && list[5].ends_with("104.png,0"), "{}", list[5]);
+        assert!(list[5].starts_with("5,") && list[5].ends_with("104.png,0"), "{}", list[5]);
         assert!(list[6].ends_with("106.png,0") && list[29].ends_with("214.png,1"), "{list:?}");
     }
     let [npy, csv] = ["table.npy", "table.csv"].map(|t| read_table(&d.at(t), None).unwrap());

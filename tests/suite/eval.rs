@@ -116,7 +116,7 @@ fn a_manifest_chooses_and_what_cannot_be_measured_has_a_reason() {
     assert!(json["pixel"]["pro"].is_null() && json["pixel"].get("auprc").unwrap().is_null());
     std::fs::write(b.path("data/list.csv"), "path,label\ntest/hole/0.png,perhaps\n").unwrap();
     let (code, _, err) = b.run("eval", "data/list.csv", &[]);
-    assert!(code == 2 && err.contains("list.csv: row 2: label `perhaps`"), "{err}");
+    assert!(code == 2 && err.contains("list.csv: line 2: label `perhaps`"), "{err}");
     std::fs::write(b.path("data/list.csv"), "path,label\ntest/hole/9.png,1\n").unwrap();
     let (code, _, err) = b.run("eval", "data/list.csv", &[]);
     assert!(code == 2 && err.contains("9.png"), "{err}");

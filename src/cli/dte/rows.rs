@@ -21,14 +21,14 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// A CSV file: each row's number, its image and label if rows are images, and the values of a last column, if any.
+    /// A CSV file: each row's number from 1, as messages count them, its image and label if rows are images, and the values of a last column, if any.
     pub fn csv(&self, last: Option<(&str, &[String])>) -> Result<Vec<u8>> {
         let labels = self.table.labels.as_ref().filter(|_| self.paths.is_some());
         let failed = |e: &dyn std::fmt::Display| Error::Invalid(format!("the list cannot be written: {e}"));
         let mut out = csv::Writer::from_writer(Vec::new());
         let line = |row: Option<usize>| {
             let field = |name: &str, value: &dyn Fn(usize) -> String| row.map_or(name.to_owned(), value);
-            let mut fields = vec![field("row", &|i| i.to_string())];
+            let mut fields = vec![field("row", &|i| (i + 1).to_string())];
             fields.extend(self.paths.as_ref().map(|p| field("path", &|i| path_text(&p[i]))));
             fields.extend(labels.map(|y| field("label", &|i| u8::from(y[i]).to_string())));
             fields.extend(last.map(|(name, values)| field(name, &|i| values[i].clone())));

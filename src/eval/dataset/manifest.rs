@@ -44,7 +44,7 @@ fn parse(bytes: &[u8], path: &Path, selection: &Selection) -> Result<Dataset> {
         }
         if record.len() != header.len() {
             let (has, needs) = (record.len(), header.len());
-            return Err(fault(format!("row {line} has {has} fields, but the header has {needs}")));
+            return Err(fault(format!("line {line} has {has} fields, but the header has {needs}")));
         }
         records.push((line, record));
     }
@@ -56,7 +56,7 @@ fn parse(bytes: &[u8], path: &Path, selection: &Selection) -> Result<Dataset> {
     for (line, record) in &records {
         let field = |c: usize| header.column(c).and_then(|at| record.get(at)).filter(|text| !text.is_empty());
         let labelled = header.column(1).is_some();
-        rows.push(row(&field, labelled, beside).map_err(|e| fault(format!("row {line}: {e}")))?);
+        rows.push(row(&field, labelled, beside).map_err(|e| fault(format!("line {line}: {e}")))?);
     }
     twice(&records, &rows).map_err(fault)?;
     notes.extend(header.unused());
@@ -119,7 +119,7 @@ fn twice(records: &Records, rows: &[Row]) -> Result<(), String> {
     for ((line, _), row) in records.iter().zip(rows) {
         let whole = row.path.canonicalize().unwrap_or_else(|_| row.path.clone());
         if let Some(first) = seen.insert(whole, *line) {
-            return Err(format!("rows {first} and {line} both name {}", row.path.display()));
+            return Err(format!("lines {first} and {line} both name {}", row.path.display()));
         }
     }
     Ok(())
