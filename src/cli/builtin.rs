@@ -1,6 +1,7 @@
 //! The model inside the program, so that one copied file does its main job anywhere.
 use crate::data::{create_folder, write_bytes};
 use crate::{Error, Result};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 macro_rules! files {
@@ -39,6 +40,8 @@ const FILES: &[(&str, &[u8])] = files!(
 pub(super) fn model() -> Result<PathBuf> {
     let here = PathBuf::from("weights/texture");
     let beside = std::env::current_exe().ok().and_then(|p| Some(p.parent()?.join(&here)));
+    // One folder is read once.
+    let beside = beside.filter(|p| p.canonicalize().ok() != here.canonicalize().ok());
     if let Some(found) = [Some(here), beside].into_iter().flatten().find(|p| is_whole(p)) {
         return Ok(found);
     }
@@ -61,8 +64,18 @@ pub(super) fn model() -> Result<PathBuf> {
 
 /// Whether a folder holds this very model. A table of speed and quality may be the user's own.
 fn is_whole(folder: &Path) -> bool {
-    let same = |(name, bytes): &(&str, &[u8])| std::fs::read(folder.join(name)).is_ok_and(|there| there == *bytes);
-    FILES.iter().filter(|(name, _)| *name != "quality.json").all(same)
+    FILES.iter().filter(|(name, _)| *name != "quality.json").all(|(name, bytes)| holds(&folder.join(name), bytes))
+}
+
+/// Whether a file holds these bytes; one of another length is not read, and others piece by piece up to the first difference.
+fn holds(path: &Path, bytes: &[u8]) -> bool {
+    let Ok(mut file) = std::fs::File::open(path) else { return false };
+    if file.metadata().map(|m| m.len()).ok() != Some(bytes.len() as u64) {
+        return false;
+    }
+    let mut piece = vec![0; 1 << 16];
+    let same = |part: &[u8]| file.read_exact(&mut piece[..part.len()]).is_ok() && piece[..part.len()] == *part;
+    bytes.chunks(1 << 16).all(same)
 }
 
 /// Writes what is not there, or is something else; what else lies there, such as a calibration, stays, and so does a table of speed and
@@ -71,7 +84,7 @@ fn unpack(folder: &Path) -> Result<()> {
     for (name, bytes) in FILES {
         let path = folder.join(name);
         let kept = *name == "quality.json" && path.is_file();
-        if kept || std::fs::read(&path).is_ok_and(|there| there == *bytes) {
+        if kept || holds(&path, bytes) {
             continue;
         }
         if let Some(parent) = path.parent() {
@@ -118,6 +131,13 @@ mod tests {
 
         let folder = tempfile::tempdir().unwrap();
         unpack(folder.path()).unwrap();
+        assert!(is_whole(folder.path()));
+        // Of the same length, and of another.
+        let weights = folder.path().join("diffusion_pytorch_model.safetensors");
+        let mut bytes = std::fs::read(&weights).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        std::fs::write(&weights, bytes).unwrap();
+        assert!(!is_whole(folder.path()));
         std::fs::write(folder.path().join("detector.json"), "{").unwrap();
         std::fs::write(folder.path().join("calibration.json"), "{}").unwrap();
         unpack(folder.path()).unwrap();

@@ -14,7 +14,6 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::schema::types::ColumnDescriptor;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 /// Rows that are decoded at once.
@@ -25,7 +24,7 @@ const BATCH: usize = 1 << 13;
 pub(super) fn decode_parquet(bytes: &[u8], source: &Path, roles: &ColumnRoles) -> Result<TableFile> {
     check_flat(bytes).map_err(|fault| Error::file(source, fault))?;
     // The reader behind it is known to panic on some damaged files.
-    catch_unwind(AssertUnwindSafe(|| decode(bytes, source, roles)))
+    crate::quiet::quietly(|| decode(bytes, source, roles))
         .unwrap_or_else(|_| Err(Error::file(source, "the Parquet file is damaged: its reader gave up on it")))
 }
 

@@ -15,7 +15,10 @@ use std::{
     collections::BTreeMap,
     ops::Bound,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 pub(super) mod shards;
@@ -29,6 +32,7 @@ pub struct Checkpoint {
     aside: Vec<String>,
     copies: Option<Copies>,
     about: Map<String, Value>,
+    config: OnceLock<Option<Vec<u8>>>,
 }
 
 struct Entry {
@@ -116,7 +120,7 @@ impl Checkpoint {
         let aside = plain.aside.into_iter().map(|i| keys::full(names[i])).collect();
         let entry = |i: usize| Entry { stored: tensors[i].2.clone(), used: AtomicBool::new(false) };
         let tensors = plain.keys.into_iter().map(|(key, i)| (key, entry(i))).collect();
-        Ok(Checkpoint { path, parts, tensors, aside, copies, about })
+        Ok(Checkpoint { path, parts, tensors, aside, copies, about, config: OnceLock::new() })
     }
 
     /// The file, or the index of several.
@@ -138,6 +142,21 @@ impl Checkpoint {
     /// What the file says about itself beside its weights, by its own names (`hyper_parameters`, `args`, ...).
     pub fn about(&self) -> &Map<String, Value> {
         &self.about
+    }
+    /// The text of the `config.json` beside it, read at the first call; none where there is none.
+    /// # Errors
+    /// [`Error::Io`] when it cannot be read.
+    pub fn config_json(&self) -> Result<Option<&[u8]>> {
+        if let Some(known) = self.config.get() {
+            return Ok(known.as_deref());
+        }
+        let path = self.path.with_file_name("config.json");
+        let text = match std::fs::read(&path) {
+            Ok(text) => Some(text),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+            Err(e) => return Err(Error::io(path, e)),
+        };
+        Ok(self.config.get_or_init(|| text).as_deref())
     }
     /// Whether there is such a tensor.
     pub fn contains(&self, key: &str) -> bool {

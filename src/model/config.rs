@@ -121,7 +121,11 @@ impl Config {
     /// # Errors
     /// As [`Config::beside`].
     pub fn of(checkpoint: &Checkpoint) -> Result<Self> {
-        let beside = Self::beside(checkpoint.path())?;
+        let path = checkpoint.path().with_file_name("config.json");
+        let beside = match checkpoint.config_json()? {
+            Some(text) => Self::parse(path, text)?,
+            None => Config { path, ..Config::default() },
+        };
         if beside.origin != Origin::Nothing || checkpoint.about().is_empty() {
             return Ok(beside);
         }
