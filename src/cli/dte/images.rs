@@ -3,7 +3,7 @@ use super::rows::Rows;
 use crate::cli::scoring::bar;
 use crate::data::{Failure, FileKind, Input, Preprocessing, Table, ValueRange, find_inputs, read_picture};
 use crate::detect::dte::{Extractor, Features};
-use crate::eval::is_normal;
+use crate::eval::{is_abnormal, is_normal};
 use crate::model::Network;
 use crate::{Device, Error, Result, Tensor};
 use rayon::prelude::*;
@@ -105,7 +105,7 @@ pub(super) fn embed(
         let first = failures.first().map_or("there is none", |f| &f.error);
         return Err(Error::Invalid(format!("no image could be used: {first}")));
     }
-    let table = Table::new(network, extractor.network.features(), values, labels(&paths), None)?;
+    let table = Table::new(network, extractor.network.features(), values, labels(&paths, arguments), None)?;
     Ok(Rows { table, source: None, columns: None, paths: Some(paths), features: Some(features), failures })
 }
 
@@ -119,11 +119,17 @@ fn prepare(input: &Input, preprocessing: &Preprocessing) -> Result<Tensor> {
     })
 }
 
-/// True for an anomaly, by the folder that an image lies in; none where no folder is one of normal images.
-fn labels(paths: &[PathBuf]) -> Option<Vec<bool>> {
+/// True for an anomaly, by the folders that an image lies in, up to the one that was named; none where no folder is one of normal images.
+/// The nearest folder whose name says something decides; an image in others is anomalous.
+fn labels(paths: &[PathBuf], arguments: &[PathBuf]) -> Option<Vec<bool>> {
     let normal = |path: &PathBuf| {
-        let folder = path.parent().and_then(Path::file_name);
-        folder.is_some_and(|name| is_normal(&name.to_string_lossy()))
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let named = arguments.iter().filter(|a| folder.starts_with(a)).map(|a| a.components().count()).max();
+        let all: Vec<_> = folder.components().collect();
+        // Of an image that was named itself, the folder that it lies in.
+        let first = named.unwrap_or(all.len()).saturating_sub(1).min(all.len());
+        let mut names = all[first..].iter().rev().map(|c| c.as_os_str().to_string_lossy());
+        names.find(|name| is_normal(name) || is_abnormal(name)).is_some_and(|name| is_normal(&name))
     };
     let normal: Vec<bool> = paths.iter().map(normal).collect();
     normal.contains(&true).then(|| normal.iter().map(|n| !n).collect())
@@ -135,9 +141,17 @@ mod tests {
 
     #[test]
     fn labels_come_from_folders() {
-        let of = |paths: &[&str]| labels(&paths.iter().map(PathBuf::from).collect::<Vec<_>>());
-        assert_eq!(of(&["t/good/a.png", "t/crack/b.png", "t/OK/c.png"]), Some(vec![false, true, false]));
-        assert_eq!(of(&["t/x/a.png", "b.png"]), None);
-        assert_eq!(of(&["good.png"]), None);
+        let all = |paths: &[&str]| paths.iter().map(PathBuf::from).collect::<Vec<_>>();
+        let of = |paths: &[&str], arguments: &[&str]| labels(&all(paths), &all(arguments));
+        assert_eq!(of(&["t/good/a.png", "t/crack/b.png", "t/OK/c.png"], &["t"]), Some(vec![false, true, false]));
+        assert_eq!(of(&["t/x/a.png", "b.png"], &["t", "b.png"]), None);
+        assert_eq!(of(&["good.png"], &["good.png"]), None);
+        // Folders in folders: of cameras, and of what is said of the images.
+        let nested = ["t/good/cam1/a.png", "t/good/cam2/x/b.png", "t/hole/cam1/c.png", "t/good/bad/d.png"];
+        assert_eq!(of(&nested, &["t"]), Some(vec![false, false, true, true]));
+        // The folders that the argument lies in say nothing; its own name, and that of a file's folder, do.
+        assert_eq!(of(&["good/t/a.png"], &["good/t"]), None);
+        assert_eq!(of(&["t/good/a.png", "t/bad/b.png"], &["t/good", "t/bad"]), Some(vec![false, true]));
+        assert_eq!(of(&["t/good/a.png", "t/bad/b.png"], &["t/good/a.png", "t/bad/b.png"]), Some(vec![false, true]));
     }
 }
