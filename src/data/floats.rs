@@ -1,7 +1,7 @@
 //! Which range the floats of a run are in: that of the model, or `[0,1]`. It is decided once, from all of its files.
 use super::decode::float_values;
 use super::sets::Input;
-use super::{FileKind, InputSpec, Scaling, ValueRange};
+use super::{FileKind, InputSpec, Scaling, ValueRange, read_still};
 use std::path::{Path, PathBuf};
 
 /// The range that the floats of arrays and TIFFs are in.
@@ -14,21 +14,26 @@ pub struct FloatRange {
 }
 
 impl FloatRange {
-    /// The range of a run: the model's as soon as one file has a value outside `[0,1]`, otherwise `[0,1]`. `None` where no file
-    /// holds floats, or where their range does not matter. Files are read one after the other, up to the first that shows it;
-    /// what cannot be read is passed over, as its error comes when it is its turn.
+    /// The range of a run: the model's as soon as one image that can be read in it has a value outside `[0,1]`, otherwise `[0,1]`.
+    /// `None` where no file holds floats, or where their range does not matter. Files are read one after the other, up to the first
+    /// that shows it; what cannot be read is passed over, as its error comes when it is its turn.
     pub fn of_run<'i>(inputs: impl IntoIterator<Item = &'i Input>, spec: &InputSpec) -> Option<FloatRange> {
         if spec.scaling != (Scaling::Fixed {}) || spec.range == ValueRange::UNIT {
             return None;
         }
-        let files = inputs.into_iter().filter(|i| i.kind != FileKind::Volume).flat_map(|i| &i.files);
         let mut found = None;
-        for path in files {
-            let Some(values) = float_values(path) else { continue };
-            if outside(&values) {
-                return Some(FloatRange { range: spec.range, shown_by: Some(path.clone()) });
+        for input in inputs.into_iter().filter(|i| i.kind != FileKind::Volume) {
+            for path in &input.files {
+                let Some(values) = float_values(path) else { continue };
+                if outside(&values) {
+                    let shown = FloatRange { range: spec.range, shown_by: Some(path.clone()) };
+                    // An image that is refused itself, say for a value outside the model's range, must not decide for the others.
+                    if read_still(input, &InputSpec { floats: Some(shown.clone()), ..spec.clone() }).is_ok() {
+                        return Some(shown);
+                    }
+                }
+                found = Some(FloatRange { range: ValueRange::UNIT, shown_by: None });
             }
-            found = Some(FloatRange { range: ValueRange::UNIT, shown_by: None });
         }
         found
     }
@@ -81,8 +86,8 @@ fn outside(values: &[f32]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Picture;
     use crate::data::npy::tests::npy;
-    use crate::data::{Picture, read_still};
     use npyz::Order;
 
     struct Run {
@@ -118,6 +123,13 @@ mod tests {
         assert!(bright.warnings[0].contains("[-1, 1], as those of dark.npy"), "{:?}", bright.warnings);
         let dark = run.read(1, ValueRange::SIGNED).unwrap();
         assert_eq!((&dark.data[..], dark.warnings.len()), (&[0.25, 1.0][..], 0));
+    }
+
+    #[test]
+    fn an_image_that_is_refused_decides_nothing() {
+        let run = Run::new(&[("far.npy", [-40.0, 0.5]), ("nan.npy", [-0.5, f32::NAN]), ("bright.npy", [0.2, 0.8])]);
+        assert!(run.read(0, ValueRange::SIGNED).is_err() && run.read(1, ValueRange::SIGNED).is_err());
+        assert_eq!(run.read(2, ValueRange::SIGNED).unwrap().data, [0.2, 0.8]);
     }
 
     #[test]

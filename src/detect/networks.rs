@@ -149,8 +149,8 @@ impl Networks {
     /// SHA-256 of the `config.json` beside the weights, one after the other where there are several, in hexadecimal: what the weights do
     /// not tell. None where there is none, and of an estimator, whose settings are hashed with its weights.
     pub fn config_sha256(&self) -> Option<String> {
-        let texts = self.graphs.values().filter_map(|n| n.checkpoint.config_json().ok().flatten());
-        let all: Vec<u8> = texts.flatten().copied().collect();
+        let texts: Vec<_> = self.graphs.values().filter_map(Network::config_text).collect();
+        let all = texts.concat();
         (!all.is_empty() && self.estimator.is_none()).then(|| crate::hex::hex(&Sha256::digest(all)))
     }
     /// Numbers that the networks use.

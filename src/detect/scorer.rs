@@ -1,8 +1,9 @@
 //! Images, volumes and rows through a model's job: batches, failures, cancelling, progress by a callback.
 use super::items::{Item, expand, groups};
 use super::{ModelFolder, Runner};
-use crate::data::{Failure, FloatRange, Input, InputSpec, Map, Picture};
+use crate::data::{Failure, FloatRange, Input, InputSpec};
 use crate::{Device, Error, Result, Tensor};
+pub use finished::{Finished, Scored, ScoredVolume};
 use found::Found;
 use prepare::{Ready, prepare};
 use recent::Recent;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 use volume::Pending;
 
+mod finished;
 mod foreground;
 mod found;
 mod maps;
@@ -20,39 +22,6 @@ mod rows;
 mod seeds;
 mod variants;
 mod volume;
-
-/// One image's result, at the image's own size.
-pub struct Scored {
-    /// The image.
-    pub item: Item,
-    /// Its pixels.
-    pub picture: Picture,
-    /// Where it is anomalous; none for a system without maps.
-    pub map: Option<Map>,
-    /// What the system made of it; none for a system that reconstructs nothing.
-    pub reconstruction: Option<Picture>,
-    /// Finite; the higher, the more anomalous.
-    pub score: f64,
-    /// Its share of the batch's time.
-    pub seconds: f64,
-}
-
-/// The result of a volume as a whole, from a system that has one; it comes after those of its slices.
-pub struct ScoredVolume {
-    /// Its slices, in order.
-    pub items: Vec<Item>,
-    /// Finite; the higher, the more anomalous.
-    pub score: f64,
-}
-
-/// What a scorer hands over.
-#[allow(clippy::large_enum_variant)]
-pub enum Finished {
-    /// A picture or a slice.
-    Image(Scored),
-    /// A volume, all of whose slices have been handed over.
-    Volume(ScoredVolume),
-}
 
 /// How far a scorer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,7 +91,20 @@ impl<'a> Scorer<'a> {
         let progress = Progress { inputs: 0, of_inputs: 0, steps: 0, of_steps: 0 };
         let hear = Box::new(|_| true);
         let (floats, room, features, part_of_more) = (None, None, None, false);
-        Ok(Scorer { model, device, options, failures, fitted_to, floats, runners, room, features, hear, progress, part_of_more })
+        Ok(Scorer {
+            model,
+            device,
+            options,
+            failures,
+            fitted_to,
+            floats,
+            runners,
+            room,
+            features,
+            hear,
+            progress,
+            part_of_more,
+        })
     }
     /// From now on `hear` is told how far the work is, and answers whether to go on.
     pub fn on_progress(mut self, hear: impl FnMut(Progress) -> bool + 'a) -> Self {

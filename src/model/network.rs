@@ -5,6 +5,7 @@ use super::{
 };
 use crate::graph::{Graph, NodeId, SectionId, StateId, Wrt, gradients};
 use crate::{Error, Result, Shape};
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 /// What a checkpoint turned out to be.
@@ -187,6 +188,14 @@ impl Network {
             Architecture::Unet(_) | Architecture::ResNet(_) => checkpoint.with_file_name("config.json"),
         };
         (file != checkpoint && file.is_file()).then_some(file)
+    }
+    /// The bytes of that file: those that the network was opened by, where it is the `config.json` beside the weights.
+    pub fn config_text(&self) -> Option<Cow<'_, [u8]>> {
+        let file = self.config_file()?;
+        if file.file_name()? == "config.json" {
+            return self.checkpoint.config_json().ok()?.map(Cow::Borrowed);
+        }
+        std::fs::read(file).ok().map(Cow::Owned)
     }
     /// Keys and shapes of the tensors that it uses.
     pub fn params(&self) -> Vec<super::Param> {

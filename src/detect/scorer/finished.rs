@@ -1,0 +1,36 @@
+//! What a scorer hands over.
+use crate::data::{Map, Picture};
+use crate::detect::items::Item;
+
+/// One image's result, at the image's own size.
+pub struct Scored {
+    /// The image.
+    pub item: Item,
+    /// Its pixels.
+    pub picture: Picture,
+    /// Where it is anomalous; none for a system without maps.
+    pub map: Option<Map>,
+    /// What the system made of it; none for a system that reconstructs nothing.
+    pub reconstruction: Option<Picture>,
+    /// Finite; the higher, the more anomalous.
+    pub score: f64,
+    /// Its share of the batch's time.
+    pub seconds: f64,
+}
+
+/// The result of a volume as a whole, from a system that has one; it comes after those of its slices.
+pub struct ScoredVolume {
+    /// Its slices, in order.
+    pub items: Vec<Item>,
+    /// Finite; the higher, the more anomalous.
+    pub score: f64,
+}
+
+/// What a scorer hands over.
+#[allow(clippy::large_enum_variant)]
+pub enum Finished {
+    /// A picture or a slice.
+    Image(Scored),
+    /// A volume, all of whose slices have been handed over.
+    Volume(ScoredVolume),
+}
