@@ -15,7 +15,9 @@ fn every_type_layout_and_compression_gives_the_same_gray() {
                  gray-int16 gray-int32 gray-uint32";
     for name in names.split(' ') {
         let found = read(name).unwrap_or_else(|e| panic!("{name}: {e}"));
-        assert_eq!((found.width, found.height, found.channels, found.warnings.len()), (24, 18, 1, 0), "{name}");
+        // Integers that hold 8 bits and could hold more are a guess, which is said.
+        let guessed = usize::from(name.contains("int"));
+        assert_eq!((found.width, found.height, found.channels, found.warnings.len()), (24, 18, 1, guessed), "{name}");
         for (p, v) in found.data.iter().enumerate() {
             assert!((v - gray(p) / 255.0).abs() < 1e-6, "{name}, pixel {p}: {v}");
         }
