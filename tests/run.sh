@@ -40,6 +40,8 @@ if ! has_adapter; then
 fi
 
 export RESIDUA_REQUIRE_GPU=1
+# Mesa's software driver compiles our shaders for minutes; without its optimisation passes it takes a quarter less.
+export GALLIVM_PERF=${GALLIVM_PERF:-nopt}
 # wgpu then allows nothing that a browser's WebGPU would not.
 export WGPU_STRICT_WEBGPU_COMPLIANCE=1
 if [ -n "$nextest" ]; then

@@ -64,14 +64,15 @@ fn chains_on_the_processor() {
     compare("cpu", &chains(), &crate::common::CHAINS);
 }
 
-/// Left out on a software driver, which compiles the shaders of a network and its gradient on one thread, for minutes: another golden
-/// runs nearly the same ones.
-const VARIANTS: [&str; 8] = [
+/// Left out on a software driver, which compiles the shaders of a network and its gradient on one thread, for minutes: another golden, or
+/// `embed::decoding_under_a_classifier` with a small network, runs nearly the same ones.
+const VARIANTS: [&str; 9] = [
     "advrad-oneshot-grad",
     "classifier-adaptive",
     "classifier-attention",
     "classifier-spatial",
     "classifier-spatial-v2",
+    "guided-classifier",
     "wolleb",
     "wolleb-paper",
     "wolleb-respaced",
