@@ -11,6 +11,7 @@ use crate::eval::GOOD;
 use crate::eval::robust::{AttackRecord, AttackReport, PICTURES, Subject};
 use crate::{Error, Result};
 use serde_json::json;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -144,7 +145,7 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
         files.iter().all(|f| is_whole(f)) && is_whole(&folder.join(PICTURES[0].0))
     };
     let mut kept: Kept<AttackRecord> = Kept::open(&args.out, key_of(&everything), args.resume, there)?;
-    let mut used = Vec::new();
+    let mut used = HashSet::new();
     let mut hashes = Hashes::default();
     let ran = attack(args, (&mut scorer, &mut attacker), &subjects, (&mut kept, &mut used, &mut hashes));
     // Of an earlier run what belongs to these images.
@@ -180,7 +181,7 @@ fn attack(
     args: &Args,
     (scorer, attacker): (&mut Scorer, &mut Attacker),
     subjects: &Subjects,
-    (kept, used, hashes): (&mut Kept<AttackRecord>, &mut Vec<String>, &mut Hashes),
+    (kept, used, hashes): (&mut Kept<AttackRecord>, &mut HashSet<String>, &mut Hashes),
 ) -> Result<()> {
     let foregrounds = scorer.model.config.reads_foregrounds();
     subjects.each(scorer, |scorer, items| {
@@ -188,7 +189,7 @@ fn attack(
         let mut labels = std::collections::HashMap::new();
         for (item, defect) in items {
             let sha256 = hashes.of(&item.input, foregrounds)?;
-            used.push(item.folder.clone());
+            used.insert(item.folder.clone());
             if kept.find(&item.folder, &sha256).is_some_and(|r| r.subject.defect == defect) {
                 continue;
             }

@@ -14,6 +14,7 @@ use crate::report::number;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -110,7 +111,7 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
     detector["parameters"]["threshold"] = json!(null);
     let key = key_of(&json!({ "sigma": by.sigma, "draws": [by.first, by.draws], "detector": detector }));
     let mut kept: Kept<Drawn> = Kept::open(&args.out, key, args.resume, |_| true)?;
-    let mut used = Vec::new();
+    let mut used = HashSet::new();
     let ran = draw(&by, &mut scorer, &subjects, (&mut kept, &mut used));
     let all: Vec<Drawn> = kept.close()?.into_iter().filter(|d| used.contains(&d.subject.folder)).collect();
     if all.is_empty() {
@@ -148,14 +149,14 @@ fn draw(
     by: &Smoothing,
     scorer: &mut Scorer,
     subjects: &Subjects,
-    (kept, used): (&mut Kept<Drawn>, &mut Vec<String>),
+    (kept, used): (&mut Kept<Drawn>, &mut HashSet<String>),
 ) -> Result<()> {
     let (foregrounds, seed) = (scorer.model.config.reads_foregrounds(), scorer.options.seed);
     let mut hashes = Hashes::default();
     subjects.each(scorer, |scorer, items| {
         for (item, defect) in items {
             let sha256 = hashes.of(&item.input, foregrounds)?;
-            used.push(item.folder.clone());
+            used.insert(item.folder.clone());
             if kept.find(&item.folder, &sha256).is_some_and(|d| d.subject.defect == defect) {
                 scorer.done(1)?;
                 continue;
