@@ -3,7 +3,7 @@
 //! line `out FILE` writes what was computed, in NCHW, as little-endian f32.
 //!
 //!     peer network FOLDER SIZE DEVICE     one call of a UNet or a classifier, one SIZE×SIZE image
-//!     peer gradient FOLDER SIZE DEVICE    that call, and vᵀ·∂out/∂x, which is what `out` writes
+//!     peer gradient FOLDER SIZE DEVICE [MIB]    that call, and vᵀ·∂out/∂x, which is what `out` writes; MIB: the most memory for its values
 //!     peer conv CIN COUT SIZE DEVICE      one 3×3 convolution with padding
 use residua::graph::{ConvSpec, Graph, SectionId, StateId, gradients};
 use residua::kernels::StepRow;
@@ -17,11 +17,17 @@ fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let (graph, device) = match words[..] {
-        [what @ ("network" | "gradient"), folder, size, device] => {
-            (network(Path::new(folder), number(size)?, what == "gradient")?, device)
+        ["network", folder, size, device] => (network(Path::new(folder), number(size)?, false)?, device),
+        ["gradient", folder, size, device, ref mib @ ..] => {
+            let mut graph = network(Path::new(folder), number(size)?, true)?;
+            graph.memory = mib.first().map(|mib| number(mib)).transpose()?.map(|mib| (mib as u64) << 20);
+            (graph, device)
         }
         ["conv", cin, cout, size, device] => (conv(number(cin)?, number(cout)?, number(size)?)?, device),
-        _ => return Err(Error::Invalid("network|gradient FOLDER SIZE DEVICE, or conv CIN COUT SIZE DEVICE".into())),
+        _ => {
+            let known = "network FOLDER SIZE DEVICE, gradient FOLDER SIZE DEVICE [MIB], or conv CIN COUT SIZE DEVICE";
+            return Err(Error::Invalid(known.into()));
+        }
     };
     serve(&graph, &pollster::block_on(Device::select(device))?)
 }
