@@ -1,7 +1,8 @@
 //! A checkpoint, memory-mapped and checked, whose tensors are taken by plain key and shape: a safetensors file, one of PyTorch's
 //! own, or several files by their index.
-use super::keys::{self, Name, WeightCopy};
+use super::keys::{self, Member, Name, WeightCopy};
 use super::locate::locate;
+use super::manifest;
 use super::stored::{Contents, Stored};
 use crate::hex::hex;
 use crate::{Error, Result};
@@ -28,6 +29,7 @@ pub struct Checkpoint {
     tensors: BTreeMap<String, Entry>,
     aside: Vec<String>,
     copies: Option<Copies>,
+    beside: bool,
     about: Map<String, Value>,
 }
 
@@ -69,17 +71,37 @@ impl Checkpoint {
     /// # Errors
     /// As [`Checkpoint::open`]; [`Error::File`] for a choice where the file has one copy only.
     pub fn open_copy(path: impl AsRef<Path>, copy: Option<WeightCopy>) -> Result<Self> {
-        Self::new(Part::map(locate(path.as_ref())?)?, copy)
+        Self::open_member(path, copy, Member::Main)
+    }
+
+    /// As [`Checkpoint::open_copy`], choosing one network of a file that holds several; of any other file it takes the only one.
+    /// # Errors
+    /// As [`Checkpoint::open_copy`].
+    pub fn open_member(path: impl AsRef<Path>, copy: Option<WeightCopy>, member: Member) -> Result<Self> {
+        let checkpoint = Self::outline(path, copy, member)?;
+        match checkpoint.is_manifest() {
+            true => {
+                Err(Error::file(&checkpoint.path, "lists keys and shapes without weights, so that nothing can be run"))
+            }
+            false => Ok(checkpoint),
+        }
+    }
+
+    /// As [`Checkpoint::open_member`]; a manifest of keys and shapes (.tsv) counts as a checkpoint of random weights.
+    /// # Errors
+    /// As [`Checkpoint::open_member`].
+    pub fn outline(path: impl AsRef<Path>, copy: Option<WeightCopy>, member: Member) -> Result<Self> {
+        Self::new(Part::map(locate(path.as_ref())?)?, copy, member)
     }
 
     /// Reads bytes in memory; `path` is the name that errors give them.
     /// # Errors
     /// [`Error::File`] naming what is wrong with the file.
     pub fn from_bytes(path: impl Into<PathBuf>, bytes: Vec<u8>) -> Result<Self> {
-        Self::new(Part { path: path.into(), bytes: Bytes::Owned(bytes) }, None)
+        Self::new(Part { path: path.into(), bytes: Bytes::Owned(bytes) }, None, Member::Main)
     }
 
-    fn new(part: Part, copy: Option<WeightCopy>) -> Result<Self> {
+    fn new(part: Part, copy: Option<WeightCopy>, member: Member) -> Result<Self> {
         let path = part.path.clone();
         let (parts, contents) = match shards::is_index(&path) {
             true => shards::open(part)?,
@@ -91,7 +113,7 @@ impl Checkpoint {
         let Contents { tensors, about, nameless } = contents;
         let names: Vec<Name> = tensors.iter().map(|(path, key, _)| (path.as_slice(), key.as_str())).collect();
         let chosen = copy.unwrap_or_default();
-        let plain = keys::plain(&names, chosen).map_err(|[plain, a, b]| {
+        let plain = keys::plain(&names, chosen, member).map_err(|[plain, a, b]| {
             Error::file(&path, format!("`{a}` and `{b}` both come to `{plain}` without their prefixes"))
         })?;
         let copies = plain.copies.map(|[ema, raw]| Copies { chosen, ema, raw });
@@ -116,12 +138,16 @@ impl Checkpoint {
         let aside = plain.aside.into_iter().map(|i| keys::full(names[i])).collect();
         let entry = |i: usize| Entry { stored: tensors[i].2.clone(), used: AtomicBool::new(false) };
         let tensors = plain.keys.into_iter().map(|(key, i)| (key, entry(i))).collect();
-        Ok(Checkpoint { path, parts, tensors, aside, copies, about })
+        Ok(Checkpoint { path, parts, tensors, aside, copies, beside: plain.beside, about })
     }
 
     /// The file, or the index of several.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+    /// Whether it is a manifest, whose weights are random.
+    pub fn is_manifest(&self) -> bool {
+        manifest::is_manifest(&self.path)
     }
     /// Plain keys, sorted.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
@@ -134,6 +160,10 @@ impl Checkpoint {
     /// Which copy of the weights is read, where the file has two.
     pub fn copies(&self) -> Option<&Copies> {
         self.copies.as_ref()
+    }
+    /// Whether the file holds an autoencoder beside a denoiser.
+    pub fn has_autoencoder_beside(&self) -> bool {
+        self.beside
     }
     /// What the file says about itself beside its weights, by its own names (`hyper_parameters`, `args`, ...).
     pub fn about(&self) -> &Map<String, Value> {
@@ -159,6 +189,9 @@ impl Checkpoint {
     /// A tensor's bytes: little-endian, row-major in the stored order.
     pub fn bytes(&self, key: &str) -> Option<Cow<'_, [u8]>> {
         let stored = &self.tensors.get(key)?.stored;
+        if self.is_manifest() {
+            return Some(Cow::Owned(manifest::weights(key, &stored.shape)));
+        }
         Some(stored.read(self.parts.get(stored.part)?.bytes.as_slice()))
     }
     /// Bytes of the whole file, or of all files.
