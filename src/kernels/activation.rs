@@ -228,7 +228,8 @@ mod tests {
             (Activation::Mish, 0.75, 0.6100183352182934),
             (Activation::Mish, 30.0, 30.0),
         ] {
-            assert!((act.apply(x) - y).abs() < 1e-12, "{act:?}({x}) is {}", act.apply(x));
+            let found: f64 = act.apply(x);
+            assert!((found - y).abs() < 1e-12, "{act:?}({x}) is {found}");
         }
     }
 }

@@ -62,6 +62,12 @@ impl Network {
     /// As [`Network::unet`] and the other functions that open a network.
     pub fn open(path: &Path, overrides: &Overrides) -> Result<Self> {
         let checkpoint = Checkpoint::outline(path, overrides.weights, Member::Main)?;
+        if checkpoint.is_manifest() {
+            let path = checkpoint.path().display();
+            tracing::warn!(
+                "{path}: lists keys and shapes alone: an attention has one head where no config says how many"
+            );
+        }
         if is_classifier(&checkpoint) {
             return Self::of_classifier(checkpoint, overrides);
         }

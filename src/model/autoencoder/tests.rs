@@ -46,10 +46,8 @@ fn every_layout_has_the_shapes_that_it_says() {
             if net.codes().is_some() {
                 let quantised = net.quantise(ck, &mut g, encoded.latent).unwrap();
                 assert_eq!((g.shape(quantised.indices), g.shape(quantised.codes)), (latent.with_c(1), latent));
-                assert_eq!(
-                    g.nodes[net.look_up(ck, &mut g, quantised.indices).unwrap().0].op,
-                    g.nodes[quantised.codes.0].op
-                );
+                let again = net.look_up(ck, &mut g, quantised.indices).unwrap();
+                assert_eq!(g.nodes[again.0].op, g.nodes[quantised.codes.0].op);
                 assert!(encoded.deviation(&mut g).unwrap_err().to_string().contains("gives no variance"));
             } else {
                 let noise = g.state("noise", latent);

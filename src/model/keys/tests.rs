@@ -76,7 +76,7 @@ fn compvis_averages_are_found_under_their_dotless_names() {
 #[test]
 fn two_keys_that_come_to_one_are_an_error() {
     let names: [Name; 2] = [(&[], "module.a.w"), (&[], "a.w")];
-    assert_eq!(plain(&names, WeightCopy::Ema).unwrap_err(), ["a.w", "module.a.w", "a.w"]);
+    assert_eq!(plain(&names, WeightCopy::Ema, Member::Main).unwrap_err(), ["a.w", "module.a.w", "a.w"]);
 }
 
 #[test]
