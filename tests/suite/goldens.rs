@@ -67,7 +67,7 @@ fn chains_on_the_processor() {
 
 /// Left out on a software driver, which compiles the shaders of a network and its gradient on one thread, for minutes: another golden
 /// runs nearly the same ones.
-const VARIANTS: [&str; 13] = [
+const VARIANTS: [&str; 14] = [
     "advrad-oneshot-grad",
     "classifier-adaptive",
     "classifier-attention",
@@ -76,6 +76,7 @@ const VARIANTS: [&str; 13] = [
     "compvis-autoencoderkl",
     "diffusers-autoencoderkl",
     "diffusers-vqmodel",
+    "draem-segnet-6ch",
     "draem-segnet-9ch",
     "monai-autoencoderkl",
     "wolleb",

@@ -34,7 +34,7 @@ impl Autoencoder {
         self.encoder.iter().try_for_each(|s| walk_step(&mut walk, s))?;
         let latent = self.latent_channels();
         match &self.latent {
-            Latent::Normal if walk.c % 2 != 0 || latent == 0 => {
+            Latent::Normal if !walk.c.is_multiple_of(2) || latent == 0 => {
                 return Err(format!("the encoder gives {} channels, which are no mean and variance", walk.c));
             }
             Latent::Normal => {}

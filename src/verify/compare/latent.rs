@@ -20,7 +20,7 @@ struct Output {
 pub fn autoencoder(golden: &Golden, device: &Device) -> Result<Vec<Deviation>> {
     let network = Network::autoencoder(&golden.folder, &Overrides::default())?;
     let (net, ck) = (network.as_autoencoder()?, &network.checkpoint);
-    let mut run = Run::new(golden)?;
+    let mut run = Run::new(golden);
     let (x, noise) = (run.given("x")?, golden.io.find("noise")?.map(|_| run.given("noise")).transpose()?);
     let g = &mut run.graph;
     let section = g.section("autoencoder");
@@ -60,7 +60,7 @@ pub fn autoencoder(golden: &Golden, device: &Device) -> Result<Vec<Deviation>> {
 pub fn comparer(golden: &Golden, device: &Device) -> Result<Vec<Deviation>> {
     let network = Network::comparer(&golden.folder, &Overrides::default())?;
     let (net, ck) = (network.as_comparer()?, &network.checkpoint);
-    let mut run = Run::new(golden)?;
+    let mut run = Run::new(golden);
     let x = run.given("x")?;
     let g = &mut run.graph;
     let section = g.section("comparer");
@@ -107,8 +107,8 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(golden: &'a Golden) -> Result<Self> {
-        Ok(Run { golden, graph: Graph::new(), given: Vec::new() })
+    fn new(golden: &'a Golden) -> Self {
+        Run { golden, graph: Graph::new(), given: Vec::new() }
     }
     fn given(&mut self, name: &str) -> Result<StateId> {
         let tensor = self.golden.io.image(name)?;
