@@ -1,6 +1,14 @@
-// Activations on four channels. $ACT is one of identity, silu, relu, gelu, tanh, sigmoid, round_f16.
+// Activations on four channels. $ACT is one of identity, silu, relu, leaky_relu, elu, mish, gelu, tanh, sigmoid, round_f16.
 fn act_identity(x: vec4<f32>) -> vec4<f32> { return x; }
 fn act_relu(x: vec4<f32>) -> vec4<f32> { return max(x, vec4<f32>(0.0)); }
+fn act_leaky_relu(x: vec4<f32>) -> vec4<f32> { return select(x, 0.01 * x, x < vec4<f32>(0.0)); }
+fn act_elu(x: vec4<f32>) -> vec4<f32> { return select(x, exp(x) - 1.0, x < vec4<f32>(0.0)); }
+// tanh(ln(1 + e^x)) = n / (n + 2) with n = e^x (e^x + 2); it is 1 in f32 from 20 on, long before e^2x overflows.
+fn act_mish(x: vec4<f32>) -> vec4<f32> {
+    let e = exp(min(x, vec4<f32>(20.0)));
+    let n = e * (e + 2.0);
+    return x * (n / (n + 2.0));
+}
 fn act_sigmoid(x: vec4<f32>) -> vec4<f32> { return 1.0 / (1.0 + exp(-x)); }
 fn act_silu(x: vec4<f32>) -> vec4<f32> { return x / (1.0 + exp(-x)); }
 // exp overflows past 88; the clamp keeps inf/inf away and tanh(10) is 1 in f32.

@@ -2,6 +2,15 @@
 #include lib/activation.wgsl
 fn slope_identity(x: vec4<f32>) -> vec4<f32> { return vec4<f32>(1.0); }
 fn slope_relu(x: vec4<f32>) -> vec4<f32> { return select(vec4<f32>(0.0), vec4<f32>(1.0), x > vec4<f32>(0.0)); }
+fn slope_leaky_relu(x: vec4<f32>) -> vec4<f32> { return select(vec4<f32>(0.01), vec4<f32>(1.0), x > vec4<f32>(0.0)); }
+fn slope_elu(x: vec4<f32>) -> vec4<f32> { return select(exp(x), vec4<f32>(1.0), x > vec4<f32>(0.0)); }
+// tanh(s) + x * (1 - tanh(s)^2) * s', of s = ln(1 + e^x), whose slope is the sigmoid.
+fn slope_mish(x: vec4<f32>) -> vec4<f32> {
+    let e = exp(min(x, vec4<f32>(20.0)));
+    let n = e * (e + 2.0);
+    let t = n / (n + 2.0);
+    return t + x * (1.0 - t * t) * act_sigmoid(x);
+}
 fn slope_sigmoid(x: vec4<f32>) -> vec4<f32> {
     let s = act_sigmoid(x);
     return s * (1.0 - s);

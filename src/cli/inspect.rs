@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Model folder or checkpoint (safetensors, .pt, .pth, .ckpt, .bin)
+    /// Model folder, checkpoint (safetensors, .pt, .pth, .ckpt, .bin), or manifest of keys and shapes (.tsv)
     #[arg(value_name = "FOLDER|FILE")]
     path: PathBuf,
     #[command(flatten)]
@@ -129,6 +129,10 @@ impl Report {
             Subject::Network { network, .. } => Some(network.summary()),
             Subject::Detector(_) => networks.remove(&Role::Denoiser.to_string()),
         };
+        if let Subject::Network { network, .. } = subject {
+            let beside = network.autoencoder_beside()?;
+            networks.extend(beside.map(|n| (Role::Autoencoder.to_string(), n.summary())));
+        }
         if let (Some(network), true) = (first, args.network.strict) {
             network.checkpoint.settle(true)?;
         }

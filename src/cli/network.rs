@@ -5,7 +5,7 @@ use crate::detect::networks::{Networks, Role};
 use crate::detect::{DetectorConfig, Job, ModelFolder, Phase, dte};
 use crate::graph::{Graph, SectionId, StateId};
 use crate::kernels::StepRow;
-use crate::model::{Architecture, Network};
+use crate::model::Network;
 use crate::{Error, Result, Shape, Tensor};
 use std::path::Path;
 
@@ -72,12 +72,8 @@ impl Subject {
             return Err(Error::file(path, "there is no such model folder or file"));
         }
         let network = Network::open(path, &flags.overrides(Default::default()))?;
-        let (said, step) = match &network.architecture {
-            Architecture::Unet(u) => (u.sample_size, 1usize.checked_shl(u.halvings()).unwrap_or(1)),
-            Architecture::Classifier(c) => (c.sample_size, 1usize.checked_shl(c.halvings()).unwrap_or(1)),
-            Architecture::ResNet(_) => (None, 224),
-        };
-        let guess = 64usize.next_multiple_of(step);
+        let said = network.architecture.sample_size();
+        let guess = 64usize.next_multiple_of(network.architecture.step().clamp(1, MAX_SIDE));
         let of = |(height, width): (usize, usize)| Size { height, width };
         let chosen = size.or(said.map(of)).unwrap_or(of((guess, guess)));
         if chosen.height.max(chosen.width) > MAX_SIDE {

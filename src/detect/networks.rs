@@ -1,6 +1,6 @@
 //! A model folder's networks by role.
 use super::{DetectorConfig, MeanMap, ModelFolder, dte};
-use crate::model::{Checkpoint, Network, Overrides, locate, locate_classifier};
+use crate::model::{AUTOENCODER, CLASSIFIER, COMPARER, Checkpoint, Network, Overrides, locate, locate_role};
 use crate::{Error, Result, Shape};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -17,6 +17,10 @@ pub enum Role {
     Classifier,
     /// Makes rows of features from images.
     Features,
+    /// Brings images to a latent space and back.
+    Autoencoder,
+    /// Marks where an image and its reconstruction differ.
+    Comparer,
     /// Scores rows.
     Estimator,
 }
@@ -27,6 +31,8 @@ impl std::fmt::Display for Role {
             Role::Denoiser => "denoiser",
             Role::Classifier => "classifier",
             Role::Features => "features",
+            Role::Autoencoder => "autoencoder",
+            Role::Comparer => "comparer",
             Role::Estimator => "estimator",
         })
     }
@@ -39,7 +45,7 @@ pub struct NetworkFile {
     /// The file, in the model folder or a folder inside it: safetensors, one of PyTorch's, or the index of several; found by itself when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// What cannot be inferred from a UNet's or a classifier's weights (heads, attention order, which copy of two).
+    /// What cannot be inferred from the network's weights (heads, attention order, which copy of two).
     #[serde(skip_serializing_if = "Overrides::is_empty")]
     pub unet: Overrides,
 }
@@ -47,7 +53,7 @@ pub struct NetworkFile {
 /// The networks that a system runs.
 #[derive(Default)]
 pub struct Networks {
-    /// UNets, classifiers and ResNets.
+    /// All that are graphs.
     pub graphs: BTreeMap<Role, Network>,
     /// What scores rows.
     pub estimator: Option<RowScorer>,
@@ -78,8 +84,22 @@ impl Networks {
                     networks.graphs.insert(role, Network::unet(&file, &said.unet)?);
                 }
                 Role::Classifier => {
-                    let file = file.map_or_else(|| locate_classifier(path), Ok)?;
+                    let file = file.map_or_else(|| locate_role(path, CLASSIFIER), Ok)?;
                     networks.graphs.insert(role, Network::classifier(&file, &said.unet)?);
+                }
+                Role::Autoencoder => {
+                    let file = match file {
+                        Some(file) => file,
+                        // Latent-diffusion's files hold it beside the denoiser.
+                        None => {
+                            locate_role(path, AUTOENCODER).or_else(|none| beside_denoiser(path, config)?.ok_or(none))?
+                        }
+                    };
+                    networks.graphs.insert(role, Network::autoencoder(&file, &said.unet)?);
+                }
+                Role::Comparer => {
+                    let file = file.map_or_else(|| locate_role(path, COMPARER), Ok)?;
+                    networks.graphs.insert(role, Network::comparer(&file, &said.unet)?);
                 }
                 Role::Features => {
                     let usual = Some(path.join(dte::FEATURES_FILE)).filter(|p| p.is_file());
@@ -117,6 +137,18 @@ impl Networks {
     /// [`Error::Invalid`] when there is none.
     pub fn classifier(&self) -> Result<&Network> {
         self.get(Role::Classifier)
+    }
+    /// What brings images to a latent space and back.
+    /// # Errors
+    /// [`Error::Invalid`] when there is none.
+    pub fn autoencoder(&self) -> Result<&Network> {
+        self.get(Role::Autoencoder)
+    }
+    /// What marks where an image and its reconstruction differ.
+    /// # Errors
+    /// [`Error::Invalid`] when there is none.
+    pub fn comparer(&self) -> Result<&Network> {
+        self.get(Role::Comparer)
     }
     /// What scores rows.
     /// # Errors
@@ -165,6 +197,13 @@ impl Networks {
         let unets = self.graphs.iter().filter(|(role, _)| **role != Role::Features);
         unets.map(|(_, network)| network).try_for_each(|n| n.settle(strict))
     }
+}
+
+/// The denoiser's file in a model folder, where an autoencoder lies in it too.
+fn beside_denoiser(path: &Path, config: &DetectorConfig) -> Result<Option<PathBuf>> {
+    let said = config.networks.get(&Role::Denoiser).cloned().unwrap_or_default();
+    let file = said.file.map_or_else(|| locate(path), |name| Ok(path.join(name)))?;
+    Ok(Checkpoint::open_copy(&file, said.unet.weights)?.has_autoencoder_beside().then_some(file))
 }
 
 /// A denoiser that takes and gives images of the model's input, with a variance beside where `learned`; with `classes` it may know

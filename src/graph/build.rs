@@ -1,7 +1,9 @@
 //! Shorthands for the nodes that networks are made of. Weights come as PyTorch stores them and are packed here.
 use super::{Graph, NodeId};
 use crate::kernels::{
-    Op, WeightId, attention, concat,
+    Op, WeightId, attention,
+    axis_map::{AxisMap, Taps},
+    concat,
     conv::{self, Conv},
     embedding, linear,
     log_softmax_pick::LogSoftmaxPick,
@@ -42,23 +44,8 @@ impl Graph {
         }
         let weight = self.weight(&format!("{name}.weight"), conv::pack(spec.weight, spec.shape));
         let bias = spec.bias.map(|b| self.vector(&format!("{name}.bias"), b));
-        let op = Conv {
-            kernel: [kh, kw],
-            stride: spec.stride,
-            pad: spec.pad,
-            cout,
-            weight,
-            bias,
-            affine: false,
-            act: Activation::Identity,
-            upsample: false,
-            per_sample: false,
-            residual: false,
-            scale: 1.0,
-            tile: conv::Tile::default(),
-            winograd: false,
-        };
-        self.push(name, Op::Conv(op), &[x])
+        let plain = Conv::plain([kh, kw], spec.stride, spec.pad, cout, weight);
+        self.push(name, Op::Conv(Conv { bias, ..plain }), &[x])
     }
     /// Linear layer (Cout,Cin) on (N,1,1,Cin), with activations before and after.
     pub fn linear(
@@ -112,6 +99,16 @@ impl Graph {
     /// Nearest neighbour, twice the size.
     pub fn upsample(&mut self, name: &str, x: NodeId) -> Result<NodeId> {
         self.push(name, Op::Upsample(resample::Upsample), &[x])
+    }
+    /// Linear interpolation along rows and columns, twice the size, the corners' middles kept in place (`align_corners=True`).
+    pub fn upsample_bilinear(&mut self, name: &str, x: NodeId) -> Result<NodeId> {
+        [true, false].into_iter().try_fold(x, |x, horizontal| {
+            let Shape { h, w, .. } = self.shape(x);
+            let inputs = if horizontal { w } else { h };
+            let (table, line) = Taps::aligned(inputs, 2 * inputs).table();
+            let table = self.weight(&format!("bilinear {inputs} to {}", 2 * inputs), table);
+            self.push(name, AxisMap { table, line, inputs, outputs: 2 * inputs, horizontal }, &[x])
+        })
     }
     /// Average pooling 2×2.
     pub fn avg_pool(&mut self, name: &str, x: NodeId) -> Result<NodeId> {
@@ -176,7 +173,7 @@ impl Graph {
         self.push(name, Op::Embedding(embedding::Embedding { table, classes, dim }), &[y])
     }
     /// A table of rows of `dim` values, each padded to a multiple of four by zeros.
-    fn rows(&mut self, name: &str, table: &[f32], dim: usize) -> WeightId {
+    pub(crate) fn rows(&mut self, name: &str, table: &[f32], dim: usize) -> WeightId {
         let padded = dim.next_multiple_of(4);
         let mut rows = vec![0.0; table.len() / dim.max(1) * padded];
         for (to, from) in rows.chunks_mut(padded.max(1)).zip(table.chunks(dim.max(1))) {

@@ -60,8 +60,8 @@ mod tests {
     fn slopes_are_central_differences() {
         let shape = Shape::new(5, 1, 1, 13);
         let (dy, x) = (random(shape, 1), random(shape, 2));
-        use Activation::{Gelu, Identity, Relu, Sigmoid, Silu, Tanh};
-        for act in [Identity, Silu, Relu, Gelu, Tanh, Sigmoid] {
+        use Activation::{Elu, Gelu, Identity, LeakyRelu, Mish, Relu, Sigmoid, Silu, Tanh};
+        for act in [Identity, Silu, Relu, LeakyRelu, Elu, Mish, Gelu, Tanh, Sigmoid] {
             let op = Op::ActGradient(ActGradient { act });
             let dx = check(&op, &[dy.clone(), x.clone()], &[], &StepRow::default(), ELEMENTWISE);
             for ((dx, &dy), &x) in dx.iter().zip(&dy.data).zip(&x.data) {

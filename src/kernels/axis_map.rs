@@ -59,6 +59,20 @@ impl Taps {
         };
         Taps { inputs: from, outputs: (0..to).map(one).collect() }
     }
+    /// Linear interpolation by which the first and the last of `from` pixels are the first and the last of `to`: PyTorch's
+    /// `interpolate(mode="bilinear", align_corners=True)`, with the place of a pixel rounded to f32 as there. Both sizes are 1 at
+    /// least.
+    pub fn aligned(from: usize, to: usize) -> Taps {
+        let scale = if to > 1 { (from - 1) as f32 / (to - 1) as f32 } else { 0.0 };
+        let one = |x: usize| {
+            let at = scale * x as f32;
+            let first = (at as usize).min(from - 1);
+            let rest = f64::from((at - first as f32).clamp(0.0, 1.0));
+            let weights = if first + 1 < from { vec![1.0 - rest, rest] } else { vec![1.0] };
+            Tap { first, weights }
+        };
+        Taps { inputs: from, outputs: (0..to).map(one).collect() }
+    }
     /// The transposed map: what it gives for input i is the sum of what the outputs that took i are worth, each times its weight.
     pub fn transposed(&self) -> Taps {
         let each = (0..self.inputs).map(|i| {
@@ -182,6 +196,22 @@ mod tests {
                     let found = y.chunks(cp).skip(sample * o.h * o.w).take(o.h * o.w).flat_map(|p| p[..c].to_vec());
                     assert!(found.zip(&want).all(|(y, &w)| (y - f64::from(w)).abs() < 1e-6), "{from} to {to}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn aligned_corners_stay_and_between_them_it_is_linear() {
+        for &(from, to) in &[(1, 2), (2, 4), (3, 6), (7, 14), (48, 96), (5, 5), (4, 1)] {
+            let taps = Taps::aligned(from, to);
+            let case = case(&taps, true, Shape::new(2, 3, from, 5));
+            let (y, cp) = (case.check(1e-11), 8);
+            for (i, y) in y.iter().enumerate().filter(|(i, _)| i % cp < 5) {
+                let (row, x, c) = (i / cp / to, i / cp % to, i % cp);
+                let at = if to > 1 { x as f64 * (from - 1) as f64 / (to - 1) as f64 } else { 0.0 };
+                let value = |column: usize| f64::from(case.inputs[0][(row * from + column.min(from - 1)) * cp + c]);
+                let want = value(at as usize) * (1.0 - at.fract()) + value(at as usize + 1) * at.fract();
+                assert!((y - want).abs() < 1e-4, "{from} to {to} at {x}: {y} {want}");
             }
         }
     }

@@ -45,6 +45,28 @@ pub struct Conv {
     pub winograd: bool,
 }
 
+impl Conv {
+    /// A convolution with nothing fused in, and without a bias.
+    pub fn plain(kernel: [usize; 2], stride: usize, pad: [usize; 4], cout: usize, weight: WeightId) -> Self {
+        Conv {
+            kernel,
+            stride,
+            pad,
+            cout,
+            weight,
+            bias: None,
+            affine: false,
+            act: Activation::Identity,
+            upsample: false,
+            per_sample: false,
+            residual: false,
+            scale: 1.0,
+            tile: Tile::default(),
+            winograd: false,
+        }
+    }
+}
+
 /// The output tile of one workgroup: pixels × channels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Tile {

@@ -15,7 +15,7 @@ pub struct TimeEmbedding {
     pub freq_shift: f32,
 }
 
-/// Row `round(y)` of a table (classes, dim): y (N,1,1,1) → (N,1,1,dim). An index out of range takes the nearest row.
+/// Row `round(y)` of a table (classes, dim) for every pixel: y (N,H,W,1) → (N,H,W,dim). An index out of range takes the nearest row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Embedding {
     /// The table, rows padded to a multiple of four.
@@ -96,7 +96,10 @@ impl TimeEmbedding {
 
 impl Kernel for Embedding {
     fn output(&self, inputs: &[Shape]) -> Result<Shape, String> {
-        vector(inputs, self.dim)
+        match inputs {
+            [y] if y.c == 1 => Ok(y.with_c(self.dim)),
+            _ => Err(format!("one number per pixel is needed, not {inputs:?}")),
+        }
     }
     fn shader(&self, io: &Io) -> Shader {
         shader("embedding_f32", 1, io, vec![("CLASSES", self.classes.into())])
@@ -182,6 +185,10 @@ mod tests {
             for (row, class) in out.chunks(cp).zip([0, 1.min(classes - 1), 0, classes - 1]) {
                 assert!(row.iter().zip(&table[class * cp..]).all(|(&a, &b)| a == f64::from(b)));
             }
+            // Of pixels it is the same as of samples.
+            let pixels =
+                Case { io: Io { inputs: vec![Shape::new(1, 2, 2, 1)], output: Shape::new(1, 2, 2, dim) }, ..case };
+            assert_eq!(pixels.check(0.0), out);
         }
     }
 

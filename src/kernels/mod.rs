@@ -7,6 +7,7 @@
 use crate::gpu::ShaderFile;
 use crate::{Result, Shape};
 
+pub mod activation;
 #[cfg(test)]
 mod cases;
 mod exp;
@@ -49,6 +50,7 @@ kernels! {
         Times: "A random time for each row.",
         Diffuse: "Rows noised to their times.",
     }
+    nearest_code { NearestCode: "The nearest row of a codebook." }
     neighbours { Neighbours: "The smallest distances between rows of two tables." }
     noise { Gaussian: "Gaussian noise.", Given: "Noise given by the caller." }
     norm { GroupNormStats: "GroupNorm's statistics.", Affine: "A channel-wise affine map and an activation." }
@@ -65,6 +67,7 @@ kernels! {
     pixels { Pixels: "A range of pixels." }
     pointwise { Map: "Activation, scale and shift.", Add: "Addition." }
     pool_gradient { PoolGradient: "The gradient of pooling." }
+    posterior { Posterior: "What an autoencoder's encoder gives, as a normal distribution." }
     resample { Upsample: "Twice the size by nearest neighbour.", Pool: "Average or maximum pooling." }
     sampler {
         NoiseTo: "Noising to level t.",

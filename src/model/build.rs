@@ -41,9 +41,9 @@ impl UnetSpec {
             let name = stage.first().map_or("skip", Layer::name);
             let skip = kept.pop().ok_or_else(|| Error::graph(name, "no output of the encoder is left for it"))?;
             h = b.g.concat(&format!("{name}.skip"), h, skip)?;
-            h = b.stage(stage, h, embedding)?;
+            h = b.stage(stage, h, Some(embedding))?;
         }
-        h = b.norm(&self.norm_out, h, None, true)?;
+        h = b.norm(&self.norm_out, h, None, Silu)?;
         b.conv(&self.conv_out, h, 1, SYMMETRIC)
     }
 
@@ -56,7 +56,7 @@ impl UnetSpec {
 }
 
 /// One pixel on every side, for 3x3 convolutions.
-const SYMMETRIC: [usize; 4] = [1; 4];
+pub(super) const SYMMETRIC: [usize; 4] = [1; 4];
 /// One pixel to the right and below.
 const RIGHT_BOTTOM: [usize; 4] = [0, 0, 1, 1];
 
@@ -67,10 +67,10 @@ impl Builder<'_> {
         let mut h = self.conv(trunk.conv_in, x, 1, SYMMETRIC)?;
         let mut kept = vec![h];
         for stage in trunk.encoder {
-            h = self.stage(stage, h, embedding)?;
+            h = self.stage(stage, h, Some(embedding))?;
             kept.push(h);
         }
-        let last = self.stage(trunk.middle, h, embedding)?;
+        let last = self.stage(trunk.middle, h, Some(embedding))?;
         Ok(Features { embedding, kept, last })
     }
 
@@ -86,17 +86,22 @@ impl Builder<'_> {
         self.g.add("time_and_class", h, row)
     }
 
-    fn stage(&mut self, stage: &[Layer], x: NodeId, emb: NodeId) -> Result<NodeId> {
-        stage.iter().try_fold(x, |h, layer| match layer {
-            Layer::Res(r) => self.res(r, h, emb),
-            Layer::Attention(a) => self.attention(a, h),
-            Layer::Down(d) => self.down(d, h),
-            Layer::Up(u) => self.up(u, h),
-        })
+    fn stage(&mut self, stage: &[Layer], x: NodeId, emb: Option<NodeId>) -> Result<NodeId> {
+        stage.iter().try_fold(x, |h, layer| self.layer(layer, h, emb))
     }
 
-    fn res(&mut self, r: &ResBlock, x: NodeId, emb: NodeId) -> Result<NodeId> {
-        let h = self.norm(&r.norm1, x, None, true)?;
+    /// One layer, on the embedding of the time where the network has one.
+    pub fn layer(&mut self, layer: &Layer, x: NodeId, emb: Option<NodeId>) -> Result<NodeId> {
+        match layer {
+            Layer::Res(r) => self.res(r, x, emb),
+            Layer::Attention(a) => self.attention(a, x),
+            Layer::Down(d) => self.down(d, x),
+            Layer::Up(u) => self.up(u, x),
+        }
+    }
+
+    fn res(&mut self, r: &ResBlock, x: NodeId, emb: Option<NodeId>) -> Result<NodeId> {
+        let h = self.norm(&r.norm1, x, None, r.act)?;
         let (h, x) = match r.resample {
             Resample::None => (h, x),
             Resample::AvgPool => {
@@ -107,12 +112,17 @@ impl Builder<'_> {
             }
         };
         let h = self.conv(&r.conv1, h, 1, SYMMETRIC)?;
-        let time = self.linear(&r.time, emb, Silu)?;
-        let h = if r.scale_shift {
-            self.norm(&r.norm2, h, Some(time), true)?
-        } else {
-            let h = self.g.add(&format!("{}.time", r.name), h, time)?;
-            self.norm(&r.norm2, h, None, true)?
+        let time = match (&r.time, emb) {
+            (Some(linear), Some(emb)) => Some(self.linear(linear, emb, Silu)?),
+            _ => None,
+        };
+        let h = match time {
+            Some(time) if r.scale_shift => self.norm(&r.norm2, h, Some(time), r.act)?,
+            Some(time) => {
+                let h = self.g.add(&format!("{}.time", r.name), h, time)?;
+                self.norm(&r.norm2, h, None, r.act)?
+            }
+            None => self.norm(&r.norm2, h, None, r.act)?,
         };
         let h = self.conv(&r.conv2, h, 1, SYMMETRIC)?;
         let x = r.skip.as_ref().map_or(Ok(x), |skip| self.conv(skip, x, 1, SYMMETRIC))?;
@@ -120,7 +130,7 @@ impl Builder<'_> {
     }
 
     fn attention(&mut self, a: &Attention, x: NodeId) -> Result<NodeId> {
-        let h = a.norm.as_ref().map_or(Ok(x), |norm| self.norm(norm, x, None, false))?;
+        let h = a.norm.as_ref().map_or(Ok(x), |norm| self.norm(norm, x, None, Identity))?;
         let (weight, bias) = qkv::load(self.ck, a)?;
         let shape = [3 * a.channels, a.channels, 1, 1];
         let spec = ConvSpec { weight: &weight, shape, bias: Some(&bias), stride: 1, pad: [0; 4] };
@@ -155,7 +165,7 @@ impl Builder<'_> {
     }
 
     /// A convolution; `pad` is that of a 3x3 kernel, smaller ones have none.
-    fn conv(&mut self, c: &Conv, x: NodeId, stride: usize, pad: [usize; 4]) -> Result<NodeId> {
+    pub fn conv(&mut self, c: &Conv, x: NodeId, stride: usize, pad: [usize; 4]) -> Result<NodeId> {
         let shape = [c.cout, c.cin, c.kernel, c.kernel];
         let weight = self.ck.take(&format!("{}.weight", c.key), &shape)?;
         let bias = self.ck.take(&format!("{}.bias", c.key), &[c.cout])?;
@@ -170,11 +180,10 @@ impl Builder<'_> {
         self.g.linear(&l.key, x, &weight, Some(&bias), before, Identity)
     }
 
-    /// GroupNorm, with SiLU where `silu`.
-    pub fn norm(&mut self, n: &Norm, x: NodeId, scale_shift: Option<NodeId>, silu: bool) -> Result<NodeId> {
+    /// GroupNorm, then an activation.
+    pub fn norm(&mut self, n: &Norm, x: NodeId, scale_shift: Option<NodeId>, act: Activation) -> Result<NodeId> {
         let gamma = self.ck.take(&format!("{}.weight", n.key), &[n.channels])?;
         let beta = self.ck.take(&format!("{}.bias", n.key), &[n.channels])?;
-        let act = if silu { Silu } else { Identity };
         self.g.group_norm(&n.key, x, (&gamma, &beta), n.groups, n.eps, scale_shift, act)
     }
 }

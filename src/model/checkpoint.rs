@@ -1,7 +1,8 @@
 //! A checkpoint, memory-mapped and checked, whose tensors are taken by plain key and shape: a safetensors file, one of PyTorch's
 //! own, or several files by their index.
-use super::keys::{self, Name, WeightCopy};
+use super::keys::{self, Member, Name, WeightCopy};
 use super::locate::locate;
+use super::manifest;
 use super::stored::{Contents, Stored};
 use crate::hex::hex;
 use crate::{Error, Result};
@@ -23,6 +24,9 @@ use std::{
 
 pub(super) mod shards;
 pub(super) mod source;
+mod take;
+
+pub(super) use take::decode;
 
 /// A checkpoint. Keys are plain: wrapper prefixes are stripped, buffers and unchosen copies set aside.
 pub struct Checkpoint {
@@ -31,6 +35,7 @@ pub struct Checkpoint {
     tensors: BTreeMap<String, Entry>,
     aside: Vec<String>,
     copies: Option<Copies>,
+    beside: bool,
     about: Map<String, Value>,
     config: OnceLock<Option<Vec<u8>>>,
 }
@@ -73,17 +78,37 @@ impl Checkpoint {
     /// # Errors
     /// As [`Checkpoint::open`]; [`Error::File`] for a choice where the file has one copy only.
     pub fn open_copy(path: impl AsRef<Path>, copy: Option<WeightCopy>) -> Result<Self> {
-        Self::new(Part::map(locate(path.as_ref())?)?, copy)
+        Self::open_member(path, copy, Member::Main)
+    }
+
+    /// As [`Checkpoint::open_copy`], choosing one network of a file that holds several; of any other file it takes the only one.
+    /// # Errors
+    /// As [`Checkpoint::open_copy`].
+    pub fn open_member(path: impl AsRef<Path>, copy: Option<WeightCopy>, member: Member) -> Result<Self> {
+        let checkpoint = Self::outline(path, copy, member)?;
+        match checkpoint.is_manifest() {
+            true => {
+                Err(Error::file(&checkpoint.path, "lists keys and shapes without weights, so that nothing can be run"))
+            }
+            false => Ok(checkpoint),
+        }
+    }
+
+    /// As [`Checkpoint::open_member`]; a manifest of keys and shapes (.tsv) counts as a checkpoint of random weights.
+    /// # Errors
+    /// As [`Checkpoint::open_member`].
+    pub fn outline(path: impl AsRef<Path>, copy: Option<WeightCopy>, member: Member) -> Result<Self> {
+        Self::new(Part::map(locate(path.as_ref())?)?, copy, member)
     }
 
     /// Reads bytes in memory; `path` is the name that errors give them.
     /// # Errors
     /// [`Error::File`] naming what is wrong with the file.
     pub fn from_bytes(path: impl Into<PathBuf>, bytes: Vec<u8>) -> Result<Self> {
-        Self::new(Part { path: path.into(), bytes: Bytes::Owned(bytes) }, None)
+        Self::new(Part { path: path.into(), bytes: Bytes::Owned(bytes) }, None, Member::Main)
     }
 
-    fn new(part: Part, copy: Option<WeightCopy>) -> Result<Self> {
+    fn new(part: Part, copy: Option<WeightCopy>, member: Member) -> Result<Self> {
         let path = part.path.clone();
         let (parts, contents) = match shards::is_index(&path) {
             true => shards::open(part)?,
@@ -95,7 +120,7 @@ impl Checkpoint {
         let Contents { tensors, about, nameless } = contents;
         let names: Vec<Name> = tensors.iter().map(|(path, key, _)| (path.as_slice(), key.as_str())).collect();
         let chosen = copy.unwrap_or_default();
-        let plain = keys::plain(&names, chosen).map_err(|[plain, a, b]| {
+        let plain = keys::plain(&names, chosen, member).map_err(|[plain, a, b]| {
             Error::file(&path, format!("`{a}` and `{b}` both come to `{plain}` without their prefixes"))
         })?;
         let copies = plain.copies.map(|[ema, raw]| Copies { chosen, ema, raw });
@@ -120,12 +145,16 @@ impl Checkpoint {
         let aside = plain.aside.into_iter().map(|i| keys::full(names[i])).collect();
         let entry = |i: usize| Entry { stored: tensors[i].2.clone(), used: AtomicBool::new(false) };
         let tensors = plain.keys.into_iter().map(|(key, i)| (key, entry(i))).collect();
-        Ok(Checkpoint { path, parts, tensors, aside, copies, about, config: OnceLock::new() })
+        Ok(Checkpoint { path, parts, tensors, aside, copies, beside: plain.beside, about, config: OnceLock::new() })
     }
 
     /// The file, or the index of several.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+    /// Whether it is a manifest, whose weights are random.
+    pub fn is_manifest(&self) -> bool {
+        manifest::is_manifest(&self.path)
     }
     /// Plain keys, sorted.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
@@ -138,6 +167,10 @@ impl Checkpoint {
     /// Which copy of the weights is read, where the file has two.
     pub fn copies(&self) -> Option<&Copies> {
         self.copies.as_ref()
+    }
+    /// Whether the file holds an autoencoder beside a denoiser.
+    pub fn has_autoencoder_beside(&self) -> bool {
+        self.beside
     }
     /// What the file says about itself beside its weights, by its own names (`hyper_parameters`, `args`, ...).
     pub fn about(&self) -> &Map<String, Value> {
@@ -178,6 +211,9 @@ impl Checkpoint {
     /// A tensor's bytes: little-endian, row-major in the stored order.
     pub fn bytes(&self, key: &str) -> Option<Cow<'_, [u8]>> {
         let stored = &self.tensors.get(key)?.stored;
+        if self.is_manifest() {
+            return Some(Cow::Owned(manifest::weights(key, &stored.shape)));
+        }
         Some(stored.read(self.parts.get(stored.part)?.bytes.as_slice()))
     }
     /// Bytes of the whole file, or of all files.
@@ -191,91 +227,6 @@ impl Checkpoint {
             [one] => one.clone(),
             several => hex(&Sha256::digest(several.concat())),
         }
-    }
-
-    /// Checks that a tensor is there with this shape and a dtype that can be weights, without reading it.
-    /// Trailing sizes of one do not count: (C,C), (C,C,1) and (C,C,1,1) are one matrix.
-    /// # Errors
-    /// [`Error::MissingTensor`], [`Error::TensorShape`], or [`Error::File`] for a dtype.
-    pub fn check(&self, key: &str, shape: &[usize]) -> Result<()> {
-        self.entry(key, shape).map(|_| ())
-    }
-
-    /// Reads a tensor as f32, row-major in the stored order, and marks it as used.
-    /// # Errors
-    /// As [`Checkpoint::check`], and [`Error::File`] when a value is NaN or infinite.
-    pub fn take(&self, key: &str, shape: &[usize]) -> Result<Vec<f32>> {
-        let entry = self.entry(key, shape)?;
-        // Opening put every range inside the file.
-        let values = decode(entry.stored.dtype, &self.bytes(key).unwrap_or_default());
-        if let Some(at) = values.iter().position(|v| !v.is_finite()) {
-            let fault = format!("tensor `{key}` holds {} at element {at}", values[at]);
-            return Err(Error::file(&self.path, fault));
-        }
-        entry.used.store(true, Ordering::Relaxed);
-        Ok(values)
-    }
-
-    /// Marks a tensor that is known to play no part, so that it is not called surplus.
-    pub fn ignore(&self, key: &str) {
-        if let Some(entry) = self.tensors.get(key) {
-            entry.used.store(true, Ordering::Relaxed);
-        }
-    }
-
-    /// Keys that nothing has taken or ignored so far.
-    pub fn surplus(&self) -> Vec<&str> {
-        let unused = self.tensors.iter().filter(|(_, e)| !e.used.load(Ordering::Relaxed));
-        unused.map(|(k, _)| k.as_str()).collect()
-    }
-
-    /// Names surplus keys: in a warning, or in an error when `strict`. To be called when a network is built.
-    /// # Errors
-    /// [`Error::File`] when `strict` and there are any.
-    pub fn settle(&self, strict: bool) -> Result<()> {
-        let surplus = self.surplus();
-        if surplus.is_empty() {
-            return Ok(());
-        }
-        let shown = surplus.iter().take(8).map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ");
-        let more = if surplus.len() > 8 { ", ..." } else { "" };
-        let fault = format!("{} tensors that the network does not use: {shown}{more}", surplus.len());
-        if strict {
-            return Err(Error::file(&self.path, fault));
-        }
-        tracing::warn!("{}: {fault}", self.path.display());
-        Ok(())
-    }
-
-    fn entry(&self, key: &str, shape: &[usize]) -> Result<&Entry> {
-        let missing = || Error::MissingTensor { path: self.path.clone(), key: key.to_owned() };
-        let entry = self.tensors.get(key).ok_or_else(missing)?;
-        if squeezed(&entry.stored.shape) != squeezed(shape) {
-            let (path, key, found) = (self.path.clone(), key.to_owned(), entry.stored.shape.clone());
-            return Err(Error::TensorShape { path, key, found, expected: shape.to_vec() });
-        }
-        if !matches!(entry.stored.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16 | Dtype::F64) {
-            let fault = format!("tensor `{key}` is {}, but weights are F32, F16, BF16 or F64", entry.stored.dtype);
-            return Err(Error::file(&self.path, fault));
-        }
-        Ok(entry)
-    }
-}
-
-/// A shape without its trailing ones.
-fn squeezed(shape: &[usize]) -> &[usize] {
-    let len = shape.iter().rposition(|&d| d != 1).map_or(0, |i| i + 1);
-    &shape[..len]
-}
-
-/// Little-endian numbers to f32. Other dtypes never come here.
-pub(super) fn decode(dtype: Dtype, bytes: &[u8]) -> Vec<f32> {
-    match dtype {
-        Dtype::F32 => bytes.as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b)).collect(),
-        Dtype::F16 => bytes.as_chunks::<2>().0.iter().map(|&b| f16::from_le_bytes(b).to_f32()).collect(),
-        Dtype::BF16 => bytes.as_chunks::<2>().0.iter().map(|&b| bf16::from_le_bytes(b).to_f32()).collect(),
-        Dtype::F64 => bytes.as_chunks::<8>().0.iter().map(|&b| f64::from_le_bytes(b) as f32).collect(),
-        _ => Vec::new(),
     }
 }
 

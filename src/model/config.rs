@@ -158,6 +158,13 @@ impl Config {
         let origin = if map.contains_key(CONVERTED) { Origin::Converted } else { Origin::File };
         Ok(Config { path, map: Some(unquoted(map)), origin })
     }
+    /// An object inside this one, as settings of the same file.
+    /// # Errors
+    /// When the value is no object.
+    pub fn group(&self, key: &str) -> Result<Option<Self>> {
+        let map = self.typed(key, "an object", |v| v.as_object().cloned())?;
+        Ok(map.map(|map| Config { path: self.path.clone(), map: Some(map), origin: self.origin }))
+    }
     /// Whether there is such a file, whose defaults are then those of the class that wrote it.
     pub fn exists(&self) -> bool {
         self.origin == Origin::File

@@ -52,8 +52,8 @@ impl std::fmt::Display for Cost {
 #[cfg(test)]
 mod tests {
     use crate::Shape;
-    use crate::model::network::{Architecture, Network};
     use crate::model::testing::anoddpm;
+    use crate::model::{Architecture, network::Network};
     use crate::model::{Config, Overrides, read};
 
     #[test]

@@ -24,6 +24,19 @@ impl std::str::FromStr for WeightCopy {
     }
 }
 
+/// Which network of a file that holds several.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Member {
+    /// The denoiser, or the only one.
+    #[default]
+    Main,
+    /// The autoencoder beside a denoiser; of a file with one network that one.
+    Autoencoder,
+}
+
+/// What stands before the keys of an autoencoder in a file that holds a denoiser too: latent-diffusion's name, and others'.
+const AUTOENCODERS: [&str; 4] = ["first_stage_model.", "autoencoder.", "vqvae.", "vae."];
+
 /// What wrappers and training programs put before a network's own keys, or call the dictionary that holds them.
 const WRAPPERS: [&str; 30] = [
     "state_dict",
@@ -96,6 +109,8 @@ pub(super) struct Plain {
     pub aside: Vec<usize>,
     /// Where the averages and the weights in training lie, in a file that has both.
     pub copies: Option<[String; 2]>,
+    /// There is an autoencoder beside the denoiser.
+    pub beside: bool,
 }
 
 /// A tensor's name: the dictionaries on the way to its state dict, and its key there.
@@ -149,15 +164,20 @@ fn is_buffer(plain: &str) -> bool {
             && (top.contains(&plain) || plain.contains("alphas_cumprod") || plain.starts_with("posterior_"))
 }
 
-/// The other networks of a CompVis latent-diffusion file: the autoencoder and the condition's encoder.
-fn is_other_network(key: &str) -> bool {
-    key.starts_with("first_stage_model.") || key.starts_with("cond_stage_model.")
+/// What is left of an autoencoder's key in a file that holds a denoiser too.
+fn of_autoencoder(plain: &str) -> Option<&str> {
+    AUTOENCODERS.iter().find_map(|prefix| plain.strip_prefix(prefix)).filter(|rest| !rest.is_empty())
 }
 
-/// Maps plain keys to the file's.
+/// Whether a key belongs to what trained an autoencoder: the losses' own networks.
+fn is_loss(plain: &str) -> bool {
+    plain.starts_with("loss.")
+}
+
+/// Maps plain keys of one network to the file's.
 /// # Errors
 /// When two keys of the same copy come to one: the plain key and the two of the file.
-pub(super) fn plain(names: &[Name], copy: WeightCopy) -> Result<Plain, [String; 3]> {
+pub(super) fn plain(names: &[Name], copy: WeightCopy, member: Member) -> Result<Plain, [String; 3]> {
     let index: HashMap<Name, usize> = names.iter().enumerate().map(|(i, n)| (*n, i)).collect();
     // The averages that CompVis's `LitEma` keeps, by the weight that they belong to.
     let twins: HashMap<usize, usize> = names
@@ -166,20 +186,38 @@ pub(super) fn plain(names: &[Name], copy: WeightCopy) -> Result<Plain, [String; 
         .filter_map(|(i, (path, key))| Some((i, *index.get(&(*path, lit_ema_key(key)?.as_str()))?)))
         .collect();
     let lit: HashSet<usize> = twins.values().copied().collect();
+    let stripped: Vec<(String, Rank)> = names.iter().map(|&name| strip(name)).collect();
+    let others = |(key, _): &(String, Rank)| {
+        !is_buffer(key) && of_autoencoder(key).is_none() && !key.starts_with("cond_stage_model.")
+    };
     let latent = names.iter().any(|(_, key)| key.starts_with("model.diffusion_model."));
+    let has_autoencoder = stripped.iter().any(|(key, _)| of_autoencoder(key).is_some());
+    let beside = has_autoencoder && stripped.iter().any(others);
+    let trained = stripped.iter().any(|(key, _)| key.starts_with("post_quant_conv.") || key.starts_with("quantize."));
     let mut all: BTreeMap<String, [Option<usize>; 3]> = BTreeMap::new();
     let mut aside = Vec::new();
-    for (i, &name) in names.iter().enumerate().filter(|(i, _)| !lit.contains(i)) {
-        let (rest, rank) = strip(name);
-        if is_buffer(&rest) || latent && is_other_network(name.1) {
+    for i in (0..names.len()).filter(|i| !lit.contains(i)) {
+        let (rest, rank) = &stripped[i];
+        let inner = of_autoencoder(rest).map(|rest| strip((&[], rest)).0);
+        let own = match (member, &inner) {
+            (Member::Main, Some(_)) => !beside,
+            (Member::Autoencoder, None) => !has_autoencoder,
+            _ => true,
+        };
+        let rest = inner.as_ref().unwrap_or(rest);
+        if !own
+            || is_buffer(rest)
+            || rest.starts_with("cond_stage_model.") && (latent || has_autoencoder)
+            || trained && is_loss(rest)
+        {
             aside.push(i);
             continue;
         }
-        for (i, rank) in [(Some(i), rank), (twins.get(&i).copied(), Rank::Ema)] {
+        for (i, rank) in [(Some(i), *rank), (twins.get(&i).copied(), Rank::Ema)] {
             let Some(i) = i else { continue };
             let place = &mut all.entry(rest.clone()).or_default()[rank as usize];
             if let Some(other) = place.replace(i) {
-                return Err([rest, full(names[other]), full(names[i])]);
+                return Err([rest.clone(), full(names[other]), full(names[i])]);
             }
         }
     }
@@ -187,7 +225,7 @@ pub(super) fn plain(names: &[Name], copy: WeightCopy) -> Result<Plain, [String; 
         WeightCopy::Ema => [Rank::Ema, Rank::Raw, Rank::Online],
         WeightCopy::Raw => [Rank::Raw, Rank::Online, Rank::Ema],
     };
-    let mut result = Plain { keys: BTreeMap::new(), aside, copies: None };
+    let mut result = Plain { keys: BTreeMap::new(), aside, copies: None, beside };
     for (plain, found) in all {
         let [ema, raw, online] = found;
         if let (None, Some((ema, raw))) = (&result.copies, ema.zip(raw.or(online))) {

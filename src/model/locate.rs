@@ -18,9 +18,16 @@ const PYTORCH: [&str; 4] = [
     "pytorch_model.bin.index.json",
 ];
 
+/// The names of the files and folders that hold a classifier in a model folder.
+pub const CLASSIFIER: &[&str] = &["classifier"];
+/// The same of an autoencoder; diffusers' pipelines have `vae` or `vqvae`.
+pub const AUTOENCODER: &[&str] = &["autoencoder", "vae", "vqvae"];
+/// The same of a comparer.
+pub const COMPARER: &[&str] = &["comparer"];
+
 /// A file as it is; in a folder (or its `unet/`) the file of a known name, or the only safetensors file, or the only one of
-/// PyTorch. The index of several files stands for them all. `classifier.*` is the network that a folder stands for only where there
-/// is no other.
+/// PyTorch. The index of several files stands for them all. A file with the name of a role, such as `classifier.*`, is the network that
+/// a folder stands for only where there is no other.
 /// # Errors
 /// When the path cannot be read, or the folder holds no candidate or several; for one file of several that have an index.
 pub fn locate(path: &Path) -> Result<PathBuf> {
@@ -70,8 +77,9 @@ pub fn locate(path: &Path) -> Result<PathBuf> {
 
 /// What a folder may stand for.
 fn candidates(folder: &Path) -> Result<Vec<PathBuf>> {
-    let (classifiers, others): (Vec<_>, Vec<_>) = all(folder)?.into_iter().partition(|f| is_classifier(f));
-    Ok(if others.is_empty() { classifiers } else { others })
+    let roles = [CLASSIFIER, AUTOENCODER, COMPARER].concat();
+    let (named, others): (Vec<_>, Vec<_>) = all(folder)?.into_iter().partition(|f| is_called(f, &roles));
+    Ok(if others.is_empty() { named } else { others })
 }
 
 /// The files of weights in a folder.
@@ -93,26 +101,27 @@ fn all(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Whether a file is called `classifier`.
-fn is_classifier(file: &Path) -> bool {
-    file.file_name().is_some_and(|n| n.to_string_lossy().starts_with("classifier."))
+/// Whether a file is called by one of these names, whatever its extension.
+fn is_called(file: &Path, names: &[&str]) -> bool {
+    let name = file.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    names.iter().any(|n| name.strip_prefix(n).is_some_and(|rest| rest.starts_with('.')))
 }
 
-/// The classifier in a model folder: its only file called `classifier` (.safetensors, .pt, .pth, .ckpt, .bin, or an index of several),
-/// or the network of its folder `classifier/`.
+/// The network of a role in a model folder: the only file called by one of `names` (.safetensors, .pt, .pth, .ckpt, .bin, or an
+/// index of several), or the network of the folder of that name.
 /// # Errors
-/// When there is none, or more than one.
-pub fn locate_classifier(folder: &Path) -> Result<PathBuf> {
-    let inner = folder.join("classifier");
-    let mut found: Vec<PathBuf> = all(folder)?.into_iter().filter(|f| is_classifier(f)).collect();
-    found.extend(inner.is_dir().then(|| inner.clone()));
+/// When there is none, or more than one; `names` has one at least.
+pub fn locate_role(folder: &Path, names: &[&str]) -> Result<PathBuf> {
+    let mut found: Vec<PathBuf> = all(folder)?.into_iter().filter(|f| is_called(f, names)).collect();
+    found.extend(names.iter().map(|n| folder.join(n)).filter(|inner| inner.is_dir()));
+    let name = names.first().copied().unwrap_or_default();
     match &found[..] {
-        [one] if *one == inner => locate(one),
+        [one] if one.is_dir() => locate(one),
         [one] => Ok(one.clone()),
-        [] => Err(Error::file(folder, "no classifier in this folder (classifier.safetensors, or one of PyTorch)")),
+        [] => Err(Error::file(folder, format!("no {name} in this folder ({name}.safetensors, or one of PyTorch)"))),
         several => {
-            let names: Vec<_> = several.iter().filter_map(|f| f.file_name()).map(|f| f.to_string_lossy()).collect();
-            Err(Error::file(folder, format!("several classifiers, name one of them: {}", names.join(", "))))
+            let found: Vec<_> = several.iter().filter_map(|f| f.file_name()).map(|f| f.to_string_lossy()).collect();
+            Err(Error::file(folder, format!("several {name}s, name one of them: {}", found.join(", "))))
         }
     }
 }
@@ -144,18 +153,18 @@ mod tests {
     fn a_classifier_lies_beside_another_network_or_alone() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path();
-        assert!(locate_classifier(path).unwrap_err().to_string().contains("no classifier"));
+        assert!(locate_role(path, CLASSIFIER).unwrap_err().to_string().contains("no classifier"));
         let file = path.join("classifier.pt");
         std::fs::write(&file, b"").unwrap();
-        assert_eq!((locate_classifier(path).unwrap(), locate(path).unwrap()), (file.clone(), file));
+        assert_eq!((locate_role(path, CLASSIFIER).unwrap(), locate(path).unwrap()), (file.clone(), file));
         std::fs::write(path.join("a.ckpt"), b"").unwrap();
         assert_eq!(locate(path).unwrap(), path.join("a.ckpt"));
         let inner = path.join("classifier/model.safetensors");
         std::fs::create_dir(path.join("classifier")).unwrap();
         std::fs::write(&inner, b"").unwrap();
-        assert!(locate_classifier(path).unwrap_err().to_string().contains("classifier.pt, classifier"));
+        assert!(locate_role(path, CLASSIFIER).unwrap_err().to_string().contains("classifier.pt, classifier"));
         std::fs::remove_file(path.join("classifier.pt")).unwrap();
-        assert_eq!(locate_classifier(path).unwrap(), inner);
+        assert_eq!(locate_role(path, CLASSIFIER).unwrap(), inner);
     }
     #[test]
     fn pytorch_files_come_after_safetensors_and_an_index_before_its_shards() {

@@ -1,24 +1,12 @@
 //! A network with its weights: opened, checked, and put into a graph in one way, whatever it is.
 use super::{
-    Checkpoint, ClassifierSpec, Config, Cost, Overrides, ResNet, Summary, UnetSpec, is_classifier, read,
-    read_classifier,
+    Architecture, Autoencoder, Checkpoint, ClassifierSpec, Comparer, Config, Cost, Member, Overrides, ResNet, Summary,
+    UnetSpec, is_autoencoder, is_classifier, is_comparer, read, read_autoencoder, read_classifier,
 };
 use crate::graph::{Graph, NodeId, SectionId, StateId, Wrt, gradients};
 use crate::{Error, Result, Shape};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
-
-/// What a checkpoint turned out to be.
-#[derive(Clone, Debug)]
-#[allow(clippy::large_enum_variant)]
-pub enum Architecture {
-    /// A denoising UNet.
-    Unet(UnetSpec),
-    /// A classifier of noised images.
-    Classifier(ClassifierSpec),
-    /// A ResNet without its classifier.
-    ResNet(ResNet),
-}
 
 /// A network and its checkpoint.
 pub struct Network {
@@ -34,7 +22,7 @@ pub struct Call {
     pub graph: Graph,
     /// Its only section.
     pub section: SectionId,
-    /// Image (N,H,W,C); of a UNet and of a classifier also times (N,1,1,1) and, where a UNet is conditional, classes (N,1,1,1).
+    /// Image (N,H,W,C), of a comparer with its reconstructions behind it; of a UNet and of a classifier also times (N,1,1,1) and, where a UNet is conditional, classes (N,1,1,1).
     pub inputs: Vec<StateId>,
     /// The output.
     pub out: StateId,
@@ -69,17 +57,28 @@ impl Call {
 }
 
 impl Network {
-    /// Opens whichever network a file holds, or the only one of a folder.
+    /// Opens whichever network a file holds, of a denoiser and an autoencoder the denoiser, or the only one of a folder. A manifest of
+    /// keys and shapes is a network of random weights, whose heads are one where nothing says how many.
     /// # Errors
-    /// As [`Network::unet`], [`Network::classifier`] and [`Network::resnet`].
+    /// As [`Network::unet`] and the other functions that open a network.
     pub fn open(path: &Path, overrides: &Overrides) -> Result<Self> {
-        let checkpoint = Checkpoint::open_copy(path, overrides.weights)?;
+        let checkpoint = Checkpoint::outline(path, overrides.weights, Member::Main)?;
+        if checkpoint.is_manifest() {
+            let path = checkpoint.path().display();
+            tracing::warn!(
+                "{path}: lists keys and shapes alone: an attention has one head where no config says how many"
+            );
+        }
         if is_classifier(&checkpoint) {
             return Self::of_classifier(checkpoint, overrides);
         }
-        match checkpoint.has_under("layer1.0.") && checkpoint.contains("conv1.weight") {
-            true => Self::of_resnet(checkpoint),
-            false => Self::of_unet(checkpoint, overrides),
+        match () {
+            () if is_autoencoder(&checkpoint) => Self::of_autoencoder(checkpoint, overrides),
+            () if is_comparer(&checkpoint) => Self::of_comparer(checkpoint),
+            () if checkpoint.has_under("layer1.0.") && checkpoint.contains("conv1.weight") => {
+                Self::of_resnet(checkpoint)
+            }
+            () => Self::of_unet(checkpoint, overrides),
         }
     }
     /// Opens a UNet: a file, or the only one that a folder holds, with the `config.json` beside it or, where there is none, the
@@ -102,6 +101,29 @@ impl Network {
     pub fn resnet(path: &Path) -> Result<Self> {
         Self::of_resnet(Checkpoint::open(path)?)
     }
+    /// Opens an autoencoder: a file, or the only one that a folder holds; of a file that holds a denoiser too, such as
+    /// latent-diffusion's, the autoencoder in it. Its config is [`Config::of_autoencoder`].
+    /// # Errors
+    /// As [`Checkpoint::open_member`] and [`read_autoencoder`].
+    pub fn autoencoder(path: &Path, overrides: &Overrides) -> Result<Self> {
+        Self::of_autoencoder(Checkpoint::open_member(path, overrides.weights, Member::Autoencoder)?, overrides)
+    }
+    /// The autoencoder that a file holds beside this network, if it does.
+    /// # Errors
+    /// As [`Network::autoencoder`].
+    pub fn autoencoder_beside(&self) -> Result<Option<Self>> {
+        if !self.checkpoint.has_autoencoder_beside() || matches!(self.architecture, Architecture::Autoencoder(_)) {
+            return Ok(None);
+        }
+        let checkpoint = Checkpoint::outline(self.checkpoint.path(), None, Member::Autoencoder)?;
+        Self::of_autoencoder(checkpoint, &Overrides::default()).map(Some)
+    }
+    /// Opens a network that compares images with reconstructions; its config is [`Config::of_comparer`].
+    /// # Errors
+    /// As [`Checkpoint::open_copy`] and [`Comparer::read`].
+    pub fn comparer(path: &Path, overrides: &Overrides) -> Result<Self> {
+        Self::of_comparer(Checkpoint::open_copy(path, overrides.weights)?)
+    }
     fn of_unet(checkpoint: Checkpoint, overrides: &Overrides) -> Result<Self> {
         let config = Config::of(&checkpoint)?;
         tell(&checkpoint, &config);
@@ -117,6 +139,16 @@ impl Network {
     fn of_resnet(checkpoint: Checkpoint) -> Result<Self> {
         let net = ResNet::read(&checkpoint)?;
         Ok(Network { checkpoint, architecture: Architecture::ResNet(net) })
+    }
+    fn of_autoencoder(checkpoint: Checkpoint, overrides: &Overrides) -> Result<Self> {
+        let config = Config::of_autoencoder(&checkpoint)?;
+        tell(&checkpoint, &config);
+        let net = read_autoencoder(&checkpoint, &config, overrides)?;
+        Ok(Network { checkpoint, architecture: Architecture::Autoencoder(net) })
+    }
+    fn of_comparer(checkpoint: Checkpoint) -> Result<Self> {
+        let net = Comparer::read(&checkpoint, &Config::of_comparer(&checkpoint)?)?;
+        Ok(Network { checkpoint, architecture: Architecture::Comparer(net) })
     }
     /// The description of a UNet.
     /// # Errors
@@ -136,23 +168,38 @@ impl Network {
             other => Err(self.another(other, "a classifier")),
         }
     }
+    /// The description of an autoencoder.
+    /// # Errors
+    /// [`Error::File`] when it is something else.
+    pub fn as_autoencoder(&self) -> Result<&Autoencoder> {
+        match &self.architecture {
+            Architecture::Autoencoder(net) => Ok(net),
+            other => Err(self.another(other, "an autoencoder")),
+        }
+    }
+    /// The description of a comparer.
+    /// # Errors
+    /// [`Error::File`] when it is something else.
+    pub fn as_comparer(&self) -> Result<&Comparer> {
+        match &self.architecture {
+            Architecture::Comparer(net) => Ok(net),
+            other => Err(self.another(other, "a comparer")),
+        }
+    }
     fn another(&self, what: &Architecture, needed: &str) -> Error {
-        let what = match what {
-            Architecture::Unet(_) => "a UNet",
-            Architecture::Classifier(_) => "a classifier",
-            Architecture::ResNet(_) => "a ResNet",
-        };
         Error::file(self.checkpoint.path(), format!("is {what}, and {needed} is needed"))
     }
     /// Adds it to a graph, on its inputs in the order of [`Call::inputs`].
     /// # Errors
-    /// As [`UnetSpec::build`], [`ClassifierSpec::build`] and [`ResNet::build`]; [`Error::Invalid`] for another number of inputs.
+    /// As [`UnetSpec::build`] and the functions of that name of the others; [`Error::Invalid`] for another number of inputs.
     pub fn build(&self, g: &mut Graph, inputs: &[NodeId]) -> Result<NodeId> {
         match (&self.architecture, inputs) {
             (Architecture::Unet(u), &[x, t]) => u.build(&self.checkpoint, g, x, t, None),
             (Architecture::Unet(u), &[x, t, y]) => u.build(&self.checkpoint, g, x, t, Some(y)),
             (Architecture::Classifier(c), &[x, t]) => c.build(&self.checkpoint, g, x, t),
             (Architecture::ResNet(r), &[x]) => r.build(&self.checkpoint, g, x),
+            (Architecture::Autoencoder(a), &[x]) => a.build(&self.checkpoint, g, x),
+            (Architecture::Comparer(c), &[x]) => c.build(&self.checkpoint, g, x),
             _ => Err(Error::Invalid(format!("{} inputs are not what this network takes", inputs.len()))),
         }
     }
@@ -170,7 +217,7 @@ impl Network {
                 inputs.extend(spec.class.is_some().then(|| g.state("y", one)));
             }
             Architecture::Classifier(_) => inputs.push(g.state("t", one)),
-            Architecture::ResNet(_) => {}
+            Architecture::ResNet(_) | Architecture::Autoencoder(_) | Architecture::Comparer(_) => {}
         }
         let section = g.section("network");
         let nodes: Vec<NodeId> = inputs.iter().map(|&s| g.read(s)).collect();
@@ -185,6 +232,8 @@ impl Network {
         let checkpoint = self.checkpoint.path();
         let file = match &self.architecture {
             Architecture::Classifier(_) => Config::of_classifier(&self.checkpoint).ok()?.path().to_owned(),
+            Architecture::Autoencoder(_) => Config::of_autoencoder(&self.checkpoint).ok()?.path().to_owned(),
+            Architecture::Comparer(_) => Config::of_comparer(&self.checkpoint).ok()?.path().to_owned(),
             Architecture::Unet(_) | Architecture::ResNet(_) => checkpoint.with_file_name("config.json"),
         };
         (file != checkpoint && file.is_file()).then_some(file)
@@ -199,23 +248,15 @@ impl Network {
     }
     /// Keys and shapes of the tensors that it uses.
     pub fn params(&self) -> Vec<super::Param> {
-        match &self.architecture {
-            Architecture::Unet(spec) => spec.params(),
-            Architecture::Classifier(spec) => spec.params(),
-            Architecture::ResNet(net) => net.params(),
-        }
+        self.architecture.params()
     }
-    /// Numbers that it uses.
+    /// Numbers that are trained, see [`Architecture::parameters`].
     pub fn parameters(&self) -> usize {
-        self.params().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
+        self.architecture.parameters()
     }
     /// Channels of its image.
     pub fn in_channels(&self) -> usize {
-        match &self.architecture {
-            Architecture::Unet(spec) => spec.in_channels(),
-            Architecture::Classifier(spec) => spec.in_channels(),
-            Architecture::ResNet(net) => net.in_channels(),
-        }
+        self.architecture.in_channels()
     }
     /// Reads every weight once, so that bad values and surplus tensors are heard of before any work is done.
     /// # Errors

@@ -12,7 +12,7 @@ fn pair(key: &str, weight: Vec<usize>, out: &mut Vec<Param>) {
     out.push((format!("{key}.weight"), weight));
     out.push((format!("{key}.bias"), vec![bias]));
 }
-fn conv(c: &Conv, out: &mut Vec<Param>) {
+pub(super) fn conv(c: &Conv, out: &mut Vec<Param>) {
     pair(&c.key, vec![c.cout, c.cin, c.kernel, c.kernel], out);
 }
 pub(super) fn linear(l: &Linear, out: &mut Vec<Param>) {
@@ -24,7 +24,7 @@ pub(super) fn norm(n: &Norm, out: &mut Vec<Param>) {
 fn res(r: &ResBlock, out: &mut Vec<Param>) {
     norm(&r.norm1, out);
     conv(&r.conv1, out);
-    linear(&r.time, out);
+    r.time.iter().for_each(|l| linear(l, out));
     norm(&r.norm2, out);
     conv(&r.conv2, out);
     r.skip.iter().for_each(|c| conv(c, out));
@@ -38,7 +38,7 @@ fn attention(a: &Attention, out: &mut Vec<Param>) {
     }
     a.proj.iter().for_each(|l| linear(l, out));
 }
-fn layer(l: &Layer, out: &mut Vec<Param>) {
+pub(super) fn layer(l: &Layer, out: &mut Vec<Param>) {
     match l {
         Layer::Res(r) => res(r, out),
         Layer::Attention(a) => attention(a, out),
@@ -63,7 +63,7 @@ impl Trunk<'_> {
     /// stage of the encoder and of the middle, or the first block that does not fit.
     pub fn widths(&self) -> Result<Vec<usize>, String> {
         let width = self.time.linear2.cout;
-        let mut walk = Walk { c: self.conv_in.cout, width };
+        let mut walk = Walk { c: self.conv_in.cout, width: Some(width) };
         fits("time embedding", self.time.base, self.time.linear1.cin)?;
         fits("time embedding", self.time.linear1.cout, self.time.linear2.cin)?;
         if let Some(class) = self.class {
@@ -95,7 +95,7 @@ impl UnetSpec {
         self.params().iter().try_for_each(|(key, shape)| ck.check(key, shape))?;
         let fault = |text: String| Error::file(ck.path(), text);
         let mut kept = self.trunk().widths().map_err(fault)?;
-        let mut walk = Walk { c: kept.pop().unwrap_or(0), width: self.time.linear2.cout };
+        let mut walk = Walk { c: kept.pop().unwrap_or(0), width: Some(self.time.linear2.cout) };
         if kept.len() != self.decoder.len() {
             let counts = format!("{} outputs of the encoder for {} decoder blocks", kept.len(), self.decoder.len());
             return Err(fault(counts));
@@ -115,14 +115,14 @@ impl UnetSpec {
     }
 }
 
-/// The width at one point of the network, and that of the time embedding.
-struct Walk {
-    c: usize,
-    width: usize,
+/// The width at one point of the network, and that of the time embedding, if there is one.
+pub(super) struct Walk {
+    pub c: usize,
+    pub width: Option<usize>,
 }
 
 impl Walk {
-    fn layer(&mut self, layer: &Layer) -> Result<(), String> {
+    pub fn layer(&mut self, layer: &Layer) -> Result<(), String> {
         match layer {
             Layer::Res(r) => self.res(r),
             Layer::Attention(a) => self.attention(a),
@@ -130,7 +130,7 @@ impl Walk {
             Layer::Up(u) => self.conv(u.conv.as_ref()),
         }
     }
-    fn conv(&mut self, conv: Option<&Conv>) -> Result<(), String> {
+    pub fn conv(&mut self, conv: Option<&Conv>) -> Result<(), String> {
         let Some(conv) = conv else { return Ok(()) };
         fits(&conv.key, self.c, conv.cin)?;
         self.c = conv.cout;
@@ -148,7 +148,12 @@ impl Walk {
     fn res(&mut self, r: &ResBlock) -> Result<(), String> {
         fits(&r.norm1.key, self.c, r.norm1.channels)?;
         fits(&r.conv1.key, self.c, r.conv1.cin)?;
-        fits(&r.time.key, self.width, r.time.cin)?;
+        match (&r.time, self.width) {
+            (Some(time), Some(width)) => fits(&time.key, width, time.cin)?,
+            (None, None) => {}
+            (Some(time), None) => return Err(format!("`{}` needs a time, which this network has none of", time.key)),
+            (None, Some(_)) => return Err(format!("`{}` has no weights for the time", r.name)),
+        }
         let x = match &r.skip {
             Some(skip) => fits(&skip.key, self.c, skip.cin).map(|()| skip.cout)?,
             None => self.c,

@@ -3,6 +3,7 @@
 use super::Layout;
 use super::config::AttentionOrder;
 use super::trunk::Trunk;
+use crate::kernels::pointwise::Activation;
 
 /// A square convolution with a bias; weights (cout, cin, kernel, kernel).
 #[derive(Clone, Debug, PartialEq)]
@@ -13,7 +14,7 @@ pub struct Conv {
     pub cin: usize,
     /// Channels out.
     pub cout: usize,
-    /// 1 or 3.
+    /// Rows and columns of the kernel: 1 or 3, but in the VQVAE's own layers.
     pub kernel: usize,
 }
 
@@ -52,7 +53,7 @@ pub enum Resample {
     Nearest,
 }
 
-/// norm1, SiLU, (resample), conv1, time, norm2, SiLU, conv2, + skip(x), / `divisor`.
+/// norm1, SiLU, (resample), conv1, (time), norm2, SiLU, conv2, + skip(x), / `divisor`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResBlock {
     /// Name in the checkpoint.
@@ -61,8 +62,8 @@ pub struct ResBlock {
     pub norm1: Norm,
     /// 3x3.
     pub conv1: Conv,
-    /// On SiLU of the embedding: cout rows, or 2 cout (scale, then shift) with `scale_shift`.
-    pub time: Linear,
+    /// On SiLU of the embedding: cout rows, or 2 cout (scale, then shift) with `scale_shift`; absent in an autoencoder.
+    pub time: Option<Linear>,
     /// norm2(h)·(1 + scale) + shift, instead of h + time before norm2.
     pub scale_shift: bool,
     /// Before conv2.
@@ -75,6 +76,8 @@ pub struct ResBlock {
     pub resample: Resample,
     /// The sum is divided by it.
     pub divisor: f32,
+    /// In place of both SiLUs.
+    pub act: Activation,
 }
 
 /// Where the rows of q, k and v lie in the checkpoint.

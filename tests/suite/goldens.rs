@@ -20,6 +20,7 @@ fn compare(device: &str, folders: &[PathBuf], expected: &[&str]) {
             let bound = match &text(output, "output")[..] {
                 _ if chain => crate::tolerance::CHAIN,
                 "grad_x_log_p" => crate::tolerance::GRADIENT,
+                "indices" => 0.0,
                 _ => crate::tolerance::NETWORK,
             };
             let nmse = output["nmse"].as_f64().unwrap_or(f64::NAN);
@@ -47,7 +48,7 @@ fn networks() -> Vec<PathBuf> {
 /// The networks of `tests/goldens`.
 fn expected() -> Vec<&'static str> {
     let unets = crate::common::NETWORKS.into_iter();
-    unets.chain(crate::common::CLASSIFIERS).chain(crate::common::RESNETS).collect()
+    unets.chain(crate::common::CLASSIFIERS).chain(crate::common::RESNETS).chain(crate::common::LATENT).collect()
 }
 
 fn chains() -> Vec<PathBuf> {
@@ -66,13 +67,19 @@ fn chains_on_the_processor() {
 
 /// Left out on a software driver, which compiles the shaders of a network and its gradient on one thread, for minutes: another golden, or
 /// `embed::decoding_under_a_classifier` with a small network, runs nearly the same ones.
-const VARIANTS: [&str; 9] = [
+const VARIANTS: [&str; 15] = [
     "advrad-oneshot-grad",
     "classifier-adaptive",
     "classifier-attention",
     "classifier-spatial",
     "classifier-spatial-v2",
+    "compvis-autoencoderkl",
+    "diffusers-autoencoderkl",
+    "diffusers-vqmodel",
+    "draem-segnet-6ch",
+    "draem-segnet-9ch",
     "guided-classifier",
+    "monai-autoencoderkl",
     "wolleb",
     "wolleb-paper",
     "wolleb-respaced",

@@ -26,6 +26,7 @@ mod goldens;
 mod gradients;
 mod host_example;
 mod kills;
+mod latent;
 mod lost_device;
 mod masks;
 mod metrics;

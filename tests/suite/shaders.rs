@@ -20,8 +20,10 @@ use residua::kernels::{
     loss::{Loss, LossKind},
     min_max,
     minibatch::{Diffuse, Gather, Times},
+    nearest_code::NearestCode,
     neighbours, noise, norm, patches,
     pointwise::{self, Activation},
+    posterior::Posterior,
     resample, sampler, score, simplex,
 };
 use std::collections::BTreeMap;
@@ -80,6 +82,7 @@ fn check_all(texts: &Texts) {
 #[test]
 fn of_the_golden_networks_fused_and_not() {
     let graphs: Vec<_> = crate::common::denoisers_and_classifiers()
+        .chain(crate::common::LATENT)
         .collect::<Vec<_>>()
         .into_par_iter()
         .map(|n| (n, crate::common::network(&crate::common::golden(n)).graph))
@@ -110,7 +113,7 @@ fn of_the_operations() {
     let w = WeightId;
     let activations = {
         use Activation::*;
-        [Identity, Silu, Relu, Gelu, Tanh, Sigmoid, RoundF16]
+        [Identity, Silu, Relu, LeakyRelu, Elu, Mish, Gelu, Tanh, Sigmoid, RoundF16]
     };
     for c in [1, 2, 3, 4, 5, 8, 33, 68] {
         let x = Shape::new(2, 7, 13, c);
@@ -145,7 +148,13 @@ fn of_the_operations() {
         op(Op::Concat(concat::Concat), &[x, x.with_c(5)], 0);
         op(Op::Concat(concat::Concat), &[x, x], 0);
         let table = embedding::Embedding { table: w(0), classes: 3, dim: c };
-        op(Op::Embedding(table), &[Shape::new(2, 1, 1, 1)], 1);
+        op(Op::Embedding(table), &[Shape::new(2, 7, 13, 1)], 1);
+        for codes in [1, 33, 1000] {
+            op(NearestCode { codes, width: c, table: w(0), squares: w(1) }.into(), &[x], 2);
+        }
+        for part in [Posterior::LogVariance, Posterior::Deviation, Posterior::Sample] {
+            op(part.into(), &[x; 3][..if part == Posterior::Sample { 3 } else { 1 }], 0);
+        }
         for cos_first in [false, true] {
             let sinusoids = embedding::TimeEmbedding { dim: c + 1, cos_first, freq_shift: 0.0 };
             op(Op::TimeEmbedding(sinusoids), &[Shape::new(2, 1, 1, 1)], 0);

@@ -40,6 +40,7 @@ pub(super) fn rule(b: &mut Backward, dy: NodeId) -> Result<()> {
         }),
         (Op::Attention(attention), &[qkv]) => attention::rule(b, attention, qkv, dy),
         (Op::Conv(conv), &[x]) => conv::rule(b, conv, x, dy),
+        (Op::ConvTranspose(op), &[x]) => conv::of_transposed(b, op, x, dy),
         (Op::Linear(linear), &[x]) => linear::rule(b, linear, x, dy),
         (Op::Affine(affine), &[x, stats]) => norm::rule(b, affine.act, x, stats, dy),
         (Op::Concat(_), &[one, other]) => {

@@ -86,7 +86,7 @@ fn a_constant_image_becomes_beta() {
 #[test]
 fn affine_with_every_activation() {
     use Activation::*;
-    for act in [Identity, Silu, Relu, Tanh, Sigmoid] {
+    for act in [Identity, Silu, Relu, LeakyRelu, Elu, Mish, Tanh, Sigmoid] {
         for (n, h, w, c) in [(1, 1, 1, 1), (2, 5, 7, 3), (3, 8, 8, 64), (1, 17, 3, 30)] {
             let x = Shape::new(n, h, w, c);
             let case = Case::new(Op::Affine(Affine { act }), &[x, Shape::new(n, 1, 2, c)], vec![]);

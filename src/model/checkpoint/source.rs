@@ -1,6 +1,6 @@
 //! The files of a checkpoint: a safetensors file, one of PyTorch's, or several by an index; told apart by what is in them.
-use crate::model::header;
 use crate::model::stored::{Contents, Stored};
+use crate::model::{header, manifest};
 use crate::{Error, Result};
 use serde_json::Map;
 use std::path::{Path, PathBuf};
@@ -51,6 +51,9 @@ impl Part {
                 &self.path,
                 "is a pointer of Git LFS, not the file itself; `git lfs pull` fetches it",
             ));
+        }
+        if manifest::is_manifest(&self.path) {
+            return manifest::read(bytes).map_err(|fault| Error::file(&self.path, fault));
         }
         if is_pytorch(&self.path, bytes) {
             return pytorch(&self.path, bytes);

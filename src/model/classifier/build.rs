@@ -2,7 +2,7 @@
 use super::{ClassifierPool, ClassifierSpec};
 use crate::Result;
 use crate::graph::{Graph, NodeId};
-use crate::kernels::pointwise::Activation::{Identity, Relu};
+use crate::kernels::pointwise::Activation::{Identity, Relu, Silu};
 use crate::model::Checkpoint;
 use crate::model::build::{Builder, Features};
 use crate::model::unet::Norm;
@@ -24,12 +24,12 @@ impl Builder<'_> {
     fn pool(&mut self, pool: &ClassifierPool, features: &Features) -> Result<NodeId> {
         match pool {
             ClassifierPool::Adaptive { norm, linear } => {
-                let h = self.norm(norm, features.last, None, true)?;
+                let h = self.norm(norm, features.last, None, Silu)?;
                 let h = self.g.global_avg_pool("out.mean", h)?;
                 self.linear(linear, h, Identity)
             }
             ClassifierPool::Attention { norm, positions, side, qkv, heads, proj } => {
-                let h = self.norm(norm, features.last, None, true)?;
+                let h = self.norm(norm, features.last, None, Silu)?;
                 let rows = self.positions(positions, norm, 1 + side * side)?;
                 let h = self.g.tokens("out.tokens", h, &rows)?;
                 let h = self.pixelwise(qkv, h)?;
@@ -49,7 +49,7 @@ impl Builder<'_> {
                 let h = self.linear(linear1, all.unwrap_or(features.last), Identity)?;
                 match norm {
                     Some(norm) => {
-                        let h = self.norm(norm, h, None, true)?;
+                        let h = self.norm(norm, h, None, Silu)?;
                         self.linear(linear2, h, Identity)
                     }
                     None => self.linear(linear2, h, Relu),

@@ -7,7 +7,7 @@ fn run(names: &[&str], copy: WeightCopy) -> (BTreeMap<String, String>, Vec<Strin
         .map(|n| n.rsplit_once('/').map_or((Vec::new(), *n), |(p, k)| (p.split('/').map(String::from).collect(), k)))
         .collect();
     let names: Vec<Name> = split.iter().map(|(p, k)| (p.as_slice(), *k)).collect();
-    let plain = plain(&names, copy).unwrap_or_else(|e| panic!("{e:?}"));
+    let plain = plain(&names, copy, Member::Main).unwrap_or_else(|e| panic!("{e:?}"));
     let whole = |i: usize| full(names[i]);
     let keys = plain.keys.into_iter().map(|(k, i)| (k, whole(i))).collect();
     (keys, plain.aside.into_iter().map(whole).collect(), plain.copies)
@@ -76,7 +76,7 @@ fn compvis_averages_are_found_under_their_dotless_names() {
 #[test]
 fn two_keys_that_come_to_one_are_an_error() {
     let names: [Name; 2] = [(&[], "module.a.w"), (&[], "a.w")];
-    assert_eq!(plain(&names, WeightCopy::Ema).unwrap_err(), ["a.w", "module.a.w", "a.w"]);
+    assert_eq!(plain(&names, WeightCopy::Ema, Member::Main).unwrap_err(), ["a.w", "module.a.w", "a.w"]);
 }
 
 #[test]
@@ -85,4 +85,35 @@ fn buffers_are_no_weights() {
         assert!(is_buffer(key), "{key}");
     }
     assert!(!is_buffer("time_embed.0.weight"));
+}
+
+#[test]
+fn a_file_of_several_networks_gives_each_by_itself() {
+    let names = [
+        "model.diffusion_model.a.w",
+        "model_ema.diffusion_modelaw",
+        "model_ema.decay",
+        "first_stage_model.encoder.w",
+        "first_stage_model.loss.logvar",
+        "first_stage_model.quantize.embedding.weight",
+        "cond_stage_model.encoder.w",
+        "betas",
+    ];
+    let split: Vec<(&[String], &str)> = names.iter().map(|n| (&[][..], *n)).collect();
+    let keys = |copy, member| {
+        let plain = plain(&split, copy, member).unwrap();
+        assert!(plain.beside);
+        plain.keys.into_iter().map(|(k, i)| format!("{k} <- {}", names[i])).collect::<Vec<_>>()
+    };
+    assert_eq!(keys(WeightCopy::Ema, Member::Main), ["a.w <- model_ema.diffusion_modelaw"]);
+    assert_eq!(keys(WeightCopy::Raw, Member::Main), ["a.w <- model.diffusion_model.a.w"]);
+    let autoencoder = keys(WeightCopy::Ema, Member::Autoencoder);
+    assert!(autoencoder[0] == "encoder.w <- first_stage_model.encoder.w" && autoencoder.len() < 4, "{autoencoder:?}");
+    assert_eq!(keys(WeightCopy::Raw, Member::Autoencoder), autoencoder);
+    // Of one network alone, whatever stands before its keys, either is that one.
+    let one: Vec<(&[String], &str)> = vec![(&[], "first_stage_model.encoder.w"), (&[], "first_stage_model.decoder.w")];
+    for member in [Member::Main, Member::Autoencoder] {
+        let plain = plain(&one, WeightCopy::Ema, member).unwrap();
+        assert_eq!((plain.keys.len(), plain.keys.contains_key("encoder.w"), plain.beside), (2, true, false));
+    }
 }

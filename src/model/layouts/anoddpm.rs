@@ -18,7 +18,7 @@ const NAMES: Names = Names {
 /// Describes the network. The head count is asked for when nobody gives it: the published training
 /// code uses two heads, the published evaluation code one, on the same weights.
 pub(super) fn read(mut src: Source) -> Result<UnetSpec> {
-    src.norms(["norm_num_groups", "norm_eps"], (32, 1e-5), Layout::AnoDdpm)?;
+    src.norms(["norm_num_groups", "norm_eps"], (32, 1e-5), false)?;
     let heads = heads(&src)?;
     let order = Some(AttentionOrder::Legacy);
     let body = numbered::read(&src, &NAMES, &Settings { heads, heads_up: heads, order })?;

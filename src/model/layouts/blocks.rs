@@ -1,12 +1,22 @@
-//! The grammar of diffusers and MONAI: `down_blocks`, a middle, `up_blocks`, each with lists of layers.
+//! The grammar of diffusers, MONAI and CompVis' autoencoders: blocks that go down, a middle, blocks that go up, each with lists of
+//! layers.
 use super::numbered::scale_shift;
 use super::source::{Heads, Source};
 use crate::Result;
+use crate::kernels::pointwise::Activation;
 use crate::model::config::AttentionOrder;
 use crate::model::unet::{Attention, Downsample, Layer, Linear, Qkv, ResBlock, Resample, Stage, Upsample};
 
-/// The words in which the two, and the two of MONAI, differ.
+/// The words in which they differ.
 pub(super) struct Names {
+    /// The blocks that go down, and those that go up.
+    pub blocks: [&'static str; 2],
+    /// The blocks that go up are numbered as those that go down: the last comes first.
+    pub up_reversed: bool,
+    /// The lists of residual blocks, and of attentions, in each of them.
+    pub lists: [&'static str; 2],
+    /// The residual block's layer on the time; empty where there is no time.
+    pub time: &'static str,
     /// After `conv1`, `conv2`: MONAI wraps each convolution.
     pub conv: &'static str,
     pub skip: &'static str,
@@ -34,6 +44,18 @@ pub(super) struct Settings {
     /// Of the middle's GroupNorms in attention.
     pub mid_groups: usize,
     pub mid_divisor: f32,
+    /// Where no convolution is there, the image is halved by a pool and doubled by itself.
+    pub bare: bool,
+    /// Of the residual blocks.
+    pub act: Activation,
+}
+
+impl Settings {
+    /// Of an autoencoder: as many heads in each of `levels`, and nothing out of the ordinary.
+    pub fn plain(heads: Heads, levels: usize, groups: usize) -> Self {
+        let (heads, act) = (vec![heads; levels.max(1)], Activation::Silu);
+        Settings { heads, right_bottom: true, mid_groups: groups, mid_divisor: 1.0, bare: false, act }
+    }
 }
 
 /// The stages, and what a config could contradict.
@@ -51,70 +73,92 @@ pub(super) struct Level {
     pub attention: bool,
 }
 
-struct Grammar<'a> {
-    src: &'a Source<'a>,
-    names: &'a Names,
-    set: &'a Settings,
+/// The blocks of one network, or of one half of an autoencoder.
+pub(super) struct Grammar<'a> {
+    pub src: &'a Source<'a>,
+    pub names: &'a Names,
+    pub set: &'a Settings,
+    /// What stands before all of its keys.
+    pub at: &'a str,
 }
 
 /// How many levels there are.
-pub(super) fn levels(src: &Source) -> usize {
-    src.children("down_blocks")
+pub(super) fn levels(src: &Source, names: &Names) -> usize {
+    src.children(names.blocks[0])
 }
 
 /// Reads all stages. `settings.heads` has one rule a level.
 pub(super) fn read(src: &Source, names: &Names, set: &Settings) -> Result<Body> {
-    let g = Grammar { src, names, set };
-    let count = levels(src);
-    let (mut encoder, mut decoder, mut levels) = (Vec::new(), Vec::new(), Vec::new());
-    for i in 0..count {
-        let block = format!("down_blocks.{i}");
-        let stages = g.stages(&block, g.rule(i))?;
-        let width = match stages.first().and_then(|s| s.first()) {
-            Some(Layer::Res(r)) => r.conv2.cout,
-            _ => 0,
-        };
-        let attention = stages.iter().any(|s| s.len() > 1);
-        levels.push(Level { blocks: stages.len(), width, attention });
-        encoder.extend(stages);
-        if i + 1 < count || src.under(&format!("{block}.{}.", names.down)) {
-            encoder.push(vec![g.down(&format!("{block}.{}", names.down))?]);
-        }
-    }
+    let g = Grammar { src, names, set, at: "" };
+    let (encoder, levels) = g.encoder()?;
     let middle = g.middle()?;
-    let ups = src.children("up_blocks");
-    if ups != count {
-        let fault = format!("{count} blocks `down_blocks.N`, but {ups} blocks `up_blocks.N` without a gap");
-        return Err(src.fault(fault));
-    }
-    for i in 0..ups {
-        let block = format!("up_blocks.{i}");
-        let mut stages = g.stages(&block, g.rule(count - 1 - i))?;
-        if i + 1 < ups || src.under(&format!("{block}.{}.", names.up)) {
-            let up = g.up(&format!("{block}.{}", names.up))?;
-            stages.last_mut().into_iter().for_each(|s| s.push(up.clone()));
-        }
-        decoder.extend(stages);
-    }
+    let decoder = g.decoder(levels.len())?;
     Ok(Body { encoder, middle, decoder, levels })
 }
 
 impl Grammar<'_> {
+    /// The stages that go down, and what their weights tell of each level.
+    pub fn encoder(&self) -> Result<(Vec<Stage>, Vec<Level>)> {
+        let blocks = format!("{}{}", self.at, self.names.blocks[0]);
+        let count = self.src.children(&blocks);
+        let (mut encoder, mut levels) = (Vec::new(), Vec::new());
+        for i in 0..count {
+            let block = format!("{blocks}.{i}");
+            let stages = self.stages(&block, self.rule(i))?;
+            let width = match stages.first().and_then(|s| s.first()) {
+                Some(Layer::Res(r)) => r.conv2.cout,
+                _ => 0,
+            };
+            let attention = stages.iter().any(|s| s.len() > 1);
+            levels.push(Level { blocks: stages.len(), width, attention });
+            encoder.extend(stages);
+            let down = format!("{block}.{}", self.names.down);
+            if i + 1 < count || self.src.under(&format!("{down}.")) {
+                encoder.push(vec![self.down(&down)?]);
+            }
+        }
+        Ok((encoder, levels))
+    }
+
+    /// The stages that go up, of as many blocks as go down.
+    pub fn decoder(&self, count: usize) -> Result<Vec<Stage>> {
+        let [down, up] = self.names.blocks.map(|b| format!("{}{b}", self.at));
+        let ups = self.src.children(&up);
+        if ups != count {
+            let fault = format!("{count} blocks `{down}.N`, but {ups} blocks `{up}.N` without a gap");
+            return Err(self.src.fault(fault));
+        }
+        let mut decoder = Vec::new();
+        for i in 0..ups {
+            let number = if self.names.up_reversed { ups - 1 - i } else { i };
+            let block = format!("{up}.{number}");
+            let mut stages = self.stages(&block, self.rule(count - 1 - i))?;
+            let name = format!("{block}.{}", self.names.up);
+            if i + 1 < ups || self.src.under(&format!("{name}.")) {
+                let layer = self.up(&name)?;
+                stages.last_mut().into_iter().for_each(|s| s.push(layer.clone()));
+            }
+            decoder.extend(stages);
+        }
+        Ok(decoder)
+    }
+
     fn rule(&self, level: usize) -> Heads {
         self.set.heads.get(level).copied().unwrap_or(Heads::Unknown { name: "num_head_channels" })
     }
 
     /// Residual blocks of one block, each with its attention if it has one.
     fn stages(&self, block: &str, rule: Heads) -> Result<Vec<Stage>> {
-        let count = self.src.children(&format!("{block}.resnets"));
+        let [resnets, attentions] = self.names.lists.map(|list| format!("{block}.{list}"));
+        let count = self.src.children(&resnets);
         if count == 0 {
-            return Err(self.src.missing(format!("{block}.resnets.0.norm1.weight")));
+            return Err(self.src.missing(format!("{resnets}.0.norm1.weight")));
         }
-        let attentions = self.src.under(&format!("{block}.attentions."));
+        let attends = self.src.under(&format!("{attentions}."));
         let stage = |j| {
-            let mut stage = vec![Layer::Res(self.res(&format!("{block}.resnets.{j}"), Resample::None, 1.0)?)];
-            if attentions {
-                let name = format!("{block}.attentions.{j}");
+            let mut stage = vec![Layer::Res(self.res(&format!("{resnets}.{j}"), Resample::None, 1.0)?)];
+            if attends {
+                let name = format!("{attentions}.{j}");
                 stage.push(Layer::Attention(self.attention(&name, rule, self.src.groups, 1.0)?));
             }
             Ok(stage)
@@ -122,8 +166,9 @@ impl Grammar<'_> {
         (0..count).map(stage).collect()
     }
 
-    fn middle(&self) -> Result<Stage> {
-        let [first, attention, second] = self.names.middle;
+    /// The stage between; empty where there is none.
+    pub fn middle(&self) -> Result<Stage> {
+        let [first, attention, second] = &self.names.middle.map(|name| format!("{}{name}", self.at));
         let divisor = self.set.mid_divisor;
         let mut stage = Stage::new();
         if ![first, second].iter().any(|n| self.src.under(&format!("{n}."))) {
@@ -138,16 +183,21 @@ impl Grammar<'_> {
         Ok(stage)
     }
 
-    fn res(&self, name: &str, resample: Resample, divisor: f32) -> Result<ResBlock> {
+    pub fn res(&self, name: &str, resample: Resample, divisor: f32) -> Result<ResBlock> {
         let (src, wrap) = (self.src, self.names.conv);
         let conv1 = src.conv(&format!("{name}.conv1{wrap}"))?;
-        let time = src.linear(&format!("{name}.time_emb_proj"))?;
+        let time = match self.names.time {
+            "" => None,
+            time => Some(src.linear(&format!("{name}.{time}"))?),
+        };
+        let scale_shift = time.as_ref().map_or(Ok(false), |t| scale_shift(src, &t.key, t.cout, conv1.cout))?;
         let skip = format!("{name}.{}", self.names.skip);
         Ok(ResBlock {
             name: name.into(),
             norm1: src.norm(&format!("{name}.norm1"))?,
-            scale_shift: scale_shift(src, &time.key, time.cout, conv1.cout)?,
+            scale_shift,
             time,
+            act: self.set.act,
             norm2: src.norm(&format!("{name}.norm2"))?,
             conv2: src.conv(&format!("{name}.conv2{wrap}"))?,
             skip: src.under(&format!("{skip}.")).then(|| src.conv(&skip)).transpose()?,
@@ -165,7 +215,8 @@ impl Grammar<'_> {
         let [key, alias] = self.names.down_convs.map(|c| format!("{name}.{c}"));
         let has = |key: &str| self.src.under(&format!("{key}."));
         let (key, other) = if has(&key) || !has(&alias) { (key, alias) } else { (alias, key) };
-        let conv = Some(self.src.conv(&key)?);
+        let bare = self.set.bare && !has(&key);
+        let conv = if bare { None } else { Some(self.src.conv(&key)?) };
         if other != key {
             ["weight", "bias"].iter().for_each(|p| self.src.ck.ignore(&format!("{other}.{p}")));
         }
@@ -177,11 +228,12 @@ impl Grammar<'_> {
         if self.src.under(&format!("{name}.norm1.")) {
             return self.res(name, Resample::Nearest, 1.0).map(Layer::Res);
         }
-        let conv = Some(self.src.conv(&format!("{name}.{}", self.names.up_conv))?);
+        let bare = self.set.bare && !self.src.under(&format!("{name}."));
+        let conv = if bare { None } else { Some(self.src.conv(&format!("{name}.{}", self.names.up_conv))?) };
         Ok(Layer::Up(Upsample { name: name.into(), conv }))
     }
 
-    fn attention(&self, name: &str, rule: Heads, groups: usize, divisor: f32) -> Result<Attention> {
+    pub fn attention(&self, name: &str, rule: Heads, groups: usize, divisor: f32) -> Result<Attention> {
         let src = self.src;
         if src.under(&format!("{name}.transformer_blocks.")) {
             return Err(src.fault(format!("`{name}` is a transformer (cross-attention), which is not supported")));

@@ -1,14 +1,14 @@
 //! guided-diffusion's `EncoderUNetModel`: the keys of its `UNetModel` without a decoder, and the head of a classifier.
 use super::guided::{self, NAMES};
+use super::levels;
 use super::numbered::{self, Grammar};
 use super::source::{Heads, Source};
-use super::{Layout, levels};
 use crate::Result;
 use crate::model::classifier::{ClassifierPool, ClassifierSpec};
 
 /// Describes the network.
 pub(super) fn read(mut src: Source) -> Result<ClassifierSpec> {
-    src.norms(["norm_num_groups", "norm_eps"], (32, 1e-5), Layout::Guided)?;
+    src.norms(["norm_num_groups", "norm_eps"], (32, 1e-5), false)?;
     let (heads, _) = guided::heads(&src)?;
     let pool = pool(&src)?;
     let grammar = Grammar::new(&src, &NAMES, guided::order(&src)?);

@@ -1,10 +1,15 @@
 //! diffusers' `UNet2DModel`, with the attention names of today and of 0.16 and before.
 use super::blocks::{self, Body, Names, Settings};
 use super::{Layout, source::Heads, source::Source};
+use crate::kernels::pointwise::Activation;
 use crate::model::unet::{Layer, UnetSpec};
 use crate::{Error, Result};
 
-const NAMES: Names = Names {
+pub(super) const NAMES: Names = Names {
+    blocks: ["down_blocks", "up_blocks"],
+    up_reversed: false,
+    lists: ["resnets", "attentions"],
+    time: "time_emb_proj",
     conv: "",
     skip: "conv_shortcut",
     down: "downsamplers.0",
@@ -20,7 +25,7 @@ const NAMES: Names = Names {
 
 /// Describes the network.
 pub(super) fn read(mut src: Source) -> Result<UnetSpec> {
-    src.norms(["norm_num_groups", "norm_eps"], (32, 1e-5), Layout::Diffusers)?;
+    src.norms(["norm_num_groups", "norm_eps"], (32, 1e-5), true)?;
     refuse_unsupported(&src)?;
     let (cfg, over) = (src.cfg, src.over);
     let padding = over.downsample_padding.or(cfg.count("downsample_padding")?).unwrap_or(1);
@@ -32,10 +37,12 @@ pub(super) fn read(mut src: Source) -> Result<UnetSpec> {
         return Err(Error::file(cfg.path(), format!("`mid_block_scale_factor` is {divisor}")));
     }
     let settings = Settings {
-        heads: vec![heads(&src)?; blocks::levels(&src)],
+        heads: vec![heads(&src)?; blocks::levels(&src, &NAMES)],
         right_bottom: padding == 0,
         mid_groups: cfg.count("attn_norm_num_groups")?.unwrap_or(src.groups),
         mid_divisor: divisor,
+        bare: false,
+        act: Activation::Silu,
     };
     let body = blocks::read(&src, &NAMES, &settings)?;
     let cos_first = over.flip_sin_to_cos.or(cfg.flag("flip_sin_to_cos")?).unwrap_or(true);
@@ -102,7 +109,7 @@ fn refuse_unsupported(src: &Source) -> Result<()> {
 }
 
 /// A list of block types without the `UNetRes` that old files write before them.
-fn block_types(src: &Source, key: &str) -> Result<Option<Vec<String>>> {
+pub(super) fn block_types(src: &Source, key: &str) -> Result<Option<Vec<String>>> {
     let Some(value) = src.cfg.get(key) else { return Ok(None) };
     let name = |v: &serde_json::Value| v.as_str().map(|s| s.strip_prefix("UNetRes").unwrap_or(s).to_owned());
     // Names in one text, separated by commas, are a list, too; a printed one is read as such already.

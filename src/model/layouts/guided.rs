@@ -18,7 +18,7 @@ pub(super) const NAMES: Names = Names {
 
 /// Describes the network.
 pub(super) fn read(mut src: Source) -> Result<UnetSpec> {
-    src.norms(["norm_num_groups", "norm_eps"], (32, 1e-5), Layout::Guided)?;
+    src.norms(["norm_num_groups", "norm_eps"], (32, 1e-5), false)?;
     if src.under("label_emb.0.") {
         return Err(src.fault("`label_emb.0` (a feature vector as condition, cDDPM) is not supported"));
     }

@@ -1,5 +1,6 @@
 //! Checkpoint layouts: how published code names and arranges the one UNet. Recognised from the keys.
 mod anoddpm;
+mod autoencoder;
 mod blocks;
 mod classifier;
 mod diffusers;
@@ -13,6 +14,8 @@ use super::config::{Config, Overrides};
 use super::{Checkpoint, ClassifierSpec, Layout, unet::UnetSpec};
 use crate::{Error, Result};
 use source::Source;
+
+pub use autoencoder::{is_autoencoder_class, read_autoencoder};
 
 /// Networks that are recognised, so that the error can name them, but are no UNet that this crate runs.
 const OTHERS: [(&str, &str, &str); 6] = [
@@ -65,6 +68,11 @@ pub fn is_classifier(ck: &Checkpoint) -> bool {
     let has = |prefix: &str| ck.has_under(prefix);
     let all = ["input_blocks.", "middle_block.", "time_embed.0.", "out."].into_iter().all(has);
     all && !has("output_blocks.") && !has("middle_block.resnet_1.")
+}
+
+/// Whether the keys are those of an autoencoder of a known layout.
+pub fn is_autoencoder(ck: &Checkpoint) -> bool {
+    autoencoder::recognise(ck).is_some()
 }
 
 /// The layouts that a config's `_class_name` may stand for; none when the name is not known.

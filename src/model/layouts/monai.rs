@@ -4,7 +4,11 @@ use super::{Layout, source::Heads, source::Source};
 use crate::model::unet::{Layer, Resample, UnetSpec};
 use crate::{Error, Result};
 
-const CORE: Names = Names {
+pub(super) const CORE: Names = Names {
+    blocks: ["down_blocks", "up_blocks"],
+    up_reversed: false,
+    lists: ["resnets", "attentions"],
+    time: "time_emb_proj",
     conv: ".conv",
     skip: "skip_connection.conv",
     down: "downsampler",
@@ -19,7 +23,7 @@ const CORE: Names = Names {
 };
 
 /// GenerativeModels makes `proj_attn` but never applies it (GenerativeModels#503, MONAI#7991).
-const GENERATIVE: Names = Names {
+pub(super) const GENERATIVE: Names = Names {
     up_conv: "conv.conv",
     attn: [["to_q", ""], ["to_k", ""], ["to_v", ""], ["", ""]],
     attn_fused: "",
@@ -29,14 +33,15 @@ const GENERATIVE: Names = Names {
 
 /// Describes the network.
 pub(super) fn read(mut src: Source, layout: Layout) -> Result<UnetSpec> {
-    src.norms(["norm_num_groups", "norm_eps"], (32, 1e-6), layout)?;
+    src.norms(["norm_num_groups", "norm_eps"], (32, 1e-6), true)?;
     let cfg = src.cfg;
     src.agree("spatial_dims", cfg.count("spatial_dims")?, 2)?;
     if cfg.flag("with_conditioning")? == Some(true) {
         return Err(Error::file(cfg.path(), "`with_conditioning` (cross-attention) is not supported"));
     }
     let names = if layout == Layout::MonaiCore { &CORE } else { &GENERATIVE };
-    let settings = Settings { heads: heads(&src)?, right_bottom: false, mid_groups: src.groups, mid_divisor: 1.0 };
+    let settings =
+        Settings { heads: heads(&src)?, right_bottom: false, ..Settings::plain(Heads::Width(1), 1, src.groups) };
     let body = blocks::read(&src, names, &settings)?;
     if body.middle.len() != 3 {
         return Err(src.missing(format!("{}.norm.weight", names.middle[1])));
@@ -60,7 +65,7 @@ pub(super) fn read(mut src: Source, layout: Layout) -> Result<UnetSpec> {
 
 /// Channels of one head for each level; 8 where a config leaves it out, as the constructor does.
 fn heads(src: &Source) -> Result<Vec<Heads>> {
-    let levels = blocks::levels(src);
+    let levels = blocks::levels(src, &CORE);
     if let Some(heads) = src.heads_override()? {
         return Ok(vec![heads; levels]);
     }

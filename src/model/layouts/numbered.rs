@@ -1,6 +1,7 @@
 //! The grammar of guided-diffusion and AnoDDPM: numbered stages of numbered layers.
 use super::source::{Heads, Source};
 use crate::Result;
+use crate::kernels::pointwise::Activation;
 use crate::model::config::AttentionOrder;
 use crate::model::unet::{Attention, Downsample, Layer, Qkv, ResBlock, Resample, Stage, Upsample};
 use std::collections::BTreeSet;
@@ -195,7 +196,8 @@ impl<'a> Grammar<'a> {
             name: name.into(),
             norm1: src.norm(&format!("{name}.in_layers.0"))?,
             scale_shift: scale_shift(src, &time.key, time.cout, conv1.cout)?,
-            time,
+            time: Some(time),
+            act: Activation::Silu,
             norm2: src.norm(&format!("{name}.out_layers.0"))?,
             conv2: src.conv(&format!("{name}.out_layers.3"))?,
             skip: src.under(&format!("{skip}.")).then(|| src.conv(&skip)).transpose()?,

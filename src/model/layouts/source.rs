@@ -1,7 +1,7 @@
 //! What every layout reads from: a checkpoint's shapes, a config and the overrides, as records of the UNet.
+use crate::model::Checkpoint;
 use crate::model::config::{AttentionOrder, Config, Overrides};
 use crate::model::unet::{ClassEmbed, Conv, Linear, Norm, TimeEmbed};
-use crate::model::{Checkpoint, Layout};
 use crate::{Error, Result};
 
 /// How many heads an attention has.
@@ -19,6 +19,7 @@ pub(super) enum Heads {
 }
 
 /// The inputs of a layout, with the two numbers that every GroupNorm shares.
+#[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
     pub ck: &'a Checkpoint,
     pub cfg: &'a Config,
@@ -32,16 +33,16 @@ impl<'a> Source<'a> {
         Source { ck, cfg, over, groups: 32, eps: 1e-5 }
     }
 
-    /// Sets groups and epsilon: the override, else the config's `keys`, else `defaults`.
-    pub fn norms(&mut self, keys: [&str; 2], defaults: (usize, f32), layout: Layout) -> Result<()> {
+    /// Sets groups and epsilon: the override, else the config's `keys`, else `defaults`. Of a layout where they vary, and whose file
+    /// does not say them, a warning says which are assumed.
+    pub fn norms(&mut self, keys: [&str; 2], defaults: (usize, f32), varies: bool) -> Result<()> {
         let (groups, eps) = (self.cfg.count(keys[0])?, self.cfg.number(keys[1])?);
         self.groups = self.over.groups.or(groups).unwrap_or(defaults.0);
         self.eps = self.over.norm_eps.or(eps.map(|e| e as f32)).unwrap_or(defaults.1);
         if self.groups == 0 || !self.eps.is_finite() || self.eps < 0.0 {
             return Err(Error::Invalid(format!("GroupNorm with {} groups and epsilon {}", self.groups, self.eps)));
         }
-        // The other layouts have fixed ones; a config that its own program wrote leaves out what is as that has it.
-        let varies = matches!(layout, Layout::Diffusers | Layout::MonaiCore | Layout::MonaiGenerative);
+        // A config that its own program wrote leaves out what is as that has it.
         let assumed = [
             (self.over.groups.is_none() && groups.is_none()).then(|| format!("{} groups", self.groups)),
             (self.over.norm_eps.is_none() && eps.is_none()).then(|| format!("an epsilon of {}", self.eps)),
@@ -82,12 +83,20 @@ impl<'a> Source<'a> {
         Ok(shape)
     }
     pub fn conv(&self, key: &str) -> Result<Conv> {
+        let conv = self.square(key)?;
+        match conv.kernel {
+            1 | 3 => Ok(conv),
+            k => Err(self.fault(format!("tensor `{key}.weight` is a {k}x{k} convolution, not a 1x1 or 3x3 one"))),
+        }
+    }
+    /// A convolution with as many rows as columns.
+    pub fn square(&self, key: &str) -> Result<Conv> {
         let (cout, cin, kernel) = match *self.weight(key)? {
             [o, i] | [o, i, 1] => (o, i, 1),
-            [o, i, a, b] if a == b && (a == 1 || a == 3) => (o, i, a),
+            [o, i, a, b] if a == b => (o, i, a),
             [_, _, _, _, _] => return Err(self.fault(format!("`{key}` is a 3-D convolution, which is not supported"))),
             ref s => {
-                return Err(self.fault(format!("tensor `{key}.weight` of shape {s:?} is no 1x1 or 3x3 convolution")));
+                return Err(self.fault(format!("tensor `{key}.weight` of shape {s:?} is no square convolution")));
             }
         };
         Ok(Conv { key: key.into(), cin, cout, kernel })
@@ -149,6 +158,10 @@ impl<'a> Source<'a> {
     }
     /// The number of heads of the attention `name` with `channels` channels.
     pub fn heads(&self, rule: Heads, name: &str, channels: usize) -> Result<usize> {
+        let rule = match rule {
+            Heads::Unknown { .. } if self.ck.is_manifest() => Heads::Count(1),
+            known => known,
+        };
         let (heads, divides) = match rule {
             Heads::Count(n) => (n, n > 0 && channels.is_multiple_of(n)),
             Heads::Width(w) => {
@@ -169,7 +182,8 @@ impl<'a> Source<'a> {
     pub fn order(&self, known: Option<AttentionOrder>, heads: usize) -> Result<AttentionOrder> {
         match self.over.attention_order.or(known) {
             Some(order) => Ok(order),
-            None if heads == 1 => Ok(AttentionOrder::New),
+            // Without weights nothing is computed that the order would change.
+            None if heads == 1 || self.ck.is_manifest() => Ok(AttentionOrder::New),
             None => Err(self.unset("use_new_attention_order", "--attention-order legacy|new")),
         }
     }

@@ -4,21 +4,10 @@ mod build;
 #[cfg(test)]
 mod tests;
 
+use super::conv_norm::ConvNorm;
 use super::{Checkpoint, Param};
 use crate::{Error, Result};
 use std::fmt;
-
-/// A convolution without bias and the BatchNorm after it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ConvNorm {
-    /// Of the convolution, without `.weight`.
-    pub key: String,
-    /// Of the BatchNorm.
-    pub norm: String,
-    /// (Cout,Cin,k,k).
-    pub shape: [usize; 4],
-    pub stride: usize,
-}
 
 /// A residual block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +52,7 @@ impl ResNet {
     /// [`Error::MissingTensor`] or [`Error::TensorShape`] where the keys do not make such a network; [`Error::File`] for
     /// another stem and, with its name, for a ResNeXt, whose convolutions are grouped.
     pub fn read(ck: &Checkpoint) -> Result<Self> {
-        let stem = conv(ck, "conv1", "bn1", 2)?;
+        let stem = ConvNorm::read(ck, "conv1", "bn1", 2)?;
         if stem.shape[2..] != [7, 7] {
             let fault = format!("tensor `conv1.weight` is {:?}; a ResNet begins with a 7x7 convolution", stem.shape);
             return Err(Error::file(ck.path(), fault));
@@ -118,13 +107,7 @@ impl ResNet {
 
     /// Every tensor that the network takes from its checkpoint.
     pub fn params(&self) -> Vec<Param> {
-        let mut out = Vec::new();
-        for c in self.convs() {
-            out.push((format!("{}.weight", c.key), c.shape.to_vec()));
-            let norm = ["weight", "bias", "running_mean", "running_var"];
-            out.extend(norm.map(|name| (format!("{}.{name}", c.norm), vec![c.shape[0]])));
-        }
-        out
+        self.convs().flat_map(ConvNorm::params).collect()
     }
     /// Widths fit together, and every tensor is there in its shape.
     fn check(&self, ck: &Checkpoint) -> Result<()> {
@@ -140,12 +123,7 @@ impl ResNet {
             }
             width = cin;
         }
-        for c in self.convs() {
-            for name in ["weight", "bias", "running_mean", "running_var"] {
-                ck.check(&format!("{}.{name}", c.norm), &[c.shape[0]])?;
-            }
-        }
-        Ok(())
+        self.params().iter().try_for_each(|(key, shape)| ck.check(key, shape))
     }
 
     fn depth(&self) -> Option<usize> {
@@ -187,14 +165,14 @@ impl Block {
         let mut convs = Vec::new();
         for (i, &kernel) in kernels.iter().enumerate() {
             let (key, step) = (format!("{at}.conv{}", i + 1), if i == strided { stride } else { 1 });
-            let c = conv(ck, &key, &format!("{at}.bn{}", i + 1), step)?;
+            let c = ConvNorm::read(ck, &key, &format!("{at}.bn{}", i + 1), step)?;
             ck.check(&format!("{key}.weight"), &[c.shape[0], c.shape[1], kernel, kernel])?;
             convs.push(c);
         }
         let mut block = Block { convs, downsample: None };
         let key = format!("{at}.downsample.0");
         if stride > 1 || width != block.out() || ck.contains(&format!("{key}.weight")) {
-            block.downsample = Some(conv(ck, &key, &format!("{at}.downsample.1"), stride)?);
+            block.downsample = Some(ConvNorm::read(ck, &key, &format!("{at}.downsample.1"), stride)?);
         }
         Ok(block)
     }
@@ -202,18 +180,4 @@ impl Block {
     fn out(&self) -> usize {
         self.convs.last().map_or(0, |c| c.shape[0])
     }
-}
-
-/// A convolution by the shape of its weight; trailing sizes of one may be left out.
-fn conv(ck: &Checkpoint, key: &str, norm: &str, stride: usize) -> Result<ConvNorm> {
-    let weight = format!("{key}.weight");
-    let found =
-        ck.shape(&weight).ok_or_else(|| Error::MissingTensor { path: ck.path().into(), key: weight.clone() })?;
-    let mut shape = [1; 4];
-    if found.is_empty() || found.len() > 4 || found.contains(&0) {
-        let fault = format!("tensor `{weight}` is {found:?}, not (Cout,Cin,k,k)");
-        return Err(Error::file(ck.path(), fault));
-    }
-    shape[..found.len()].copy_from_slice(found);
-    Ok(ConvNorm { key: key.into(), norm: norm.into(), shape, stride })
 }

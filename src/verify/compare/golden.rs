@@ -1,5 +1,5 @@
 //! A golden folder: what it holds and which network it belongs to.
-use crate::model::{Config, Network, Overrides};
+use crate::model::{Config, Network, Overrides, is_autoencoder_class};
 use crate::verify::measure::{Deviation, deviation};
 use crate::verify::tensors::Tensors;
 use crate::{Error, Result, Tensor};
@@ -26,6 +26,10 @@ pub enum GoldenKind {
     Classifier,
     /// One call of a ResNet without its classifier.
     Features,
+    /// One call of an autoencoder, and what lies between its halves.
+    Autoencoder,
+    /// One call of what compares an image with its reconstruction.
+    Comparer,
     /// Simplex noise for seeds and times.
     SimplexFields,
     /// AnoDDPM, noising and denoising.
@@ -40,6 +44,14 @@ pub enum GoldenKind {
     Diffusers,
     /// A chain by guided-diffusion's respaced sampler.
     Guided,
+}
+
+impl GoldenKind {
+    /// Whether it is one network alone.
+    pub fn is_network(self) -> bool {
+        use GoldenKind::{Autoencoder, Classifier, Comparer, Features, Network};
+        matches!(self, Network | Classifier | Features | Autoencoder | Comparer)
+    }
 }
 
 /// NMSE of a network's output that passes.
@@ -64,6 +76,12 @@ impl Golden {
             }
             if class.ends_with("EncoderUNetModel") {
                 return Ok(Ok(GoldenKind::Classifier));
+            }
+            if is_autoencoder_class(class) {
+                return Ok(Ok(GoldenKind::Autoencoder));
+            }
+            if class.ends_with("DiscriminativeSubNetwork") {
+                return Ok(Ok(GoldenKind::Comparer));
             }
             let known = ["UNet2DModel", "DiffusionModelUNet", "UNetModel"].iter().any(|n| class.ends_with(n));
             return Ok(if known { Ok(GoldenKind::Network) } else { Err(class.to_owned()) });
@@ -133,5 +151,9 @@ impl Golden {
             return Err(self.io.fault(output, fault));
         }
         Ok(deviation(output, data, &reference.data, self.tolerance.unwrap_or(tolerance)))
+    }
+    /// Whole numbers against those of the golden, all of which must be the same; in rows of pixels, whatever their shape.
+    pub fn compare_exactly(&self, output: &str, found: &Tensor) -> Result<Deviation> {
+        Ok(deviation(output, &found.data, &self.io.get(output)?.data, 0.0))
     }
 }

@@ -1,6 +1,6 @@
 //! Goldens run, and the results held to what the original made.
 //!
-//! A golden is a folder with `config.json` and `io.safetensors`: a network, UNet, classifier or ResNet (with its `model.safetensors`), or
+//! A golden is a folder with `config.json` and `io.safetensors`: a network of any kind (with its `model.safetensors`), or
 //! a chain (whose `model` lies beside the folder of chains, or beside the chain).
 use super::layers::{self, Layer};
 use super::measure::Deviation;
@@ -13,6 +13,7 @@ mod advrad;
 mod chain;
 mod classifier;
 mod golden;
+mod latent;
 mod network;
 mod schedule;
 mod simplex;
@@ -66,7 +67,7 @@ pub fn compare(folder: &Path, device: &Device, tolerance: Option<f64>, dump_laye
             Ok(kind) => kind,
             Err(other) => return Ok(Err(other)),
         };
-        let dump = dump_layers && matches!(kind, GoldenKind::Network | GoldenKind::Classifier | GoldenKind::Features);
+        let dump = dump_layers && kind.is_network();
         let layers = dump.then(|| network::layers(&golden, kind, device)).transpose()?;
         Ok(Ok((run(&golden, kind, device)?, layers)))
     });
@@ -88,6 +89,8 @@ fn run(golden: &Golden, kind: GoldenKind, device: &Device) -> Result<Vec<Deviati
     match kind {
         GoldenKind::Network | GoldenKind::Features => network::run(golden, kind, device),
         GoldenKind::Classifier => classifier::run(golden, device),
+        GoldenKind::Autoencoder => latent::autoencoder(golden, device),
+        GoldenKind::Comparer => latent::comparer(golden, device),
         GoldenKind::SimplexFields => simplex::fields(golden, device),
         GoldenKind::AnoDdpm => systems::anoddpm(golden, device),
         GoldenKind::Pddpm => systems::pddpm(golden, device),

@@ -17,6 +17,8 @@ impl Given {
     fn new(golden: &Golden, kind: GoldenKind) -> Result<Given> {
         let network = match kind {
             GoldenKind::Features => Network::resnet(&golden.folder)?,
+            GoldenKind::Autoencoder => Network::autoencoder(&golden.folder, &Overrides::default())?,
+            GoldenKind::Comparer => Network::comparer(&golden.folder, &Overrides::default())?,
             GoldenKind::Classifier => Network::classifier(&golden.folder, &Overrides::default())?,
             _ => golden.own_network()?,
         };
@@ -24,7 +26,7 @@ impl Given {
         let n = image.shape.n;
         let call = network.call(image.shape)?;
         let mut given = vec![image];
-        if kind != GoldenKind::Features {
+        if matches!(kind, GoldenKind::Network | GoldenKind::Classifier) {
             given.push(golden.need("t", golden.io.numbers("t", n)?)?);
         }
         if kind == GoldenKind::Network {

@@ -9,7 +9,7 @@ pub mod small;
 pub mod volume;
 
 use residua::graph::{Graph, SectionId, StateId};
-use residua::model::{Architecture, Call, Network, Overrides};
+use residua::model::{Call, Network, Overrides};
 use residua::{Shape, Tensor, gpu};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -45,6 +45,17 @@ pub fn denoisers_and_classifiers() -> impl Iterator<Item = &'static str> {
 
 /// The ResNet goldens of `tests/goldens`.
 pub const RESNETS: [&str; 3] = ["resnet-basic", "resnet-bottleneck", "resnet-wide"];
+
+/// The goldens of autoencoders and comparers.
+pub const LATENT: [&str; 7] = [
+    "compvis-autoencoderkl",
+    "diffusers-autoencoderkl",
+    "diffusers-vqmodel",
+    "draem-segnet-6ch",
+    "draem-segnet-9ch",
+    "monai-autoencoderkl",
+    "monai-vqvae",
+];
 
 /// The chains of `tests/goldens`.
 pub const CHAINS: [&str; 14] = [
@@ -117,12 +128,7 @@ pub struct Case {
 /// One call of a golden network, for a small random image at its own size.
 pub fn network(folder: &Path) -> Case {
     let network = Network::open(folder, &Overrides::default()).unwrap();
-    let size = match &network.architecture {
-        Architecture::Unet(spec) => spec.sample_size,
-        Architecture::Classifier(spec) => spec.sample_size,
-        Architecture::ResNet(_) => None,
-    };
-    let (h, w) = size.unwrap_or((32, 32));
+    let (h, w) = network.architecture.sample_size().unwrap_or((32, 32));
     let image = random(Shape::new(1, h, w, network.in_channels()), 1);
     let Call { graph, section, inputs, out } = network.call(image.shape).unwrap();
     let one = |v: f32| Tensor { shape: Shape::new(1, 1, 1, 1), data: vec![v] };

@@ -24,7 +24,8 @@ fn of_training() {
         op(Op::BatchNorm(BatchNorm::Weight), &[x, x], 0);
         op(Op::BatchNorm(BatchNorm::Moments), &[x], 0);
         op(Op::Dropout(Dropout { p: 0.4, stream: 2 }), &[x], 0);
-        for act in [Activation::Relu, Activation::Silu, Activation::Gelu, Activation::Tanh, Activation::Sigmoid] {
+        use Activation::{Elu, Gelu, LeakyRelu, Mish, Relu, Sigmoid, Silu, Tanh};
+        for act in [Relu, LeakyRelu, Elu, Mish, Silu, Gelu, Tanh, Sigmoid] {
             op(Op::ActGradient(ActGradient { act }), &[x, x], 0);
         }
         for gradient in [false, true] {

@@ -36,6 +36,24 @@ pub(super) fn rule(b: &mut Backward, conv: &Conv, x: NodeId, dy: NodeId) -> Resu
     }
 }
 
+/// A transposed convolution: its input gets the convolution of dy by the same kernel. Its weights are not trained.
+pub(super) fn of_transposed(b: &mut Backward, op: &ConvTranspose, x: NodeId, dy: NodeId) -> Result<()> {
+    let input = b.g.shape(x);
+    b.input(0, |g, name| {
+        let sizes = [input.c, op.cout].map(|c| c.next_multiple_of(4));
+        let weight = &g.weights[op.weight.0];
+        let (title, data) = (format!("{} (transposed)", weight.name), transpose(&weight.data, sizes, false));
+        let weight = g.weight(&title, data);
+        let dx = g.push(name, Conv::plain(op.kernel, op.stride, op.pad, input.c, weight), &[dy])?;
+        let fault = || Error::graph(name, format!("an output padding of {:?} has no gradient", op.output_pad));
+        if g.shape(dx) == input { Ok(dx) } else { Err(fault()) }
+    })?;
+    let weights = std::iter::once(op.weight).chain(op.bias);
+    weights.into_iter().try_for_each(|weight| {
+        b.weight(weight, |_, name| Err(Error::graph(name, "weights of a transposed convolution have no gradient")))
+    })
+}
+
 fn transposed(g: &mut Graph, name: &str, conv: &Conv, x: Shape, dy: NodeId) -> Result<NodeId> {
     let ([kh, kw], [top, left, bottom, right]) = (conv.kernel, conv.pad);
     let turned = conv.stride == 1 && top < kh && bottom < kh && left < kw && right < kw;

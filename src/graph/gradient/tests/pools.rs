@@ -1,6 +1,8 @@
 //! What makes logits of features, and a class's probability of logits.
 use super::networks::{everything, values};
 use super::*;
+use crate::kernels::conv::pack;
+use crate::kernels::conv_transpose::ConvTranspose;
 use crate::kernels::pixels::Pixels;
 
 /// All but the last state, which holds classes.
@@ -109,4 +111,28 @@ fn means_behind_one_another() {
     let h = g.group_norm("norm", h, (&gamma, &beta), 3, 1e-5, None, Activation::Silu).unwrap();
     let wrt = everything(&n);
     n.check(h, &wrt);
+}
+
+#[test]
+fn transposed_convolutions() {
+    for (x, cout, kernel, stride, pad, output_pad) in [
+        (Shape::new(2, 3, 5, 6), 5, 4, 2, 1, 0),
+        (Shape::new(1, 4, 3, 3), 4, 3, 2, 1, 1),
+        (Shape::new(1, 2, 2, 1), 3, 2, 2, 0, 0),
+        (Shape::new(1, 3, 3, 4), 2, 3, 1, 1, 0),
+    ] {
+        let (mut n, reads) = Checked::new(&[("x", x)]);
+        let one = random(Shape::new(cout, kernel, kernel, x.c), 3).data;
+        let rounded: Vec<f32> = one.iter().map(|v| (v * 4096.0).round() / 4096.0).collect();
+        let weight = n.g.weight("kernel", pack(&rounded, [cout, x.c, kernel, kernel]));
+        let (kernel, output_pad) = ([kernel; 2], [output_pad; 2]);
+        let op = ConvTranspose { kernel, stride, pad: [pad; 4], output_pad, cout, weight, bias: None };
+        let y = n.g.push("transposed", op, &[reads[0]]).unwrap();
+        let y = n.g.map("silu", y, Activation::Silu, 1.0, 0.0).unwrap();
+        let output = y;
+        let refused = gradients(&mut n.g.clone(), (output, output), &[Wrt::Weight(weight)]).unwrap_err().to_string();
+        assert!(refused.contains("have no gradient"), "{refused}");
+        let states: Vec<_> = n.states.iter().map(|&s| (Wrt::State(s), Wrt::State(s))).collect();
+        n.check(output, &states);
+    }
 }
