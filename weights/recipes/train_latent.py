@@ -51,7 +51,7 @@ def encode(args):
     images, rng = dataset.Samples(args), np.random.default_rng(args.seed)
     kind = vqvae if args.kind == "pinaya" else compvis
     network, out = kind.load(args.autoencoder), {"clean": [], "given": []}
-    defects = perlin.Defects(args.size, rng) if args.kind == "diffad" else None
+    defects = perlin.Defects(args.size) if args.kind == "diffad" else None
     for start in range(0, args.count, 32):
         x = images.draw(min(32, args.count - start), rng)[0]
         if args.kind == "pinaya":
