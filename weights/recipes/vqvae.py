@@ -84,7 +84,7 @@ class Codes(nn.Module):
 
     @torch.no_grad()
     def learn(self, z, indices):
-        """One step of the moving averages; codes of a weight below 1/2 000 of an even share are placed anew."""
+        """One step of the moving averages; codes of less than a fiftieth of an even share are placed anew."""
         flat, count = z.movedim(1, -1).flatten(0, 2), len(self.embedding.weight)
         if not self.ema_cluster_size.any():
             self.place(torch.arange(count), flat, len(flat) / count)
@@ -93,9 +93,9 @@ class Codes(nn.Module):
         self.ema_cluster_size.mul_(self.decay).add_(chosen.sum(0), alpha=1 - self.decay)
         self.ema_w.mul_(self.decay).add_(chosen.T @ flat, alpha=1 - self.decay)
         total = self.ema_cluster_size.sum()
-        dead = torch.nonzero(self.ema_cluster_size < 0.0005 * total / count)[:, 0]
+        dead = torch.nonzero(self.ema_cluster_size < 0.02 * total / count)[:, 0]
         if len(dead):
-            self.place(dead, flat, float(total / count) * 0.1)
+            self.place(dead, flat, float(total / count) * 0.2)
         weights = (self.ema_cluster_size + self.epsilon) / (total + count * self.epsilon) * total
         self.embedding.weight.copy_(self.ema_w / weights[:, None])
 
