@@ -1,6 +1,7 @@
 """What the trainings of the latent systems share: a loop over the allotted time that goes on after an interruption, a falling
 learning rate, an average of the weights. The time counted is the processor's, as the machine may be busy with other things."""
 import os
+import signal
 import time
 
 import numpy as np
@@ -48,7 +49,8 @@ class Average:
 
 
 class Run:
-    """The steps of one training: `for step, rng in run:`, with `run.learn(loss, name=value ...)` once in each.
+    """The steps of one training: `for step, rng in run:`, with `run.learn(loss, name=value ...)` once in each. SIGTERM ends it
+    after a checkpoint.
 
     `parts` are what a checkpoint holds: the networks, the optimiser, averages. `write` is called after each checkpoint.
     """
@@ -65,6 +67,8 @@ class Run:
             for name, part in self.parts.items():
                 part.load_state_dict(saved[name])
             self.step, self.elapsed = saved["step"], saved["elapsed"]
+        self.stopped = False
+        signal.signal(signal.SIGTERM, lambda *_: setattr(self, "stopped", True))
         count = sum(p.numel() for p in model.parameters())
         print(f"{count:,} parameters, from step {self.step}", flush=True)
 
@@ -76,7 +80,7 @@ class Run:
         rng = np.random.default_rng([self.args.seed, self.step])
         torch.manual_seed(self.args.seed + self.step)
         last, saved_at, shown_at = time.process_time(), time.time(), time.time()
-        while self.progress() < 1:
+        while self.progress() < 1 and not self.stopped:
             fall = 0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * self.progress()))
             for group in self.optimizer.param_groups:
                 group["lr"] = float(self.args.lr * min(1, (self.step + 1) / 100) * fall)
@@ -94,7 +98,9 @@ class Run:
                 self.checkpoint()
                 saved_at, last = time.time(), time.process_time()
         self.checkpoint()
-        print(f"done: step {self.step}, {self.elapsed / 60:.1f} min", flush=True)
+        print(f"{'stopped' if self.stopped else 'done'}: step {self.step}, {self.elapsed / 60:.1f} min", flush=True)
+        if self.stopped:
+            raise SystemExit(1)
 
     def learn(self, loss, **notes):
         """One step of the optimiser down the gradient of `loss`; the other values are printed now and then."""

@@ -29,6 +29,7 @@ def arguments():
     p.add_argument("--ddim", type=int, default=10, help="steps of a reconstruction")
     p.add_argument("--cache", help=".npz file to keep the rebuilt images in")
     p.add_argument("--base", type=int, default=16, help="width of the first level")
+    p.add_argument("--patch", type=int, default=0, help="train on random crops of this side; 0: whole images")
     p.add_argument("--ema", type=float, default=0.99)
     resume.add_arguments(p, batch=8, lr=1e-3)
     return p.parse_args()
@@ -63,6 +64,9 @@ def main():
     for _, rng in run:
         pick = np.sort(rng.choice(len(given), args.batch, replace=False))
         x, y = torch.from_numpy(given[pick]).float(), torch.from_numpy(truth[pick]).float()
+        if args.patch:
+            top, left = rng.integers(args.size - args.patch + 1, size=2)
+            x, y = (v[:, :, top:top + args.patch, left:left + args.patch] for v in (x, y))
         axes = [axis for axis, name in ((3, "x"), (2, "y")) if name in args.flip and rng.random() < 0.5]
         x, y = x.flip(axes) * float(1 + args.brightness * rng.uniform(-1, 1)), y.flip(axes)
         with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
