@@ -111,7 +111,8 @@ def from_config(there):
     widths = [m * there["model_channels"] for m in there["channel_mult"]]
     attention = [i for i in range(len(widths)) if 2 ** i in there["attention_resolutions"]]
     return unet.make_config(there["image_size"], there["in_channels"], widths, attention, there["num_res_blocks"],
-                            there["num_head_channels"], there["norm_num_groups"], there["num_classes"])
+                            there["num_head_channels"], there.get("norm_num_groups", 32), there.get("num_classes"),
+                            there["out_channels"])
 
 
 def save(folder, cfg, state):

@@ -15,7 +15,7 @@ from torch import nn
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 
-def make_config(size, channels, widths, attention, layers=1, head_dim=32, groups=8, classes=None):
+def make_config(size, channels, widths, attention, layers=1, head_dim=32, groups=8, classes=None, out=None, eps=1e-05):
     """A config.json; `attention` holds the indices of the levels with attention (the middle always has it)."""
     down = ["AttnDownBlock2D" if i in attention else "DownBlock2D" for i in range(len(widths))]
     up = ["AttnUpBlock2D" if i in attention else "UpBlock2D" for i in reversed(range(len(widths)))]
@@ -25,8 +25,8 @@ def make_config(size, channels, widths, attention, layers=1, head_dim=32, groups
         "block_out_channels": list(widths), "center_input_sample": False, "class_embed_type": None,
         "down_block_types": down, "downsample_padding": 1, "downsample_type": "conv", "dropout": 0.0,
         "flip_sin_to_cos": True, "freq_shift": 0, "in_channels": channels, "layers_per_block": layers,
-        "mid_block_scale_factor": 1, "norm_eps": 1e-05, "norm_num_groups": groups, "num_class_embeds": classes,
-        "num_train_timesteps": None, "out_channels": channels, "resnet_time_scale_shift": "default",
+        "mid_block_scale_factor": 1, "norm_eps": eps, "norm_num_groups": groups, "num_class_embeds": classes,
+        "num_train_timesteps": None, "out_channels": out or channels, "resnet_time_scale_shift": "default",
         "sample_size": size, "time_embedding_type": "positional", "up_block_types": up, "upsample_type": "conv",
     }
 
@@ -59,14 +59,17 @@ class Attention(nn.Module):
         self.heads = width // head
         self.group_norm = nn.GroupNorm(cfg["norm_num_groups"], width, cfg["norm_eps"])
         self.to_q, self.to_k, self.to_v = (nn.Linear(width, width) for _ in range(3))
-        self.to_out = nn.ModuleList([nn.Linear(width, width)])
+        # MONAI GenerativeModels' attention has no output projection; see monai.py.
+        self.to_out = nn.ModuleList([nn.Linear(width, width)] if cfg.get("attention_projection", True) else [])
 
     def forward(self, x, _temb=None):
         b, c, h, w = x.shape
         tokens = self.group_norm(x).flatten(2).transpose(1, 2)
         q, k, v = (f(tokens).view(b, h * w, self.heads, -1).transpose(1, 2) for f in (self.to_q, self.to_k, self.to_v))
         out = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, h * w, c)
-        return x + self.to_out[0](out).transpose(1, 2).reshape(b, c, h, w)
+        for layer in self.to_out:
+            out = layer(out)
+        return x + out.transpose(1, 2).reshape(b, c, h, w)
 
 
 class Resample(nn.Module):
