@@ -4,7 +4,10 @@ use super::model_args::ModelArgs;
 use super::places::check_file;
 use super::scoring::ScoringArgs;
 use crate::data::{FileKind, Input, find_inputs};
-use crate::detect::{Calibrated, Calibration, MeanMap, ModelFolder, ScoreOf, calibrate, measure_mean_map};
+use crate::detect::{
+    Calibrated, Calibration, FromNormal, HealthyLatents, MeanMap, ModelFolder, ScoreOf, calibrate,
+    measure_healthy_latents, measure_mean_map,
+};
 use crate::eval::is_abnormal;
 use crate::{Device, Error, Result};
 use std::collections::BTreeMap;
@@ -38,8 +41,10 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
         tracing::warn!("{}: its name says that its {count} images are not normal ones", folder.display());
     }
     let device = args.scoring.device.open()?;
-    let model =
-        if model.config.system.needs_mean_map() { with_mean_map(args, given, &device, &inputs)? } else { model };
+    let model = match model.config.system.from_normal() {
+        Some(what) => measured(args, given, &device, &inputs, what)?,
+        None => model,
+    };
     let mut scorer = args.scoring.scorer_on(device, &model)?;
     let Calibrated { calibration, equal, highest } = calibrate(&mut scorer, &inputs).map_err(interrupted)?;
     drop(scorer);
@@ -57,15 +62,29 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The model with the mean map of its normal images, which is made and kept in its folder.
-fn with_mean_map(args: &Args, given: &Given, device: &Device, inputs: &[Input]) -> Result<ModelFolder> {
-    let plain = args.model.open_without_mean_map(given)?;
-    let path = MeanMap::path(&plain.path);
+/// The model with what it takes from its normal images, which is measured and kept in its folder.
+fn measured(args: &Args, given: &Given, device: &Device, inputs: &[Input], what: FromNormal) -> Result<ModelFolder> {
+    let plain = args.model.open_to_measure(given)?;
+    let path = match what {
+        FromNormal::MeanMap => MeanMap::path(&plain.path),
+        FromNormal::Latents => HealthyLatents::path(&plain.path),
+    };
     check_file(&path)?;
-    let mean = measure_mean_map(&mut args.scoring.scorer_on(device.clone(), &plain)?, inputs).map_err(interrupted)?;
-    mean.write(&plain.path)?;
+    let mut scorer = args.scoring.scorer_on(device.clone(), &plain)?;
+    let said = match what {
+        FromNormal::MeanMap => {
+            let mean = measure_mean_map(&mut scorer, inputs).map_err(interrupted)?;
+            mean.write(&plain.path)?;
+            format!("the mean error of {} normal images", mean.images)
+        }
+        FromNormal::Latents => {
+            let found = measure_healthy_latents(&mut scorer, inputs).map_err(interrupted)?;
+            found.write(&plain.path)?;
+            format!("the divergence of {} latents of {} normal images", found.latents, found.images)
+        }
+    };
     if !args.json {
-        println!("the mean error of {} normal images is kept in {}", mean.images, path.display());
+        println!("{said} is kept in {}", path.display());
     }
     args.model.open(given)
 }

@@ -2,7 +2,7 @@
 use super::NetworkArgs;
 use super::network::{Size, Subject};
 use crate::detect::networks::Role;
-use crate::detect::{DetectorConfig, ModelFolder};
+use crate::detect::{DetectorConfig, FromNormal, ModelFolder};
 use crate::model::{Cost, Summary};
 use crate::report::in_words;
 use crate::{Error, Result};
@@ -56,16 +56,19 @@ struct Report {
     detector: Option<DetectorConfig>,
     /// Of a system whose maps are distances from the mean error of normal images.
     #[serde(skip_serializing_if = "Option::is_none")]
-    mean_map: Option<MeanMap>,
+    mean_map: Option<OfNormal>,
+    /// Of a system whose mask is cut at a quantile of the divergence of healthy latents.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    healthy_latents: Option<OfNormal>,
     /// What `--set` takes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     settings: Vec<Setting>,
 }
 
-/// The mean error of normal images.
+/// What was measured on normal images.
 #[derive(Serialize)]
-struct MeanMap {
-    /// How many; none where there is no mean map that fits.
+struct OfNormal {
+    /// How many; none where there is no measurement that fits.
     images: Option<usize>,
     /// Why there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -137,7 +140,7 @@ impl Report {
             network.checkpoint.settle(true)?;
         }
         let memory = args.memory.map(|gib| (gib * f64::from(1 << 30)) as u64);
-        let costs = first.map(|n| n.costs(subject.shape()?, memory)).transpose()?;
+        let costs = first.map(|n| n.costs(subject.network_shape()?, memory)).transpose()?;
         let (step, gradient) = match costs {
             Some((step, gradient)) if memory.is_some() => (Some(step), Some(gradient?)),
             Some((step, gradient)) => (Some(step), gradient.inspect_err(|e| tracing::debug!("no gradient: {e}")).ok()),
@@ -145,11 +148,22 @@ impl Report {
             None => (None, None),
         };
         let size_guessed = matches!(subject, Subject::Network { guessed: true, .. });
-        let mean_map = match subject {
-            Subject::Detector(model) if model.config.system.needs_mean_map() => Some(MeanMap::of(model)),
-            _ => None,
+        let (mean_map, healthy_latents) = match subject {
+            Subject::Detector(model) => OfNormal::both(model),
+            Subject::Network { .. } => (None, None),
         };
-        Ok(Report { summary, networks, estimator, step, gradient, size_guessed, detector, mean_map, settings })
+        Ok(Report {
+            summary,
+            networks,
+            estimator,
+            step,
+            gradient,
+            size_guessed,
+            detector,
+            mean_map,
+            healthy_latents,
+            settings,
+        })
     }
 
     fn print(&self, subject: &Subject) -> Result<()> {
@@ -182,10 +196,12 @@ impl Report {
                 println!("  {name:12} {}", in_words(value));
             }
         }
-        match &self.mean_map {
-            Some(MeanMap { images: Some(images), .. }) => println!("  {:12} of {images} normal images", "mean map"),
-            Some(MeanMap { fault: Some(fault), .. }) => println!("  {:12} {fault}", "mean map"),
-            _ => {}
+        for (name, measured) in [("mean map", &self.mean_map), ("latents", &self.healthy_latents)] {
+            match measured {
+                Some(OfNormal { images: Some(images), .. }) => println!("  {name:12} of {images} normal images"),
+                Some(OfNormal { fault: Some(fault), .. }) => println!("  {name:12} {fault}"),
+                _ => {}
+            }
         }
         println!("settings, for --set NAME=VALUE:");
         let width = |of: fn(&Setting) -> usize| self.settings.iter().map(of).max().unwrap_or(0);
@@ -197,11 +213,17 @@ impl Report {
     }
 }
 
-impl MeanMap {
-    fn of(model: &ModelFolder) -> Self {
-        match model.mean_map() {
-            Ok(mean) => MeanMap { images: Some(mean.images), fault: None },
-            Err(e) => MeanMap { images: None, fault: Some(e.to_string()) },
+impl OfNormal {
+    /// The mean map and the healthy latents, whichever the system takes.
+    fn both(model: &ModelFolder) -> (Option<Self>, Option<Self>) {
+        let of = |found: Result<usize>| match found {
+            Ok(images) => OfNormal { images: Some(images), fault: None },
+            Err(e) => OfNormal { images: None, fault: Some(e.to_string()) },
+        };
+        match model.config.system.from_normal() {
+            Some(FromNormal::MeanMap) => (Some(of(model.mean_map().map(|m| m.images))), None),
+            Some(FromNormal::Latents) => (None, Some(of(model.healthy_latents().map(|l| l.images)))),
+            None => (None, None),
         }
     }
 }

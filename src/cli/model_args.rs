@@ -83,9 +83,9 @@ impl ModelArgs {
     pub fn open(&self, given: &Given) -> Result<ModelFolder> {
         Ok(self.open_with_thresholds(given)?.0)
     }
-    /// The same with maps that are the errors themselves, of a system whose maps are distances from the mean error of normal images.
-    pub fn open_without_mean_map(&self, given: &Given) -> Result<ModelFolder> {
-        Ok(self.open_as(given, |config| config.system.set("mean_map", "false"))?.0)
+    /// The same with maps of what the system takes from normal images.
+    pub fn open_to_measure(&self, given: &Given) -> Result<ModelFolder> {
+        Ok(self.open_as(given, |config| config.system.set_to_measure())?.0)
     }
     /// As [`ModelArgs::open`], and what the thresholds that the model holds were chosen for: its folder's own settings, or those of the row that
     /// `--quality` means.
@@ -194,6 +194,7 @@ impl ModelArgs {
         let (sampler, levels) = match &mut config.system {
             System::AnoDdpm(s) => (Some(&mut s.sampler), s.lambda),
             System::AdvRad(s) => (Some(&mut s.sampler), s.k.saturating_add(1)),
+            System::Pinaya(s) => (Some(&mut s.sampler), s.start.saturating_add(1)),
             System::Pddpm(_) | System::Dte(_) | System::Wolleb(_) => (None, 0),
         };
         if let (Some(SamplerConfig::Ddim { steps, .. }), false) = (sampler, asked) {

@@ -92,14 +92,21 @@ impl Subject {
             },
         }
     }
+    /// The shape of what the first network takes of one image: its latent, where there is an autoencoder before it.
+    pub fn network_shape(&self) -> Result<Shape> {
+        match self {
+            Subject::Detector(model) if model.config.system.takes_image() => model.denoised(1),
+            _ => self.shape(),
+        }
+    }
     /// The whole job of a detector, or of AnoDDPM as published where a network fits it; otherwise one call of the network.
     pub fn work(self, strict: bool) -> Result<Work> {
         let shape = self.shape()?;
         match self {
             Subject::Detector(mut model) => {
-                // The kernels do not wait for a mean of normal images, or for one of this size.
-                if model.config.system.needs_mean_map() && model.ready().is_err() {
-                    model.config.system.set("mean_map", "false")?;
+                // The kernels do not wait for a measurement of normal images, or for one at this size.
+                if model.ready().is_err() {
+                    model.config.system.set_to_run_without()?;
                 }
                 let job = model.job(1)?;
                 model.settle(strict)?;

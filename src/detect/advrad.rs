@@ -15,7 +15,7 @@ use super::settings::{Range, Setting};
 use crate::diffusion::{Method, NoiseSource, Quiet, Sampler, Timesteps};
 use crate::graph::{Graph, NodeId, StateId};
 use crate::kernels::score::{Residual, ResidualKind};
-use crate::kernels::{WeightId, axis_map::AxisMap, axis_map::Taps, pointwise::Activation};
+use crate::kernels::{axis_map::Taps, pointwise::Activation};
 use crate::{Error, Result, Shape, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -188,9 +188,10 @@ impl AdvRad {
         let mut sum = None;
         for scale in 0..self.scales {
             let (small, large) = ([h >> scale, w >> scale], [h, w]);
-            let reduced = [resized(g, pair[0], small)?, resized(g, pair[1], small)?];
+            let reduced =
+                [map::resized(g, pair[0], small, Taps::triangle)?, map::resized(g, pair[1], small, Taps::triangle)?];
             let error = g.push("error", Residual { kind: ResidualKind::Squared }, &reduced)?;
-            let error = resized(g, error, large)?;
+            let error = map::resized(g, error, large, Taps::triangle)?;
             sum = Some(sum.map_or(Ok(error), |sum| g.add("sum over scales", sum, error))?);
         }
         let sum = sum.ok_or_else(|| Error::Invalid("`scales` must be 1 at least".into()))?;
@@ -213,19 +214,4 @@ impl Normal {
     fn constants(normal: Option<Normal>) -> Vec<(StateId, Tensor)> {
         normal.and_then(|n| Some((n.state?, n.mean))).into_iter().collect()
     }
-}
-
-/// x brought to `height` and `width` by the antialiased bilinear filter, along the rows and then along the columns; a pass that changes
-/// nothing is left out.
-fn resized(g: &mut Graph, x: NodeId, [height, width]: [usize; 2]) -> Result<NodeId> {
-    let mut now = x;
-    for (horizontal, from, to) in [(true, g.shape(x).w, width), (false, g.shape(x).h, height)] {
-        if from != to {
-            let (table, line) = Taps::triangle(from, to).table();
-            let table: WeightId = g.weight(&format!("taps {from} to {to}"), table);
-            let op = AxisMap { table, line, inputs: from, outputs: to, horizontal };
-            now = g.push("resize", op, &[now])?;
-        }
-    }
-    Ok(now)
 }

@@ -14,11 +14,13 @@ use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+mod measure;
 mod normal;
 mod pixels;
 mod scope;
 
-pub use normal::{Calibrated, calibrate, measure_mean_map};
+pub use measure::{measure_healthy_latents, measure_mean_map};
+pub use normal::{Calibrated, calibrate};
 pub use pixels::PixelHistogram;
 pub(super) use scope::check_floats;
 pub use scope::{Scope, ScoreOf};

@@ -3,7 +3,7 @@
 use super::config::{DetectorConfig, InputConfig};
 use super::networks::{Networks, Role};
 use super::plain::{self, Scheduler};
-use super::{MeanMap, System, dte};
+use super::{FromNormal, HealthyLatents, MeanMap, System, dte};
 use crate::model::Overrides;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -97,8 +97,10 @@ impl ModelFolder {
     /// # Errors
     /// When settings and networks do not fit together.
     pub fn of(path: &Path, config: DetectorConfig, mut networks: Networks) -> Result<Self> {
-        if config.system.needs_mean_map() {
-            networks.mean_map = MeanMap::open(path)?;
+        match config.system.from_normal() {
+            Some(FromNormal::MeanMap) => networks.mean_map = MeanMap::open(path)?,
+            Some(FromNormal::Latents) => networks.healthy_latents = HealthyLatents::open(path)?,
+            None => {}
         }
         let (path, settings) = (path.to_owned(), path.join("detector.json"));
         let (sha256, config_sha256) = (networks.sha256(), networks.config_sha256());

@@ -33,6 +33,7 @@ impl ModelFolder {
             System::Wolleb(_) => {
                 refused("each of its steps takes a gradient itself, and second derivatives have no rules")
             }
+            System::Pinaya(_) => refused("its mask and its codes are choices, which have no slope"),
         }
     }
 }

@@ -2,8 +2,9 @@
 use super::config::BlurConfig;
 use super::job::Outputs;
 use crate::graph::{Graph, NodeId, StateId};
+use crate::kernels::axis_map::{AxisMap, Taps};
 use crate::kernels::score::{self, ResidualKind};
-use crate::kernels::{Op, pointwise::Activation, score::Residual};
+use crate::kernels::{Op, WeightId, pointwise::Activation, score::Residual};
 use crate::{Result, Shape};
 
 /// The states of a system that reconstructs: what comes in, what is made of it, and how they differ.
@@ -75,4 +76,26 @@ pub(super) fn blur(g: &mut Graph, map: NodeId, by: Option<BlurConfig>) -> Result
     let weight = g.vector("blur", &weights);
     let across = g.push("blur x", Op::Blur(score::Blur { weight, radius, horizontal: true }), &[map])?;
     g.push("blur y", Op::Blur(score::Blur { weight, radius, horizontal: false }), &[across])
+}
+
+/// x brought to `height` and `width` by the taps that `filter` gives for a length before and after, along the rows and then along the
+/// columns; a pass that changes nothing is left out.
+/// # Errors
+/// [`crate::Error::Graph`] for a size of zero.
+pub(super) fn resized(
+    g: &mut Graph,
+    x: NodeId,
+    [height, width]: [usize; 2],
+    filter: fn(usize, usize) -> Taps,
+) -> Result<NodeId> {
+    let mut now = x;
+    for (horizontal, from, to) in [(true, g.shape(x).w, width), (false, g.shape(x).h, height)] {
+        if from != to {
+            let (table, line) = filter(from, to).table();
+            let table: WeightId = g.weight(&format!("taps {from} to {to}"), table);
+            let op = AxisMap { table, line, inputs: from, outputs: to, horizontal };
+            now = g.push("resize", op, &[now])?;
+        }
+    }
+    Ok(now)
 }

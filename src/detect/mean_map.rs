@@ -144,10 +144,4 @@ impl ModelFolder {
             None => Ok(mean),
         }
     }
-    /// Refuses, before any work is done, what a job of the model would lack.
-    /// # Errors
-    /// As [`ModelFolder::mean_map`], of a system that needs one.
-    pub fn ready(&self) -> Result<()> {
-        if self.config.system.needs_mean_map() { self.mean_map().map(drop) } else { Ok(()) }
-    }
 }

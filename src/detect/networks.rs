@@ -1,5 +1,5 @@
 //! A model folder's networks by role.
-use super::{DetectorConfig, MeanMap, ModelFolder, dte};
+use super::{DetectorConfig, HealthyLatents, MeanMap, ModelFolder, dte};
 use crate::model::{AUTOENCODER, CLASSIFIER, COMPARER, Checkpoint, Network, Overrides, locate, locate_role};
 use crate::{Error, Result, Shape};
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,8 @@ pub struct Networks {
     pub estimator: Option<RowScorer>,
     /// The mean error of normal images, of a system whose maps are distances from it.
     pub mean_map: Option<MeanMap>,
+    /// The divergence of healthy latents, of a system whose mask is cut at a quantile of it.
+    pub healthy_latents: Option<HealthyLatents>,
 }
 
 /// A fitted estimator of rows, and the file that its numbers lie in.
@@ -163,15 +165,17 @@ impl Networks {
     }
     /// As [`Networks::sha256`], of the weights alone.
     pub(super) fn weights_sha256(&self) -> String {
-        self.hash(None)
+        self.hash(&[])
     }
-    /// SHA-256 of the weights (and of the settings of an estimator of rows), in hexadecimal: the file's where there is one, otherwise that of all files' one after the other. The mean map counts as one of them: with another one, scores are others.
+    /// SHA-256 of the weights (and of the settings of an estimator of rows), in hexadecimal: the file's where there is one, otherwise that of all files' one after the other. What was measured on normal images counts as one of them: with another measurement, scores are others.
     pub fn sha256(&self) -> String {
-        self.hash(self.mean_map.as_ref())
+        let mean = self.mean_map.iter().map(|m| m.sha256.clone());
+        let measured: Vec<String> = mean.chain(self.healthy_latents.iter().map(|l| l.sha256.clone())).collect();
+        self.hash(&measured)
     }
-    fn hash(&self, mean: Option<&MeanMap>) -> String {
+    fn hash(&self, measured: &[String]) -> String {
         let graphs = self.graphs.values().map(|n| n.checkpoint.sha256());
-        let others = self.estimator.iter().map(|e| e.sha256.clone()).chain(mean.map(|m| m.sha256.clone()));
+        let others = self.estimator.iter().map(|e| e.sha256.clone()).chain(measured.iter().cloned());
         let all: Vec<String> = graphs.chain(others).collect();
         match &all[..] {
             [one] => one.clone(),
@@ -209,13 +213,20 @@ fn beside_denoiser(path: &Path, config: &DetectorConfig) -> Result<Option<PathBu
 /// A denoiser that takes and gives images of the model's input, with a variance beside where `learned`; with `classes` it may know
 /// some. What is at fault is named by `detector.json` where there is one, otherwise by the checkpoint.
 pub(super) fn agree(model: &ModelFolder, learned: bool, classes: bool) -> Result<()> {
-    let (input, network) = (model.config.image()?, model.networks.denoiser()?);
+    let input = model.config.image()?;
+    let shape = Shape::new(1, input.height, input.width, input.channels);
+    agree_on(model, shape, "input.", (learned, classes))
+}
+
+/// As [`agree`], with a denoiser of what has this shape (1,H,W,C); `whose` goes before the word `channels` in errors.
+pub(super) fn agree_on(model: &ModelFolder, shape: Shape, whose: &str, (learned, classes): (bool, bool)) -> Result<()> {
+    let network = model.networks.denoiser()?;
     let spec = network.as_unet()?;
     let said = model.settings.is_file();
     let path = if said { model.settings.as_path() } else { network.checkpoint.path() };
-    let (takes, gives, channels) = (spec.in_channels(), spec.out_channels(), input.channels);
+    let (takes, gives, channels) = (spec.in_channels(), spec.out_channels(), shape.c);
     if takes != channels {
-        return Err(Error::file(path, format!("input.channels is {channels}, but the network takes {takes}")));
+        return Err(Error::file(path, format!("{whose}channels is {channels}, but the network takes {takes}")));
     }
     let needed = if learned { 2 * channels } else { channels };
     if gives != needed {
@@ -232,5 +243,19 @@ pub(super) fn agree(model: &ModelFolder, learned: bool, classes: bool) -> Result
         );
         return Err(Error::file(path, fault));
     }
-    spec.accepts(Shape::new(1, input.height, input.width, channels), classes && spec.class.is_some())
+    spec.accepts(shape, classes && spec.class.is_some())
+}
+
+impl ModelFolder {
+    /// What the denoiser takes of `n` images: (N,H,W,C), the images themselves, or their latents where there is an autoencoder.
+    /// # Errors
+    /// [`Error::Invalid`] for a model without images, or one of a size that the autoencoder does not take.
+    pub fn denoised(&self, n: usize) -> Result<Shape> {
+        let input = self.config.image()?;
+        let images = Shape::new(n, input.height, input.width, input.channels);
+        match self.networks.graphs.get(&Role::Autoencoder) {
+            Some(network) => network.as_autoencoder()?.latent_shape(images),
+            None => Ok(images),
+        }
+    }
 }

@@ -8,6 +8,7 @@ use super::{
     dte::Dte,
     networks::Role,
     pddpm::{Pddpm, Postprocessing},
+    pinaya::Pinaya,
     wolleb::Wolleb,
 };
 use crate::diffusion::NoiseSource;
@@ -34,6 +35,9 @@ pub enum System {
     /// Wolleb et al. 2022: DDIM's encoding, and decoding under a classifier.
     #[serde(rename = "wolleb")]
     Wolleb(Wolleb),
+    /// Pinaya et al. 2022: latents that fit badly are painted anew.
+    #[serde(rename = "pinaya")]
+    Pinaya(Pinaya),
 }
 
 /// By its method, so that a fault names the setting.
@@ -50,6 +54,7 @@ impl<'de> Deserialize<'de> for System {
             System::AdvRad(_) => json::from_value(&settings).map(System::AdvRad),
             System::Dte(_) => json::from_value(&settings).map(System::Dte),
             System::Wolleb(_) => json::from_value(&settings).map(System::Wolleb),
+            System::Pinaya(_) => json::from_value(&settings).map(System::Pinaya),
         };
         read.map_err(D::Error::custom)
     }
@@ -57,7 +62,7 @@ impl<'de> Deserialize<'de> for System {
 
 impl System {
     /// What `detector.json` calls the systems.
-    pub const METHODS: [&'static str; 5] = ["anoddpm", "pddpm", "advrad", "dte", "wolleb"];
+    pub const METHODS: [&'static str; 6] = ["anoddpm", "pddpm", "advrad", "dte", "wolleb", "pinaya"];
 
     /// A system by the name of its method, as published.
     /// # Errors
@@ -69,6 +74,7 @@ impl System {
             "advrad" => Ok(System::AdvRad(AdvRad::default())),
             "dte" => Ok(System::Dte(Dte::default())),
             "wolleb" => Ok(System::Wolleb(Wolleb::default())),
+            "pinaya" => Ok(System::Pinaya(Pinaya::default())),
             _ => {
                 let known = System::METHODS.join(", ");
                 Err(Error::Invalid(format!("there is no method `{method}`; these are known: {known}")))
@@ -83,6 +89,7 @@ impl System {
             System::AdvRad(_) => "advrad",
             System::Dte(_) => "dte",
             System::Wolleb(_) => "wolleb",
+            System::Pinaya(_) => "pinaya",
         }
     }
     /// What publications call it.
@@ -93,6 +100,7 @@ impl System {
             System::AdvRad(_) => "AdvRAD",
             System::Dte(d) => d.estimator.unwrap_or_default().name(),
             System::Wolleb(_) => "Wolleb et al.",
+            System::Pinaya(_) => "Pinaya et al.",
         }
     }
     /// The networks that it may have.
@@ -101,6 +109,7 @@ impl System {
             System::AnoDdpm(_) | System::Pddpm(_) | System::AdvRad(_) => &[Role::Denoiser],
             System::Dte(_) => &[Role::Estimator, Role::Features],
             System::Wolleb(_) => &[Role::Denoiser, Role::Classifier],
+            System::Pinaya(_) => &[Role::Denoiser, Role::Autoencoder],
         }
     }
     /// Whether its networks see the image itself, brought to their size; otherwise it takes rows of numbers.
@@ -114,7 +123,7 @@ impl System {
     /// Whether it draws noise when it scores.
     pub fn draws_noise(&self) -> bool {
         match self {
-            System::AnoDdpm(_) | System::Pddpm(_) => true,
+            System::AnoDdpm(_) | System::Pddpm(_) | System::Pinaya(_) => true,
             System::AdvRad(s) => s.noise != super::advrad::Diffusion::None,
             System::Dte(_) => false,
             System::Wolleb(s) => s.variant == super::config::Variant::Published,
@@ -128,6 +137,7 @@ impl System {
             System::AdvRad(s) => s.noise_per(),
             System::Dte(_) => NoisePer::Run,
             System::Wolleb(s) => s.noise_per(),
+            System::Pinaya(s) => s.noise_per,
         }
     }
     /// Forward passes of the denoiser for an image of this size: what its time is proportional to, on every device.
@@ -138,6 +148,7 @@ impl System {
             System::AdvRad(s) => s.passes(),
             System::Dte(_) => 1,
             System::Wolleb(s) => s.passes(),
+            System::Pinaya(s) => s.passes(),
         }
     }
     /// Whether each map has its own threshold for pixels, by Otsu's method.
@@ -148,15 +159,11 @@ impl System {
     pub fn usual_score(&self) -> ScoreConfig {
         if matches!(self, System::AdvRad(_)) { ScoreConfig::Max } else { ScoreConfig::default() }
     }
-    /// Whether its map is the distance from a mean over normal images, which `residua calibrate` puts into the model folder.
-    pub fn needs_mean_map(&self) -> bool {
-        matches!(self, System::AdvRad(AdvRad { mean_map: true, .. }))
-    }
     /// What is done with the maps of a whole volume; none for a system whose slices stand alone.
     pub fn postprocessing(&self, input: Option<&InputConfig>) -> Option<Postprocessing> {
         match self {
             System::Pddpm(s) => input.map(|i| s.postprocessing(i.height)),
-            System::AnoDdpm(_) | System::AdvRad(_) | System::Dte(_) | System::Wolleb(_) => None,
+            _ => None,
         }
     }
     /// Holds every setting to its range.
@@ -169,6 +176,7 @@ impl System {
             System::AdvRad(s) => s.check(input),
             System::Dte(_) => Ok(()),
             System::Wolleb(s) => s.check(input),
+            System::Pinaya(s) => s.check(input),
         }
     }
     /// Holds the networks of a model folder against the settings.
@@ -181,6 +189,7 @@ impl System {
             System::AdvRad(s) => super::networks::agree(model, s.sampler()?.variance_channels, false),
             System::Dte(s) => s.agree(model),
             System::Wolleb(s) => s.agree(model),
+            System::Pinaya(s) => s.agree(model),
         }
     }
     /// What a batch of `n` images, or rows, runs. `noise` replaces the source that the settings name.
@@ -193,6 +202,7 @@ impl System {
             System::AdvRad(s) => s.job(model, n, noise),
             System::Dte(s) => s.job(model, n),
             System::Wolleb(s) => s.job(model, n, noise),
+            System::Pinaya(s) => s.job(model, n, noise),
         }
     }
     /// Its settings by name.
@@ -203,6 +213,7 @@ impl System {
             System::AdvRad(_) => super::advrad::SETTINGS,
             System::Dte(_) => super::dte::SETTINGS,
             System::Wolleb(_) => super::wolleb::SETTINGS,
+            System::Pinaya(_) => super::pinaya::SETTINGS,
         }
     }
     /// The settings that trade speed for quality, which `residua dial` measures. Names of parts come after that of the whole.
@@ -213,6 +224,9 @@ impl System {
             System::AdvRad(_) => &["k", "sampler", "sampler.steps", "scales", "blur"],
             System::Dte(_) => &["estimate"],
             System::Wolleb(_) => &["noise_level", "scale", "respacing"],
+            System::Pinaya(_) => {
+                &["quantile", "start", "sampler", "sampler.steps", "grow", "residual", "reference", "filter"]
+            }
         }
     }
     /// The value of a setting, in words.
@@ -244,10 +258,13 @@ impl System {
             System::Pddpm(s) => (s.schedule.train_steps, s.lambda),
             System::Wolleb(s) => return s.range(setting),
             System::AdvRad(s) => (s.schedule.train_steps, s.k + 1),
+            System::Pinaya(s) => (s.schedule.train_steps, s.start + 1),
             System::Dte(_) => return setting.range,
         };
         match setting.range {
-            Range::Count(low, high) if setting.name == "k" => Range::Count(low, high.min(steps.saturating_sub(1))),
+            Range::Count(low, high) if ["k", "start", "band.first", "band.last"].contains(&setting.name) => {
+                Range::Count(low, high.min(steps.saturating_sub(1)))
+            }
             Range::Count(low, high) if setting.name == "lambda" => Range::Count(low, high.min(steps)),
             Range::DdimSteps(low, high) => Range::DdimSteps(low, high.min(lambda)),
             other => other,

@@ -73,6 +73,11 @@ impl Taps {
         };
         Taps { inputs: from, outputs: (0..to).map(one).collect() }
     }
+    /// The input that an output lies in: `⌊i·from/to⌋` for output i. Both sizes are 1 at least.
+    pub fn nearest(from: usize, to: usize) -> Taps {
+        let one = |x: usize| Tap { first: x * from / to, weights: vec![1.0] };
+        Taps { inputs: from, outputs: (0..to).map(one).collect() }
+    }
     /// The transposed map: what it gives for input i is the sum of what the outputs that took i are worth, each times its weight.
     pub fn transposed(&self) -> Taps {
         let each = (0..self.inputs).map(|i| {

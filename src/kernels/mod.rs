@@ -68,6 +68,7 @@ kernels! {
     pointwise { Map: "Activation, scale and shift.", Add: "Addition." }
     pool_gradient { PoolGradient: "The gradient of pooling." }
     posterior { Posterior: "What an autoencoder's encoder gives, as a normal distribution." }
+    region { Above: "Where a map is above a threshold.", Blend: "Two images by a weight for each pixel." }
     resample { Upsample: "Twice the size by nearest neighbour.", Pool: "Average or maximum pooling." }
     sampler {
         NoiseTo: "Noising to level t.",

@@ -227,3 +227,24 @@ fn decoding_under_a_classifier() {
     close("the map", &raw(&host, &out), &map.data);
     check_scores(&host, &embedded, &map);
 }
+
+/// Two networks, a mask, and latents painted anew.
+#[test]
+fn latents_painted_anew() {
+    let Some(host) = Host::open(true) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    crate::common::painted::folder(folder.path(), r#", "threshold": 0.005"#);
+    let model = ModelFolder::open(folder.path()).unwrap();
+    let mut embedded = embedded(&host, &model);
+    embedded.seed(5).unwrap();
+    let size = (40, 30);
+    let texels = pattern(size, 0);
+    let image = host.image(size, TextureFormat::Rgba8Unorm, texels.as_flattened());
+    let out = host.picture((32, 24), TextureFormat::R32Float);
+    let mut encoder = host.encoder();
+    embedded.encode(&mut encoder, &image, &out).unwrap();
+    host.queue.submit([encoder.finish()]);
+    let map = ordinary(&model, &file(size, &texels, 3), 5);
+    close("the map", &raw(&host, &out), &map.data);
+    check_scores(&host, &embedded, &map);
+}

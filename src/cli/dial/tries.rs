@@ -1,12 +1,14 @@
 //! The settings that `residua dial` measures.
 use super::Args;
-use crate::detect::{DetectorConfig, DialRow, ModelFolder, System, wolleb::Wolleb};
+use crate::detect::config::SamplerConfig;
+use crate::detect::{DetectorConfig, DialRow, FromNormal, ModelFolder, System, wolleb::Wolleb};
 use crate::{Error, Result};
 
 /// The names and values to try: what was asked for, what flags set, and for the rest what is usual for the system.
 fn tries(args: &Args, model: &ModelFolder) -> Result<Vec<(String, Vec<String>)>> {
     let mut tries: Vec<(String, Vec<String>)> = Vec::new();
     let texts = |values: &[usize]| values.iter().map(usize::to_string).collect::<Vec<_>>();
+    let texts_of = |values: &[f64]| values.iter().map(f64::to_string).collect::<Vec<_>>();
     // DDPM takes every step: 0 stands for it.
     let samplers = |steps: &[usize]| {
         let name = |&s: &usize| if s == 0 { "ddpm".to_owned() } else { s.to_string() };
@@ -54,6 +56,9 @@ fn tries(args: &Args, model: &ModelFolder) -> Result<Vec<(String, Vec<String>)>>
         System::Pddpm(s) => vec![("stride", texts(&[s.patch, (s.patch / 2).max(1)]))],
         System::AdvRad(_) => vec![("k", texts(&[50, 100, 150, 200])), ("scales", texts(&[1, 4]))],
         System::Dte(_) => Vec::new(),
+        System::Pinaya(_) => {
+            vec![("quantile", texts_of(&[0.9, 0.95, 0.975])), ("sampler.steps", samplers(&[10, 20, 50]))]
+        }
         // How far an image is dissolved, and how hard it is pulled: what the paper itself varies.
         System::Wolleb(s) => {
             let level = s.noise_level;
@@ -74,7 +79,7 @@ fn tries(args: &Args, model: &ModelFolder) -> Result<Vec<(String, Vec<String>)>>
 
 /// All combinations that are possible, the cheapest first.
 pub(super) fn settings(args: &Args, model: &ModelFolder) -> Result<Vec<DetectorConfig>> {
-    if model.config.system.needs_mean_map() {
+    if model.config.system.from_normal() == Some(FromNormal::MeanMap) {
         let title = model.config.system.title();
         let fault = "the mean map of normal images holds for one setting: --set mean_map=false measures without it";
         return Err(Error::Invalid(format!("{title}: {fault}")));
@@ -96,6 +101,7 @@ pub(super) fn settings(args: &Args, model: &ModelFolder) -> Result<Vec<DetectorC
     let steps = |c: &DetectorConfig| match &c.system {
         System::AnoDdpm(s) => s.passes() / s.runs.max(1) <= s.lambda,
         System::AdvRad(s) => s.passes() <= s.k + 1,
+        System::Pinaya(s) => !matches!(s.sampler, SamplerConfig::Ddim { steps, .. } if steps > s.start + 1),
         System::Pddpm(_) | System::Dte(_) | System::Wolleb(_) => true,
     };
     let before = all.len();

@@ -1,6 +1,6 @@
 //! Normal images scored, for a calibration.
 use super::{Calibration, PixelHistogram, Scope, ScoreOf};
-use crate::data::{Input, Map, Picture, hash_files};
+use crate::data::{Input, Picture, hash_files};
 use crate::detect::dte::fitted_to;
 use crate::detect::{Finished, MeanMap, Scorer};
 use crate::{Error, Result};
@@ -82,30 +82,6 @@ pub fn calibrate(scorer: &mut Scorer, inputs: &[Input]) -> Result<Calibrated> {
     Ok(Calibrated { calibration, equal, highest })
 }
 
-/// The mean of the maps of normal images, of which each distinct one counts once, as in [`calibrate`]. The scorer's model gives the
-/// maps that the mean is over: its system's `mean_map` is off.
-/// # Errors
-/// As [`calibrate`].
-pub fn measure_mean_map(scorer: &mut Scorer, inputs: &[Input]) -> Result<MeanMap> {
-    let input = scorer.model.config.image()?;
-    let (width, height) = (input.width, input.height);
-    let distinct = distinct(inputs)?.0;
-    let data = hash_files(distinct.iter().flat_map(|i| i.files.iter().map(|f| &**f)))?;
-    let (mut sum, mut images) = (vec![0.0f64; width * height], 0);
-    let of = inputs.first().map_or(ScoreOf::Pictures, |i| ScoreOf::of(&scorer.model.config, i));
-    let mut seen = Seen::new(scorer, of);
-    scorer.maps(&distinct, |item, picture, map| {
-        if seen.before(&item.path, picture)?.is_none() {
-            images += 1;
-            sum.iter_mut().zip(&map.data).for_each(|(sum, &v)| *sum += f64::from(v));
-        }
-        Ok(())
-    })?;
-    whole(scorer, "no mean map was made")?;
-    let mean = sum.iter().map(|sum| (sum / images.max(1) as f64) as f32).collect();
-    MeanMap::new(scorer.model, Map::new(width, height, mean)?, images, data)
-}
-
 /// What a score is to be multiplied by, so that each image is judged by the mean map of the others, as any image to come is: the distance
 /// of Eᵢ from the mean of the others is n/(n − 1) times that from the mean of all n, and scores grow with their maps. It is 1 without
 /// a mean map, and where that is of other images.
@@ -124,7 +100,7 @@ fn leave_one_out(scorer: &Scorer, data_sha256: &str) -> Result<f64> {
 }
 
 /// Refuses to go on where an image failed.
-fn whole(scorer: &Scorer, what: &str) -> Result<()> {
+pub(super) fn whole(scorer: &Scorer, what: &str) -> Result<()> {
     let Some(f) = scorer.failures.first() else { return Ok(()) };
     let more = scorer.failures.len() - 1;
     let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
@@ -132,18 +108,18 @@ fn whole(scorer: &Scorer, what: &str) -> Result<()> {
 }
 
 /// The pictures that were met, by their pixels.
-struct Seen {
+pub(super) struct Seen {
     channels: usize,
     of: ScoreOf,
     first: HashMap<[u8; 32], PathBuf>,
 }
 
 impl Seen {
-    fn new(scorer: &Scorer, of: ScoreOf) -> Self {
+    pub fn new(scorer: &Scorer, of: ScoreOf) -> Self {
         Seen { channels: scorer.spec().channels, of, first: HashMap::new() }
     }
     /// The file that showed the same picture before. Slices of volumes are not looked at.
-    fn before(&mut self, path: &Path, picture: &Picture) -> Result<Option<PathBuf>> {
+    pub fn before(&mut self, path: &Path, picture: &Picture) -> Result<Option<PathBuf>> {
         if self.of != ScoreOf::Pictures {
             return Ok(None);
         }
@@ -158,7 +134,7 @@ impl Seen {
 }
 
 /// The inputs whose files have contents of their own, and the others, each with the first of the same contents.
-fn distinct(inputs: &[Input]) -> Result<(Vec<Input>, Equal)> {
+pub(super) fn distinct(inputs: &[Input]) -> Result<(Vec<Input>, Equal)> {
     let mut first: HashMap<String, &Path> = HashMap::new();
     let (mut kept, mut equal) = (Vec::new(), Vec::new());
     for input in inputs {

@@ -46,6 +46,7 @@ fn eta(config: &mut DetectorConfig) -> Option<&mut f64> {
     let sampler = match &mut config.system {
         System::AnoDdpm(s) => &mut s.sampler,
         System::AdvRad(s) => &mut s.sampler,
+        System::Pinaya(s) => &mut s.sampler,
         System::Pddpm(_) | System::Dte(_) | System::Wolleb(_) => return None,
     };
     if let SamplerConfig::Ddim { eta, .. } = sampler { Some(eta) } else { None }

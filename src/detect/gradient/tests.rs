@@ -54,7 +54,7 @@ fn model(folder: &Path, system: System, score: ScoreConfig) -> ModelFolder {
     let mut networks = Networks::default();
     networks.graphs.insert(Role::Denoiser, network(folder, if learned { 2 } else { 1 } * SIZE.c));
     let model = ModelFolder::of(folder, config, networks).unwrap();
-    if !model.config.system.needs_mean_map() {
+    if model.config.system.from_normal().is_none() {
         return model;
     }
     let data = random(Shape::new(1, SIZE.h, SIZE.w, 1), 5).data.iter().map(|v| v.abs()).collect();

@@ -38,6 +38,8 @@ pub enum GoldenKind {
     Pddpm,
     /// Wolleb et al.: encoding, and decoding under a classifier.
     Wolleb,
+    /// Pinaya et al.: latents judged and painted anew.
+    Pinaya,
     /// AdvRAD, one call, with the score's gradient.
     AdvRad,
     /// A chain by a diffusers scheduler.
@@ -89,18 +91,19 @@ impl Golden {
         if c.has("scheduler") {
             return Ok(Ok(GoldenKind::Diffusers));
         }
-        if let Some(sampler) = c.text("sampler")? {
-            let known = sampler.starts_with("guided-diffusion");
-            return Ok(if known { Ok(GoldenKind::Guided) } else { Err(sampler.to_owned()) });
-        }
         if let Some(method) = c.text("method")? {
             return Ok(match method {
                 "anoddpm" => Ok(GoldenKind::AnoDdpm),
                 "pddpm" => Ok(GoldenKind::Pddpm),
                 "wolleb" => Ok(GoldenKind::Wolleb),
+                "pinaya" => Ok(GoldenKind::Pinaya),
                 "advrad" | "advrad one-shot" => Ok(GoldenKind::AdvRad),
                 other => Err(other.to_owned()),
             });
+        }
+        if let Some(sampler) = c.text("sampler")? {
+            let known = sampler.starts_with("guided-diffusion");
+            return Ok(if known { Ok(GoldenKind::Guided) } else { Err(sampler.to_owned()) });
         }
         if c.has("seeds") && c.has("t") {
             return Ok(Ok(GoldenKind::SimplexFields));

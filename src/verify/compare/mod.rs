@@ -15,6 +15,7 @@ mod classifier;
 mod golden;
 mod latent;
 mod network;
+mod pinaya;
 mod schedule;
 mod simplex;
 mod systems;
@@ -95,6 +96,7 @@ fn run(golden: &Golden, kind: GoldenKind, device: &Device) -> Result<Vec<Deviati
         GoldenKind::AnoDdpm => systems::anoddpm(golden, device),
         GoldenKind::Pddpm => systems::pddpm(golden, device),
         GoldenKind::Wolleb => wolleb::wolleb(golden, device),
+        GoldenKind::Pinaya => pinaya::run(golden, device),
         GoldenKind::AdvRad => advrad::run(golden, device),
         GoldenKind::Diffusers => chain::diffusers(golden, device),
         GoldenKind::Guided => chain::guided(golden, device),

@@ -4,6 +4,7 @@ pub mod bench;
 pub mod folder;
 pub mod guided;
 pub mod host;
+pub mod painted;
 pub mod place;
 pub mod small;
 pub mod volume;
@@ -58,7 +59,7 @@ pub const LATENT: [&str; 7] = [
 ];
 
 /// The chains of `tests/goldens`.
-pub const CHAINS: [&str; 14] = [
+pub const CHAINS: [&str; 15] = [
     "advrad-multiscale",
     "advrad-oneshot-grad",
     "anoddpm-gauss",
@@ -69,6 +70,7 @@ pub const CHAINS: [&str; 14] = [
     "diffusers-ddpm",
     "guided-ddim25",
     "pddpm",
+    "pinaya",
     "simplex-fields",
     "wolleb",
     "wolleb-paper",

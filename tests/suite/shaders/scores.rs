@@ -2,6 +2,7 @@
 use super::*;
 use residua::kernels::axis_map::{AxisMap, Taps};
 use residua::kernels::keep::Keep;
+use residua::kernels::region::{Above, Blend};
 use residua::kernels::sampler_gradient::SamplerGradient;
 use residua::kernels::score_gradient::{ReduceGradient, ResidualGradient};
 
@@ -34,6 +35,10 @@ fn of_chains_and_scores() {
         let reduced = Shape::new(2, 1, 1, 3);
         op(ReduceGradient.into(), &[reduced, x, reduced], 0);
         op(Keep { slots: 3 }.into(), &[x], 0);
+        op(Blend.into(), &[x.with_c(1), x, x], 0);
+        for (threshold, grow) in [(0.0, 0), (0.005675, 1), (1e6, 64)] {
+            op(Above { threshold, grow }.into(), &[x.with_c(1)], 0);
+        }
     }
     check_all(&texts);
 }
