@@ -20,9 +20,9 @@ impl System {
             _ => None,
         }
     }
-    /// Sets it so that its maps are what is measured, for which nothing is needed.
+    /// Sets it so that its maps are what is measured, for which nothing is needed; a system that needs nothing stays as it is.
     /// # Errors
-    /// None; a setting that is missing would be one.
+    /// As [`System::set`].
     pub fn set_to_measure(&mut self) -> Result<()> {
         match self.from_normal() {
             Some(FromNormal::MeanMap) => self.set("mean_map", "false"),
@@ -32,7 +32,7 @@ impl System {
     }
     /// Sets it so that it runs without what is measured, by the same kernels: for times and shaders, not for judgements.
     /// # Errors
-    /// As [`System::set_to_measure`].
+    /// As [`System::set`].
     pub fn set_to_run_without(&mut self) -> Result<()> {
         match self.from_normal() {
             Some(FromNormal::MeanMap) => self.set("mean_map", "false"),

@@ -27,7 +27,8 @@ pub struct Pinaya {
     pub schedule: ScheduleConfig,
     /// What shares one noise. Each image has its own; `run` lets images go through the networks in batches.
     pub noise_per: NoisePer,
-    /// The diffusion model knows latents as the codebook gives them; otherwise as the encoder does. Either way the nearest codes are decoded.
+    /// The diffusion model knows latents as the codebook gives them; otherwise as the encoder does. Either way the nearest codes are
+    /// decoded.
     pub quantised: bool,
     /// What latents are multiplied by for the denoiser; 1 where its training multiplied by nothing.
     pub latent_scale: f64,
@@ -189,6 +190,14 @@ impl Pinaya {
         }
         self.timesteps()?;
         self.sampler().map(drop)
+    }
+    /// What results take for granted, in a sentence.
+    pub(super) fn taken(&self) -> Option<String> {
+        let limit = match self.threshold {
+            Some(threshold) => format!("{threshold}"),
+            None => format!("the quantile {} of that of healthy latents", self.quantile),
+        };
+        self.paints().then(|| format!("Latents were painted anew where their divergence is above {limit}."))
     }
     /// The timesteps of the way back.
     /// # Errors

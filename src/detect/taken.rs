@@ -13,6 +13,9 @@ impl DetectorConfig {
         if let System::Wolleb(system) = &self.system {
             said.extend(system.taken());
         }
+        if let System::Pinaya(system) = &self.system {
+            said.extend(system.taken());
+        }
         if self.reads_foregrounds() {
             said.push("The foreground is the file NAME_mask beside an image or, without one, what lies above its lowest value.".into());
         }

@@ -66,7 +66,7 @@ fn healthy_latents_give_the_threshold_and_nothing_is_judged_without() {
         assert!((0..24 * 32).all(|i| values[i] == values[i / 128 * 128 + i % 32 / 4 * 4]), "each is sixteen pixels");
     }
     all.sort_by(f32::total_cmp);
-    for (k, q) in [(0, 0.0), (700, 0.7), (975, 0.975), (1000, 1.0)] {
+    for (k, q) in [(0, 0.0f64), (700, 0.7), (975, 0.975), (1000, 1.0)] {
         let (at, found) = (q * 191.0, kept["quantiles"][k].as_f64().unwrap());
         let (low, high) = (f64::from(all[at as usize]), f64::from(all[(at as usize + 1).min(191)]));
         assert!((found - (low + at.fract() * (high - low))).abs() < 1e-5 * high, "{q}: {found} {low} {high}");
