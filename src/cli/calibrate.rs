@@ -38,14 +38,22 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
         tracing::warn!("{}: its name says that its {count} images are not normal ones", folder.display());
     }
     let device = args.scoring.device.open()?;
-    let model =
-        if model.config.system.needs_mean_map() { with_mean_map(args, given, &device, &inputs)? } else { model };
+    // A mean map is kept only with the calibration that was made with it.
+    let before = model.networks.mean_map.as_ref().map(|m| m.sha256.clone());
+    let mean = match model.config.system.needs_mean_map() {
+        true => Some(mean_map(args, given, &device, &inputs)?),
+        false => None,
+    };
+    let model = mean.iter().cloned().fold(model, ModelFolder::with_mean_map);
     let mut scorer = args.scoring.scorer_on(device, &model)?;
     let Calibrated { calibration, equal, highest } = calibrate(&mut scorer, &inputs).map_err(interrupted)?;
     drop(scorer);
     if let Some((file, first)) = equal.first() {
         let (file, first, n, all) = (file.display(), first.display(), equal.len(), inputs.len());
         tracing::warn!("{n} of {all} inputs show the same as another one, such as {file} and {first}: they count once");
+    }
+    if let Some(mean) = mean {
+        keep(&model, &mean, before, args.json)?;
     }
     calibration.write(&path)?;
     if args.json {
@@ -57,17 +65,25 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The model with the mean map of its normal images, which is made and kept in its folder.
-fn with_mean_map(args: &Args, given: &Given, device: &Device, inputs: &[Input]) -> Result<ModelFolder> {
+/// The mean error of the normal images.
+fn mean_map(args: &Args, given: &Given, device: &Device, inputs: &[Input]) -> Result<MeanMap> {
     let plain = args.model.open_without_mean_map(given)?;
-    let path = MeanMap::path(&plain.path);
-    check_file(&path)?;
-    let mean = measure_mean_map(&mut args.scoring.scorer_on(device.clone(), &plain)?, inputs).map_err(interrupted)?;
-    mean.write(&plain.path)?;
-    if !args.json {
+    check_file(&MeanMap::path(&plain.path))?;
+    measure_mean_map(&mut args.scoring.scorer_on(device.clone(), &plain)?, inputs).map_err(interrupted)
+}
+
+/// Keeps a mean error in the model's folder, in place of that with the hash `before`.
+fn keep(model: &ModelFolder, mean: &MeanMap, before: Option<String>, json: bool) -> Result<()> {
+    mean.write(&model.path)?;
+    if !json {
+        let path = MeanMap::path(&model.path);
         println!("the mean error of {} normal images is kept in {}", mean.images, path.display());
     }
-    args.model.open(given)
+    if before.as_ref() != Some(&mean.sha256) && model.config.threshold != Default::default() {
+        let settings = model.settings.display();
+        tracing::warn!("{settings}: its thresholds were chosen with another mean error; use --fpr, or write them anew");
+    }
+    Ok(())
 }
 
 fn interrupted(e: Error) -> Error {

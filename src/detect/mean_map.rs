@@ -144,6 +144,12 @@ impl ModelFolder {
             None => Ok(mean),
         }
     }
+    /// The same model with this mean error instead of that in its folder.
+    pub fn with_mean_map(mut self, mean: MeanMap) -> Self {
+        self.networks.mean_map = Some(mean);
+        self.sha256 = self.networks.sha256();
+        self
+    }
     /// Refuses, before any work is done, what a job of the model would lack.
     /// # Errors
     /// As [`ModelFolder::mean_map`], of a system that needs one.

@@ -51,6 +51,9 @@ pub fn calibrate(scorer: &mut Scorer, inputs: &[Input]) -> Result<Calibrated> {
                     return Ok(());
                 }
                 if let Some(map) = scored.map {
+                    if of == ScoreOf::Pictures && map.data.iter().all(|&v| v == 0.0) {
+                        return Err(empty(path));
+                    }
                     let values: Vec<f32> = map.data.iter().map(|v| v * others as f32).collect();
                     pixels.add(&values);
                 }
@@ -67,6 +70,7 @@ pub fn calibrate(scorer: &mut Scorer, inputs: &[Input]) -> Result<Calibrated> {
                     scores.push(scored.score * others);
                 }
             }
+            Finished::Volume(volume) if volume.score == 0.0 => return Err(empty(&volume.items[0].path)),
             Finished::Volume(volume) => scores.push(volume.score * others),
         }
         Ok(())
@@ -80,6 +84,11 @@ pub fn calibrate(scorer: &mut Scorer, inputs: &[Input]) -> Result<Calibrated> {
     let mut calibration = Calibration::new(scorer.model, scores, &pixels, data, scope)?;
     calibration.float_range = scorer.float_range();
     Ok(Calibrated { calibration, equal, highest })
+}
+
+/// Of an image or a volume in which nothing was judged.
+fn empty(path: &Path) -> Error {
+    Error::file(path, "nothing was calibrated: its map is empty, so that it tells nothing about normal images")
 }
 
 /// The mean of the maps of normal images, of which each distinct one counts once, as in [`calibrate`]. The scorer's model gives the
