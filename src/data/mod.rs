@@ -131,7 +131,9 @@ pub use path_text::{path_text, text_path};
 pub use picture::{Map, Picture, ValueRange};
 pub use preprocess::Preprocessing;
 pub use resize::{resize_bilinear, resize_triangle};
-pub use results_folder::{JOURNAL, RESULTS, clear_image, clear_volume, is_whole, remove_results};
+pub use results_folder::{
+    JOURNAL, RESULTS, clear_image, clear_volume, is_results_folder, is_whole, remove_below, remove_results,
+};
 pub use scaling::{Over, Scaling};
 pub use sets::{Input, group_files};
 pub use spec::InputSpec;

@@ -2,7 +2,7 @@
 use super::super::GOOD;
 use super::masks::Masks;
 use super::{Dataset, DatasetLayout, Sample, Selection, Truth, inputs, is_normal};
-use crate::data::{find_inputs, is_mask_folder};
+use crate::data::{find_inputs, is_mask_folder, is_results_folder};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -28,7 +28,14 @@ pub(super) fn find(path: &Path, selection: &Selection) -> Result<Option<Dataset>
             break;
         }
     }
-    let Some(folders) = found else { return Ok(None) };
+    let Some(mut folders) = found else { return Ok(None) };
+    folders.retain(|(_, folder)| {
+        let results = is_results_folder(folder);
+        if results {
+            tracing::warn!("{}: passed over as results of Residua", folder.display());
+        }
+        !results
+    });
     let (mut paths, mut labels) = (Vec::new(), Vec::new());
     for (name, folder) in
         folders.iter().filter(|f| !is_mask_folder(&f.0) && !OTHERS.contains(&f.0.to_lowercase().as_str()))
