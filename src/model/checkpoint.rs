@@ -2,7 +2,7 @@
 //! own, or several files by their index.
 use super::keys::{self, Name, WeightCopy};
 use super::locate::locate;
-use super::stored::{Contents, Stored};
+use super::stored::{Contents, OtherDict, Stored};
 use crate::hex::hex;
 use crate::{Error, Result};
 use half::{bf16, f16};
@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use source::{Bytes, Part};
 use std::{
     borrow::Cow,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ops::Bound,
     path::{Path, PathBuf},
     sync::{
@@ -21,8 +21,11 @@ use std::{
     },
 };
 
+mod copies;
 pub(super) mod shards;
 pub(super) mod source;
+
+pub use copies::Copies;
 
 /// A checkpoint. Keys are plain: wrapper prefixes are stripped, buffers and unchosen copies set aside.
 pub struct Checkpoint {
@@ -30,6 +33,7 @@ pub struct Checkpoint {
     parts: Vec<Part>,
     tensors: BTreeMap<String, Entry>,
     aside: Vec<String>,
+    others: Vec<OtherDict>,
     copies: Option<Copies>,
     about: Map<String, Value>,
     config: OnceLock<Option<Vec<u8>>>,
@@ -38,27 +42,6 @@ pub struct Checkpoint {
 struct Entry {
     stored: Stored,
     used: AtomicBool,
-}
-
-/// Which of two copies of its weights is read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Copies {
-    /// The one that is read.
-    pub chosen: WeightCopy,
-    /// Where the averages lie: what stands before their keys.
-    pub ema: String,
-    /// Where the weights of training lie.
-    pub raw: String,
-}
-
-impl std::fmt::Display for Copies {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Copies { ema, raw, .. } = self;
-        match self.chosen {
-            WeightCopy::Ema => write!(f, "the averaged weights (`{ema}`), not those of training (`{raw}`)"),
-            WeightCopy::Raw => write!(f, "the weights of training (`{raw}`), not the averaged ones (`{ema}`)"),
-        }
-    }
 }
 
 impl Checkpoint {
@@ -92,13 +75,17 @@ impl Checkpoint {
                 (vec![part], contents)
             }
         };
-        let Contents { tensors, about, nameless } = contents;
+        let Contents { tensors, about, nameless, others } = contents;
         let names: Vec<Name> = tensors.iter().map(|(path, key, _)| (path.as_slice(), key.as_str())).collect();
         let chosen = copy.unwrap_or_default();
         let plain = keys::plain(&names, chosen).map_err(|[plain, a, b]| {
             Error::file(&path, format!("`{a}` and `{b}` both come to `{plain}` without their prefixes"))
         })?;
-        let copies = plain.copies.map(|[ema, raw]| Copies { chosen, ema, raw });
+        let lent = plain.lacking.others;
+        let copies = plain.copies.map(|[ema, raw]| Copies { chosen, ema, raw, lent });
+        if let (Some(copies), Some(first)) = (&copies, plain.lacking.weights.first()) {
+            return Err(Error::file(&path, copies.partial(plain.lacking.weights.len(), first)));
+        }
         match (&copies, copy) {
             (Some(copies), None) => {
                 tracing::warn!("{}: {copies}, are read; --weights chooses", path.display());
@@ -117,10 +104,14 @@ impl Checkpoint {
                 path.display()
             );
         }
+        if !others.is_empty() {
+            let read: BTreeSet<String> = tensors.iter().map(|(dicts, ..)| dicts.join(".")).collect();
+            tracing::warn!("{}: {}", path.display(), OtherDict::said(&others, &read));
+        }
         let aside = plain.aside.into_iter().map(|i| keys::full(names[i])).collect();
         let entry = |i: usize| Entry { stored: tensors[i].2.clone(), used: AtomicBool::new(false) };
         let tensors = plain.keys.into_iter().map(|(key, i)| (key, entry(i))).collect();
-        Ok(Checkpoint { path, parts, tensors, aside, copies, about, config: OnceLock::new() })
+        Ok(Checkpoint { path, parts, tensors, aside, others, copies, about, config: OnceLock::new() })
     }
 
     /// The file, or the index of several.
@@ -134,6 +125,10 @@ impl Checkpoint {
     /// File keys that are no weights, or the copy that was not chosen.
     pub fn set_aside(&self) -> &[String] {
         &self.aside
+    }
+    /// Dictionaries of tensors under names that are not those of the network, none of which is read.
+    pub fn others(&self) -> &[OtherDict] {
+        &self.others
     }
     /// Which copy of the weights is read, where the file has two.
     pub fn copies(&self) -> Option<&Copies> {

@@ -39,4 +39,5 @@ pub use locate::{locate, locate_classifier};
 pub use network::{Architecture, Call, Network};
 pub use params::Param;
 pub use resnet::ResNet;
+pub use stored::OtherDict;
 pub use unet::UnetSpec;

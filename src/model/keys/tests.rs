@@ -86,3 +86,25 @@ fn buffers_are_no_weights() {
     }
     assert!(!is_buffer("time_embed.0.weight"));
 }
+
+#[test]
+fn what_one_copy_lacks_is_known() {
+    let model: Vec<String> = ["model"].map(String::from).to_vec();
+    let ema: Vec<String> = ["ema"].map(String::from).to_vec();
+    let names: [Name; 7] = [
+        (&model, "a.weight"),
+        (&model, "b._orig_mod.weight"),
+        (&model, "n.running_mean"),
+        (&model, "x.betas"),
+        (&ema, "a.weight"),
+        (&[], "loss.net.weight"),
+        (&[], "betas"),
+    ];
+    let lacking = plain(&names, WeightCopy::Ema).unwrap().lacking;
+    assert_eq!(
+        (lacking.weights, lacking.others),
+        (vec!["b.weight".into()], vec!["n.running_mean".into(), "x.betas".into()])
+    );
+    assert_eq!(plain(&names, WeightCopy::Raw).unwrap().lacking, Lacking::default());
+    assert_eq!(plain(&names[..4], WeightCopy::Ema).unwrap().lacking, Lacking::default());
+}
