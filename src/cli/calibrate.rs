@@ -1,14 +1,13 @@
 //! `residua calibrate`: from normal images to a threshold with a stated false-positive rate.
+use super::abnormal::warn_of_abnormal;
 use super::given::Given;
 use super::model_args::ModelArgs;
 use super::places::check_file;
 use super::scoring::ScoringArgs;
 use crate::data::{FileKind, Input, find_inputs};
 use crate::detect::{Calibrated, Calibration, MeanMap, ModelFolder, ScoreOf, calibrate, measure_mean_map};
-use crate::eval::is_abnormal;
 use crate::{Device, Error, Result};
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(clap::Args)]
@@ -34,9 +33,7 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
     args.scoring.check(given, &model, inputs.iter().any(|i| i.kind == FileKind::Volume))?;
     let path = Calibration::path(&model.path);
     check_file(&path)?;
-    for (folder, count) in abnormal_folders(&args.inputs, &inputs) {
-        tracing::warn!("{}: its name says that its {count} images are not normal ones", folder.display());
-    }
+    warn_of_abnormal(&args.inputs, inputs.iter().flat_map(|i| i.files.first()));
     let device = args.scoring.device.open()?;
     // A mean map is kept only with the calibration that was made with it.
     let before = model.networks.mean_map.as_ref().map(|m| m.sha256.clone());
@@ -93,22 +90,6 @@ fn interrupted(e: Error) -> Error {
         ),
         e => e,
     }
-}
-
-/// Folders with images of which a name at or below the arguments says that they are anomalous, or masks, and how many images.
-fn abnormal_folders(arguments: &[PathBuf], inputs: &[Input]) -> BTreeMap<PathBuf, usize> {
-    let mut found = BTreeMap::new();
-    for path in inputs.iter().flat_map(|i| i.files.first()) {
-        // The name of the folder that was given counts, or of that of a file; those of the folders that it lies in do not.
-        let argument = arguments.iter().find(|a| path.starts_with(a)).map_or(Path::new(""), |a| a);
-        let folder = if argument == path { argument.parent().unwrap_or(argument) } else { argument };
-        let above = folder.components().count().saturating_sub(1);
-        let below = path.parent().into_iter().flat_map(Path::components).skip(above);
-        if below.map(|c| c.as_os_str().to_string_lossy().into_owned()).any(|name| is_abnormal(&name)) {
-            *found.entry(path.parent().unwrap_or(Path::new("")).to_owned()).or_default() += 1;
-        }
-    }
-    found
 }
 
 /// `highest` has the highest score of each volume whose slices are judged one by one.

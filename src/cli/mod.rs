@@ -8,6 +8,7 @@ use std::process::ExitCode;
 #[macro_use]
 mod out;
 
+mod abnormal;
 mod attack;
 mod bench;
 mod builtin;

@@ -41,11 +41,11 @@ pub(super) fn find(path: &Path, selection: &Selection) -> Result<Option<Dataset>
         folders.iter().filter(|f| !is_mask_folder(&f.0) && !OTHERS.contains(&f.0.to_lowercase().as_str()))
     {
         let normal = is_normal(name);
-        let masks = match normal {
-            true => Masks::of_normal(path, &root, split.as_deref(), name, folder)?,
-            false => Masks::find(path, &root, split.as_deref(), name, folder)?,
-        };
         let images = find_inputs(std::slice::from_ref(folder), &selection.suffixes)?;
+        let masks = match normal {
+            true => Masks::of_normal(path, &root, split.as_deref(), name, (folder, &images))?,
+            false => Masks::find(path, &root, split.as_deref(), name, (folder, &images))?,
+        };
         masks.iter().for_each(|m| m.say_unused(name, &images));
         for image in images {
             let truth = match &masks {
@@ -61,7 +61,8 @@ pub(super) fn find(path: &Path, selection: &Selection) -> Result<Option<Dataset>
     }
     let samples = inputs(&paths, selection)?.into_iter().zip(labels);
     let samples = samples.map(|(input, (defect, truth))| Sample { input, defect, truth }).collect();
-    Ok(Some(Dataset { layout: DatasetLayout::Folders, split, samples, notes: Vec::new(), training: Vec::new() }))
+    let (notes, training, others) = Default::default();
+    Ok(Some(Dataset { layout: DatasetLayout::Folders, split, samples, notes, training, others }))
 }
 
 /// The visible folders in a folder, by name.

@@ -42,7 +42,8 @@ pub(super) fn find(path: &Path, selection: &Selection) -> Result<Option<Dataset>
     }
     let samples = inputs(&paths, selection)?.into_iter().zip(truths);
     let samples = samples.map(|(input, truth)| Sample { input, defect: "anomalous".into(), truth }).collect();
-    Ok(Some(Dataset { layout: DatasetLayout::Volumes, split, samples, notes: Vec::new(), training: Vec::new() }))
+    let (notes, training, others) = Default::default();
+    Ok(Some(Dataset { layout: DatasetLayout::Volumes, split, samples, notes, training, others }))
 }
 
 /// Says which volumes are left out because nothing beside them is their segmentation.
