@@ -115,6 +115,7 @@ pub use colormap::heat;
 pub use decode::{decode_image, decode_npy, read_picture};
 pub use exact::ExactFormat;
 pub use failure::Failure;
+pub(crate) use find::tell_unread;
 pub use find::{Found, find, find_inputs, list_files};
 pub use floats::FloatRange;
 pub use foreground::Foreground;
