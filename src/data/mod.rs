@@ -28,6 +28,7 @@ mod mask_shades;
 mod names;
 #[cfg(feature = "volumes")]
 mod nifti_header;
+mod notices;
 mod npy;
 mod npy_numbers;
 #[cfg(feature = "tables")]
@@ -127,6 +128,7 @@ pub(crate) use lines::{Lines, whole_lines};
 pub use lock::{FolderLock, lock_folder};
 pub use mask::Mask;
 pub(crate) use names::stem;
+pub use notices::{Notice, Notices};
 pub use npy::{read_map, write_npy, write_npy_rows};
 pub use path_text::{path_text, text_path};
 pub use picture::{Map, Picture, ValueRange};
