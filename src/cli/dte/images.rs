@@ -1,7 +1,7 @@
 //! From images to rows: which files, which labels, and the network over all of them.
 use super::rows::Rows;
 use crate::cli::scoring::bar;
-use crate::data::{Failure, FileKind, Input, Preprocessing, Table, ValueRange, find_inputs, read_picture};
+use crate::data::{Failure, FileKind, Input, Notices, Preprocessing, Table, ValueRange, find_inputs, read_picture};
 use crate::detect::dte::{Extractor, Features};
 use crate::eval::{is_abnormal, is_normal, is_unsorted};
 use crate::model::Network;
@@ -85,13 +85,18 @@ pub(super) fn embed(
     tracing::info!("{}: {}", opened.checkpoint.path().display(), extractor.network);
 
     let (mut values, mut paths, mut failures) = (Vec::new(), Vec::new(), Vec::new());
-    let bar = bar(inputs.len(), "images");
+    let (bar, mut notices) = (bar(inputs.len(), "images"), Notices::default());
     for chunk in inputs.chunks(extractor.batch()) {
-        let read: Vec<Result<Tensor>> = chunk.par_iter().map(|i| prepare(i, &features.preprocessing)).collect();
+        let read: Vec<Result<(Tensor, Vec<String>)>> =
+            chunk.par_iter().map(|i| prepare(i, &features.preprocessing)).collect();
         let (mut ready, mut of) = (Vec::new(), Vec::new());
         for (input, read) in chunk.iter().zip(read) {
             match read {
-                Ok(tensor) => (ready.push(tensor), of.push(input)).1,
+                Ok((tensor, said)) => {
+                    notices.add(&input.path, &said);
+                    ready.push(tensor);
+                    of.push(input);
+                }
                 Err(e) => failures.push(Failure { path: input.path.clone(), error: e.to_string() }),
             }
         }
@@ -108,6 +113,7 @@ pub(super) fn embed(
         bar.inc(chunk.len() as u64);
     }
     bar.finish_and_clear();
+    notices.tell();
     if paths.is_empty() {
         // The first is in the error.
         failures.iter().skip(1).for_each(|f| eprintln!("error: {}", f.error));
@@ -118,14 +124,17 @@ pub(super) fn embed(
     Ok(Rows { table, source: None, columns: None, paths: Some(paths), features: Some(features), failures })
 }
 
-fn prepare(input: &Input, preprocessing: &Preprocessing) -> Result<Tensor> {
+/// What the network takes of an image, and what is said of it.
+fn prepare(input: &Input, preprocessing: &Preprocessing) -> Result<(Tensor, Vec<String>)> {
     if input.kind == FileKind::Volume {
         return Err(Error::file(&input.path, "is a volume; features are of single images"));
     }
-    preprocessing.apply(&read_picture(&input.path, ValueRange::UNIT)?).map_err(|e| match e {
+    let picture = read_picture(&input.path, ValueRange::UNIT)?;
+    let tensor = preprocessing.apply(&picture).map_err(|e| match e {
         Error::Invalid(fault) => Error::file(&input.path, fault),
         e => e,
-    })
+    })?;
+    Ok((tensor, picture.warnings))
 }
 
 /// True for an anomaly, by the folders that an image lies in, up to the one that was named; none where no folder is one of normal images.

@@ -75,6 +75,7 @@ pub fn calibrate(scorer: &mut Scorer, inputs: &[Input]) -> Result<Calibrated> {
         }
         Ok(())
     })?;
+    scorer.notices.tell();
     whole(scorer, "nothing was calibrated")?;
     if let Some(path) = scorer.fitted_to.first() {
         let said = fitted_to(scorer.fitted_to.len(), scores.len(), "images");
