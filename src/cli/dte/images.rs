@@ -148,8 +148,9 @@ fn labels(paths: &[PathBuf], arguments: &[PathBuf]) -> Result<Option<Vec<bool>>>
         let all: Vec<_> = folder.components().collect();
         // Of an image that was named itself, the folder that it lies in.
         let first = named.unwrap_or(all.len()).saturating_sub(1).min(all.len());
-        let mut names = all[first..].iter().rev().map(|c| c.as_os_str().to_string_lossy());
-        names.find(|name| is_normal(name) || is_abnormal(name) || is_unsorted(name)).map(|name| name.into_owned())
+        let names = || all[first..].iter().rev().map(|c| c.as_os_str().to_string_lossy());
+        let sorted = names().find(|name| is_normal(name) || is_abnormal(name));
+        sorted.or_else(|| names().find(|name| is_unsorted(name))).map(|name| name.into_owned())
     };
     let names: Vec<Option<String>> = paths.iter().map(decided).collect();
     let normal = |name: &Option<String>| name.as_ref().is_some_and(|n| is_normal(n));
@@ -194,6 +195,7 @@ mod tests {
         assert_eq!(of(&["good.png"], &["good.png"]), None);
         let unsorted = labels(&all(&["t/good/a.png", "t/unlabeled/b.png"]), &all(&["t"])).unwrap_err().to_string();
         assert!(unsorted.contains("t/unlabeled/b.png: lies in a folder `unlabeled`"), "{unsorted}");
+        assert_eq!(of(&["t/good/misc/a.png"], &["t"]), Some(vec![false]));
         // Folders in folders: of cameras, and of what is said of the images.
         let nested = ["t/good/cam1/a.png", "t/good/cam2/x/b.png", "t/hole/cam1/c.png", "t/good/bad/d.png"];
         assert_eq!(of(&nested, &["t"]), Some(vec![false, false, true, true]));
