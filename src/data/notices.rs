@@ -94,7 +94,10 @@ impl Notices {
             };
             tracing::warn!("{}{more}: {}", kind.first.display(), kind.text);
         }
-        let further = fresh.map(|kind| kind.told = true).count();
+        let further = fresh.fold(0, |count, kind| {
+            kind.told = true;
+            count + 1
+        });
         if further > 0 {
             tracing::warn!("{further} further kinds of warnings of images are not listed here");
         }
