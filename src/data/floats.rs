@@ -17,7 +17,7 @@ pub struct FloatRange {
 impl FloatRange {
     /// The range of a run: the model's as soon as one image that can be read in it has a value clearly outside `[0,1]`, otherwise `[0,1]`.
     /// A file a little outside `[0,1]` shows nothing, and is refused where no other shows the model's range: see
-    /// [`FloatRange::check`]. `None` where no file holds floats, or where their range does not matter. Files are read one after the other, up to the first
+    /// `FloatRange::check`. `None` where no file holds floats, or where their range does not matter. Files are read one after the other, up to the first
     /// that shows it; what cannot be read is passed over, as its error comes when it is its turn.
     pub fn of_run<'i>(inputs: impl IntoIterator<Item = &'i Input>, spec: &InputSpec) -> Option<FloatRange> {
         if spec.scaling != (Scaling::Fixed {}) || spec.range == ValueRange::UNIT {

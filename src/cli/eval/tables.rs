@@ -115,7 +115,7 @@ impl TableArgs {
 
 /// What scores the tables.
 enum Way {
-    Fitted(Model),
+    Fitted(Box<Model>),
     Fit(Protocol, Setting, FitSettings),
 }
 
@@ -188,7 +188,7 @@ fn way(args: &Args) -> Result<(Way, serde_json::Value)> {
             let fault = format!("is no model that `residua dte fit` wrote, and {shown} is taken for a table or tables");
             return Err(Error::file(folder, fault));
         }
-        return Ok((Way::Fitted(Model::open(folder)?), serde_json::json!({ "model": path_text(folder) })));
+        return Ok((Way::Fitted(Box::new(Model::open(folder)?)), serde_json::json!({ "model": path_text(folder) })));
     }
     let (protocol, setting, neighbours) = t.how();
     let batch = args.scoring.batch.map(usize::from);
@@ -226,7 +226,7 @@ fn one(
 ) -> Result<TableEvaluation> {
     let t = &args.tables;
     let fitted = match way {
-        Way::Fitted(model) => Some(model),
+        Way::Fitted(model) => Some(&**model),
         Way::Fit(..) => None,
     };
     let table = t.columns.read(path, fitted)?.table;
