@@ -176,7 +176,7 @@ fn a_system_without_maps_says_so_and_does_the_rest() {
     refused(&["calibrate", &inputs, "--model", &model, "--device", "cpu"], "that the model was fitted to");
     let others = p.text("others");
     std::fs::create_dir(&others).unwrap();
-    (0..6).for_each(|n| picture(&p.at(&format!("others/{n}.png")), 40, 40, 7 * n + 3));
+    (0..6).for_each(|n| picture(&p.at(&format!("others/{n}.png")), 40, 40, n + 60));
     let (code, _, err) = run(&["calibrate", &others, "--model", &model, "--device", "cpu"]);
     assert_eq!(code, 0, "{err}");
     let (code, said, judged) = p.detect(&model, &["--fpr", "0.5"]);
