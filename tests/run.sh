@@ -25,16 +25,18 @@ else
     cargo test --no-run
 fi
 
-# The tests' own build answers whether there is an adapter. Its output is kept from grep's early end (pipefail).
+# The tests' own build answers whether there is an adapter: `cargo run` would build all dependencies again, as it leaves out those of the
+# tests. Its output is kept from grep's early end (pipefail).
+program=$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/debug/residua
 has_adapter() {
     local devices
-    devices=$(cargo run --quiet --profile test --bin residua -- devices --json) && grep -q '"software"' <<<"$devices"
+    devices=$("$program" devices --json) && grep -q '"software"' <<<"$devices"
 }
 if ! has_adapter; then
     need_vulkan
     if ! has_adapter; then
         say "there is still no adapter; what the loader says:"
-        VK_LOADER_DEBUG=error,warn cargo run --quiet --profile test --bin residua -- -vv devices >&2 || true
+        VK_LOADER_DEBUG=error,warn "$program" -vv devices >&2 || true
         exit 1
     fi
 fi

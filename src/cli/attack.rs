@@ -2,9 +2,9 @@
 use super::given::Given;
 use super::kept::{Kept, OfSubject, key_of};
 use super::model_args::ModelArgs;
-use super::robust::{Hashes, ImagesArgs, amount, depends_on, said_of_input, subject};
+use super::robust::{Hashes, ImagesArgs, amount, before_the_first, depends_on, said_of_input, subject};
 use super::scoring::ScoringArgs;
-use crate::data::{ExactFormat, create_folder, is_whole, lock_folder};
+use crate::data::{ExactFormat, create_folder, hash_files, is_whole, lock_folder, remove_below};
 use crate::detect::attack::{AttackSettings, Attacked, Attacker, Norm, Pgd, Start, Towards};
 use crate::detect::{Item, ModelFolder, Scorer, Subjects};
 use crate::eval::GOOD;
@@ -141,8 +141,9 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
     let everything = json!({ "attack": settings, "goal": args.goal, "detector": depends_on(&scorer) });
     let there = |r: &AttackRecord| {
         let folder = args.out.join("pictures").join(&r.subject.folder);
-        let files = [&r.clean, &r.adversarial].map(|f| args.out.join(f));
-        files.iter().all(|f| is_whole(f)) && is_whole(&folder.join(PICTURES[0].0))
+        let files = r.files().map(|f| args.out.join(f));
+        let same = || hash_files(files.iter().map(|f| &**f)).is_ok_and(|hash| hash == r.files_sha256);
+        files.iter().all(|f| is_whole(f)) && is_whole(&folder.join(PICTURES[0].0)) && same()
     };
     let mut kept: Kept<AttackRecord> = Kept::open(&args.out, key_of(&everything), args.resume, there)?;
     let mut used = HashSet::new();
@@ -152,7 +153,7 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
     let images = kept.close().map(|all| all.into_iter().filter(|r| used.contains(&r.subject.folder)).collect());
     let images: Vec<AttackRecord> = images?;
     if images.is_empty() {
-        ran?;
+        ran.map_err(before_the_first)?;
         let first = scorer.failures.first().map_or("there is no image".into(), |f| f.error.clone());
         return Err(Error::Invalid(format!("no image could be attacked: {first}")));
     }
@@ -197,13 +198,27 @@ fn attack(
             rest.push((item.clone(), args.goal.unwrap_or_else(by_label)));
             labels.insert(item.folder, (defect, sha256));
         }
+        if !rest.is_empty() {
+            discard(&args.out, kept)?;
+        }
         let name = |item: &Item| file_of(item, labels.get(&item.folder).and_then(|l| l.0.as_deref()));
         attacker.run(scorer, rest, (&args.out, &name), &mut |attacked| {
             let (defect, sha256) = labels.get(&attacked.item.folder).cloned().unwrap_or_default();
             pictures::write(&args.out.join("pictures").join(&attacked.item.folder), &attacked)?;
-            kept.put(record(&attacked, &args.out, defect, sha256))
+            kept.put(record(&attacked, &args.out, defect, sha256)?)
         })
     })
+}
+
+/// Removes the images of an earlier run that this one replaces, so that the folders hold what the report is about.
+fn discard(out: &Path, kept: &mut Kept<AttackRecord>) -> Result<()> {
+    let ours: HashSet<String> = kept.all.iter().flat_map(|r| r.files().map(str::to_owned)).collect();
+    for stale in std::mem::take(&mut kept.replaced) {
+        for file in stale.files().into_iter().filter(|f| !ours.contains(*f)) {
+            remove_below(out, file)?;
+        }
+    }
+    Ok(())
 }
 
 /// Where an image's files lie below `clean` and `adversarial`: by label, so that each of the two is a dataset.
@@ -216,10 +231,10 @@ fn file_of(item: &Item, defect: Option<&str>) -> PathBuf {
     defect.map_or_else(|| PathBuf::from(&file), |d| Path::new(&plain(d)).join(&file))
 }
 
-fn record(a: &Attacked, out: &Path, defect: Option<String>, sha256: String) -> AttackRecord {
+fn record(a: &Attacked, out: &Path, defect: Option<String>, sha256: String) -> Result<AttackRecord> {
     let below = |path: &Path| crate::data::path_text(path.strip_prefix(out).unwrap_or(path)).replace('\\', "/");
     let [before, after] = a.scores.clone();
-    AttackRecord {
+    Ok(AttackRecord {
         subject: subject(&a.item, defect, sha256, a.pictures[0].warnings.clone()),
         towards: a.towards.as_str().into(),
         before,
@@ -230,8 +245,9 @@ fn record(a: &Attacked, out: &Path, defect: Option<String>, sha256: String) -> A
         flat_steps: a.flat_steps,
         clean: below(&a.files[0]),
         adversarial: below(&a.files[1]),
+        files_sha256: hash_files(a.files.iter().map(|f| &**f))?,
         seconds: a.seconds,
-    }
+    })
 }
 
 fn print(args: &Args, settings: &AttackSettings, report: &AttackReport) {
@@ -254,6 +270,12 @@ fn print(args: &Args, settings: &AttackSettings, report: &AttackReport) {
             println!("image AUROC  {:.4} → {:.4}  ({fresh})", auroc.before.mean, auroc.after.mean)
         }
         None => println!("image AUROC  none: {}", report.reason.as_deref().unwrap_or_default()),
+    }
+    let stayed = report.images.iter().filter(|r| r.restart.is_none()).count();
+    if stayed > 0 {
+        println!(
+            "{stayed} images stayed as they were, as no candidate was better: the attack may be weaker than it could be"
+        );
     }
     let flat: usize = report.images.iter().map(|r| r.flat_steps).sum();
     if flat > 0 {

@@ -1,17 +1,16 @@
 //! `residua calibrate`: from normal images to a threshold with a stated false-positive rate.
+use super::abnormal::warn_of_abnormal;
 use super::given::Given;
 use super::model_args::ModelArgs;
 use super::places::check_file;
 use super::scoring::ScoringArgs;
 use crate::data::{FileKind, Input, find_inputs};
 use crate::detect::{
-    Calibrated, Calibration, FromNormal, HealthyLatents, MeanMap, ModelFolder, ScoreOf, calibrate,
+    Calibrated, Calibration, FromNormal, HealthyLatents, MeanMap, ModelFolder, NormalMeasurement, ScoreOf, calibrate,
     measure_healthy_latents, measure_mean_map,
 };
-use crate::eval::is_abnormal;
 use crate::{Device, Error, Result};
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(clap::Args)]
@@ -37,20 +36,24 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
     args.scoring.check(given, &model, inputs.iter().any(|i| i.kind == FileKind::Volume))?;
     let path = Calibration::path(&model.path);
     check_file(&path)?;
-    for (folder, count) in abnormal_folders(&args.inputs, &inputs) {
-        tracing::warn!("{}: its name says that its {count} images are not normal ones", folder.display());
-    }
+    warn_of_abnormal(&args.inputs, inputs.iter().flat_map(|i| i.files.first()));
     let device = args.scoring.device.open()?;
-    let model = match model.config.system.from_normal() {
-        Some(what) => measured(args, given, &device, &inputs, what)?,
-        None => model,
+    // What is measured is kept only with the calibration that was made with it.
+    let before = model.measured_sha256();
+    let measured = match model.config.system.from_normal() {
+        Some(what) => Some(measure(args, given, &device, &inputs, what)?),
+        None => None,
     };
+    let model = measured.iter().cloned().fold(model, ModelFolder::with_measured);
     let mut scorer = args.scoring.scorer_on(device, &model)?;
     let Calibrated { calibration, equal, highest } = calibrate(&mut scorer, &inputs).map_err(interrupted)?;
     drop(scorer);
     if let Some((file, first)) = equal.first() {
         let (file, first, n, all) = (file.display(), first.display(), equal.len(), inputs.len());
         tracing::warn!("{n} of {all} inputs show the same as another one, such as {file} and {first}: they count once");
+    }
+    if let Some(measured) = measured {
+        keep(&model, &measured, before, args.json)?;
     }
     calibration.write(&path)?;
     if args.json {
@@ -62,31 +65,40 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The model with what it takes from its normal images, which is measured and kept in its folder.
-fn measured(args: &Args, given: &Given, device: &Device, inputs: &[Input], what: FromNormal) -> Result<ModelFolder> {
+/// What the system takes from its normal images.
+fn measure(
+    args: &Args,
+    given: &Given,
+    device: &Device,
+    inputs: &[Input],
+    what: FromNormal,
+) -> Result<NormalMeasurement> {
     let plain = args.model.open_to_measure(given)?;
-    let path = match what {
+    check_file(&match what {
         FromNormal::MeanMap => MeanMap::path(&plain.path),
         FromNormal::Latents => HealthyLatents::path(&plain.path),
-    };
-    check_file(&path)?;
+    })?;
     let mut scorer = args.scoring.scorer_on(device.clone(), &plain)?;
-    let said = match what {
-        FromNormal::MeanMap => {
-            let mean = measure_mean_map(&mut scorer, inputs).map_err(interrupted)?;
-            mean.write(&plain.path)?;
-            format!("the mean error of {} normal images", mean.images)
-        }
-        FromNormal::Latents => {
-            let found = measure_healthy_latents(&mut scorer, inputs).map_err(interrupted)?;
-            found.write(&plain.path)?;
-            format!("the divergence of {} latents of {} normal images", found.latents, found.images)
-        }
+    let measured = match what {
+        FromNormal::MeanMap => measure_mean_map(&mut scorer, inputs).map(NormalMeasurement::MeanMap),
+        FromNormal::Latents => measure_healthy_latents(&mut scorer, inputs).map(NormalMeasurement::Latents),
     };
-    if !args.json {
-        println!("{said} is kept in {}", path.display());
+    measured.map_err(interrupted)
+}
+
+/// Keeps it in the model's folder, in place of that with the hash `before`.
+fn keep(model: &ModelFolder, measured: &NormalMeasurement, before: Option<String>, json: bool) -> Result<()> {
+    let path = measured.write(&model.path)?;
+    if !json {
+        println!("{} is kept in {}", measured.said(), path.display());
     }
-    args.model.open(given)
+    if before != model.measured_sha256() && model.config.threshold != Default::default() {
+        let settings = model.settings.display();
+        tracing::warn!(
+            "{settings}: its thresholds were chosen with another measurement of normal images; use --fpr, or write them anew"
+        );
+    }
+    Ok(())
 }
 
 fn interrupted(e: Error) -> Error {
@@ -96,22 +108,6 @@ fn interrupted(e: Error) -> Error {
         ),
         e => e,
     }
-}
-
-/// Folders with images of which a name at or below the arguments says that they are anomalous, or masks, and how many images.
-fn abnormal_folders(arguments: &[PathBuf], inputs: &[Input]) -> BTreeMap<PathBuf, usize> {
-    let mut found = BTreeMap::new();
-    for path in inputs.iter().flat_map(|i| i.files.first()) {
-        // The name of the folder that was given counts, or of that of a file; those of the folders that it lies in do not.
-        let argument = arguments.iter().find(|a| path.starts_with(a)).map_or(Path::new(""), |a| a);
-        let folder = if argument == path { argument.parent().unwrap_or(argument) } else { argument };
-        let above = folder.components().count().saturating_sub(1);
-        let below = path.parent().into_iter().flat_map(Path::components).skip(above);
-        if below.map(|c| c.as_os_str().to_string_lossy().into_owned()).any(|name| is_abnormal(&name)) {
-            *found.entry(path.parent().unwrap_or(Path::new("")).to_owned()).or_default() += 1;
-        }
-    }
-    found
 }
 
 /// `highest` has the highest score of each volume whose slices are judged one by one.

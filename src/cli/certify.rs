@@ -2,7 +2,7 @@
 use super::given::Given;
 use super::kept::{Kept, OfSubject, key_of};
 use super::model_args::ModelArgs;
-use super::robust::{Hashes, ImagesArgs, amount, depends_on, said_of_input, subject};
+use super::robust::{Hashes, ImagesArgs, amount, before_the_first, depends_on, said_of_input, subject};
 use super::scoring::ScoringArgs;
 use super::threshold_args::{Judged, ThresholdArgs};
 use super::threshold_said::said;
@@ -115,7 +115,7 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
     let ran = draw(&by, &mut scorer, &subjects, (&mut kept, &mut used));
     let all: Vec<Drawn> = kept.close()?.into_iter().filter(|d| used.contains(&d.subject.folder)).collect();
     if all.is_empty() {
-        ran?;
+        ran.map_err(before_the_first)?;
         let first = scorer.failures.first().map_or("there is no image".into(), |f| f.error.clone());
         return Err(Error::Invalid(format!("no image could be certified: {first}")));
     }

@@ -4,7 +4,7 @@ use super::given::Given;
 use super::model_args::{ModelArgs, setting};
 use super::places::check_file;
 use super::scoring::{ScoringArgs, interruption};
-use crate::data::copy_file;
+use crate::data::{Notices, copy_file};
 use crate::detect::{Dial, DialData, DialRow, Measure, Measured, ModelFolder, Quality, measure};
 use crate::eval::Dataset;
 use crate::{Error, Result};
@@ -68,6 +68,8 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
     }
     let device = args.scoring.device.open()?;
     let stop = interruption();
+    // What is said of the images is said once, not for every setting.
+    let mut notices = Notices::default();
     for config in configs {
         let setting = DialRow::of(&config);
         let known = dial.iter().flat_map(|d: &Dial| &d.rows).find(|r| r.same_setting(&setting));
@@ -78,8 +80,10 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
         let folder = path.with_file_name("");
         let mut scorer = args.scoring.scorer_on(device.clone(), &model)?;
         scorer.options.seed = first;
+        scorer.notices = std::mem::take(&mut notices);
         let Measured { row, measure, counts } = measure(&mut scorer, &dataset, &args.dataset, &folder, seeds)?;
         let float_range = scorer.float_range();
+        notices = std::mem::take(&mut scorer.notices);
         drop(scorer);
         if let Some(other) = dial.as_ref().map(|d| d.measure).filter(|&m| m != measure) {
             let fault = format!("was measured by {other:?}, but now there are {measure:?} to measure: remove it first");

@@ -40,7 +40,7 @@ struct Fit {
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
     /// Train on at most this many rows, drawn at random
-    #[arg(long, value_name = "N", default_value_t = crate::detect::dte::MAX_ROWS)]
+    #[arg(long, value_name = "N", default_value_t = crate::detect::dte::MAX_ROWS, value_parser = some_rows)]
     max_rows: usize,
     /// Neighbours whose squared distances are averaged (np)
     #[arg(long, value_name = "K", default_value_t = crate::detect::dte::NEIGHBOURS)]
@@ -55,6 +55,12 @@ struct Fit {
     batch: Option<usize>,
     #[command(flatten)]
     device: DeviceArgs,
+}
+
+/// A number of rows.
+fn some_rows(text: &str) -> Result<usize, String> {
+    let fault = "a whole number is needed, and at least 1 row";
+    text.trim().parse().ok().filter(|n| *n > 0).ok_or_else(|| fault.to_owned())
 }
 
 /// The estimator and how its network is trained.
@@ -173,7 +179,12 @@ fn fit(args: &Fit, given: &Given) -> Result<bool> {
     }
     let device = args.device.open()?;
     let input = args.input.read(&device, None)?;
+    // Before what may fail for want of rows.
+    let failed = input.tell_failures();
     let table = &input.table;
+    if let (Some(paths), None) = (&input.paths, &table.labels) {
+        super::abnormal::warn_of_abnormal(args.input.paths(), paths);
+    }
     let normal: Vec<usize> = match &table.labels {
         Some(y) => (0..y.len()).filter(|&i| !y[i]).collect(),
         None => (0..table.rows()).collect(),
@@ -208,7 +219,7 @@ fn fit(args: &Fit, given: &Given) -> Result<bool> {
         println!("mean loss of the last epoch: {loss:.5}");
     }
     println!("{}: fitted to {} of {} rows, {} columns", args.out.display(), rows.len(), table.rows(), table.columns);
-    Ok(input.tell_failures())
+    Ok(failed)
 }
 
 /// True when an image could not be read; the rest is done.
@@ -224,6 +235,7 @@ fn score(args: &Score, given: &Given) -> Result<bool> {
     }
     let device = args.device.open()?;
     let input = args.input.read(&device, Some((&args.model, &model)))?;
+    let failed = input.tell_failures();
     let scored = device.drive(model.score(&device, &input.table, args.estimate.get()));
     let scores = scored.map_err(|e| input.name_fault(e))?;
     let text = input.csv(Some(("score", &scores.iter().map(|s| format!("{s:e}")).collect::<Vec<_>>())))?;
@@ -231,8 +243,34 @@ fn score(args: &Score, given: &Given) -> Result<bool> {
         Some(path) => write_bytes(path, &text)?,
         None => print!("{}", String::from_utf8_lossy(&text)),
     }
-    if let Some(m) = input.table.labels.as_deref().and_then(|y| crate::eval::measures(&scores, y)) {
-        eprintln!("AUROC {:.2} % over {} rows", 100.0 * m.auroc, scores.len());
+    let labels = input.table.labels.as_deref();
+    match labels.and_then(|y| crate::eval::measures(&scores, y)) {
+        Some(m) => eprintln!("AUROC {:.2} % over {} rows", 100.0 * m.auroc, scores.len()),
+        None => labels.and_then(one_kind).into_iter().for_each(|kind| {
+            eprintln!("note: no AUROC: all {} rows are labelled {kind}, and it takes rows of both kinds", scores.len());
+        }),
     }
-    Ok(input.tell_failures())
+    Ok(failed)
+}
+
+/// What all rows are labelled, if they are one thing.
+fn one_kind(labels: &[bool]) -> Option<&'static str> {
+    match (labels.contains(&false), labels.contains(&true)) {
+        (true, false) => Some("normal"),
+        (false, true) => Some("anomalous"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_of_one_kind_are_told() {
+        assert_eq!(one_kind(&[false, false]), Some("normal"));
+        assert_eq!(one_kind(&[true]), Some("anomalous"));
+        assert_eq!(one_kind(&[true, false]), None);
+        assert!(some_rows("0").unwrap_err().contains("1 row") && some_rows("7") == Ok(7));
+    }
 }

@@ -2,7 +2,7 @@
 use super::given::Given;
 use super::model_args::{MODEL_FLAGS, ModelArgs};
 use super::scoring::ScoringArgs;
-use crate::data::{Failure, lock_folder};
+use crate::data::{Failure, Notice, lock_folder};
 use crate::detect::{Evaluated, evaluate};
 use crate::eval::report::{Numbers, images::ImageNumbers};
 use crate::eval::{Dataset, DatasetLayout, Evaluation, EvaluationReport, Selection};
@@ -100,6 +100,7 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
     let mut report = EvaluationReport::new(&args.dataset, done.source, Numbers::Images(numbers));
     report.taken_for = taken_for;
     report.failures = done.failures;
+    report.warnings = done.warnings;
     report.write(&args.out)?;
     match summary {
         Some(text) => print!("{text}"),
@@ -119,6 +120,7 @@ struct Done {
     evaluation: Evaluation,
     source: serde_json::Value,
     failures: Vec<Failure>,
+    warnings: Vec<Notice>,
     interrupted: bool,
 }
 
@@ -129,7 +131,7 @@ fn score(args: &Args, given: &Given) -> Result<(Dataset, Done)> {
     args.scoring.check(given, &model, dataset.has_volumes())?;
     let _lock = lock_folder(&args.out)?;
     let mut scorer = args.scoring.scorer(&model)?;
-    let Evaluated { evaluation, failures, interrupted, .. } = evaluate(&mut scorer, &dataset, &args.out)?;
+    let Evaluated { evaluation, failures, warnings, interrupted, .. } = evaluate(&mut scorer, &dataset, &args.out)?;
     let mut source = serde_json::json!({
         "system": model.config.system.title(), "model": model.config.name, "sha256": model.sha256,
         "device": scorer.device.name(), "seed": scorer.options.seed, "parameters": model.config,
@@ -140,7 +142,7 @@ fn score(args: &Args, given: &Given) -> Result<(Dataset, Done)> {
     if interrupted {
         source["interrupted"] = true.into();
     }
-    Ok((dataset, Done { evaluation, source, failures, interrupted }))
+    Ok((dataset, Done { evaluation, source, failures, warnings, interrupted }))
 }
 
 fn summary(args: &Args, taken_for: &str, evaluation: &Evaluation, failed: usize) -> String {

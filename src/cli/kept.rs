@@ -32,6 +32,8 @@ pub(crate) struct Kept<T> {
     key: String,
     /// Every result, in the order in which they were finished.
     pub all: Vec<T>,
+    /// Those of an earlier run that are not taken.
+    pub replaced: Vec<T>,
     lines: Option<Lines>,
 }
 
@@ -53,7 +55,7 @@ impl<T: Serialize + DeserializeOwned + OfSubject> Kept<T> {
             Err(e) => return Err(Error::io(path, e)),
         };
         let lines = bytes[..whole_lines(&bytes)].split(|b| *b == b'\n').filter(|l| !l.is_empty());
-        let (mut all, mut others): (Vec<T>, usize) = (Vec::new(), 0);
+        let (mut all, mut replaced, mut others): (Vec<T>, Vec<T>, usize) = (Vec::new(), Vec::new(), 0);
         for line in lines {
             match serde_json::from_slice::<Line<T>>(line) {
                 Ok(line) if resume && line.key == key && whole(&line.value) => {
@@ -61,14 +63,21 @@ impl<T: Serialize + DeserializeOwned + OfSubject> Kept<T> {
                     all.retain(|v| v.subject().folder != line.value.subject().folder);
                     all.push(line.value);
                 }
-                _ => others += 1,
+                other => {
+                    replaced.extend(other.ok().map(|line| line.value));
+                    others += 1;
+                }
             }
         }
         if others > 0 {
-            let why = if resume { "other settings, another model, or with files missing" } else { "an earlier run" };
+            let why = if resume {
+                "other settings, another model, or with files missing or changed"
+            } else {
+                "an earlier run"
+            };
             tracing::warn!("{}: {others} results of {why} are replaced", path.display());
         }
-        Ok(Kept { path, key, all, lines: None })
+        Ok(Kept { path, key, all, replaced, lines: None })
     }
     /// The finished result of an image, by its folder and what it was read from.
     pub fn find(&self, folder: &str, input_sha256: &str) -> Option<&T> {

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 #[macro_use]
 mod out;
 
+mod abnormal;
 mod attack;
 mod bench;
 mod builtin;
@@ -111,7 +112,12 @@ fn print_results(results: &Results) {
         println!("{:width$}  {:10.6}{p}  {}  (the whole volume)", v.name, v.score, v.verdict.as_str());
     }
     let anomalous = results.count(Verdict::Anomalous);
-    println!("{} images, {anomalous} anomalous, {} failed", results.records.len(), results.failures.len());
+    let volumes = match results.volumes.iter().filter(|v| v.verdict == Verdict::Anomalous).count() {
+        _ if results.volumes.is_empty() => String::new(),
+        anomalous => format!("; {} volumes as a whole, {anomalous} anomalous", results.volumes.len()),
+    };
+    let (images, failed) = (results.records.len(), results.failures.len());
+    println!("{images} images, {anomalous} anomalous, {failed} failed{volumes}");
 }
 
 /// Says on the standard error what the records warn of, each warning once.

@@ -46,6 +46,11 @@ impl ImagesArgs {
                 let fault = "one labelled dataset is needed; images without labels go with --unlabelled";
                 return Err(Error::Invalid(fault.into()));
             };
+            let real = |path: &Path| std::fs::canonicalize(path).ok();
+            if real(out).is_some() && real(out) == real(one) {
+                let fault = "is the dataset itself, which results would become a part of: give another --out";
+                return Err(Error::file(out, fault));
+            }
             let dataset = self.selection.find(one, suffixes).map_err(|e| match e {
                 Error::File { path, fault } if fault.contains("is no dataset") => {
                     Error::file(path, format!("{fault}; images without labels go with --unlabelled"))
@@ -98,6 +103,14 @@ pub(crate) fn said_of_input(model: &ModelFolder) -> Option<String> {
         "Images are taken as the networks see them, {} × {} × {} values in 0..1{own}; sizes of perturbations are in these units.",
         input.width, input.height, input.channels
     ))
+}
+
+/// The end of a run that has finished no image.
+pub(crate) fn before_the_first(e: Error) -> Error {
+    match e {
+        Error::Interrupted => Error::Invalid("interrupted before the first image was finished: nothing is kept".into()),
+        e => e,
+    }
 }
 
 /// The hashes of inputs, each read once: the slices of a volume come from one.

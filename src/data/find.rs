@@ -43,7 +43,7 @@ pub fn find_inputs(arguments: &[PathBuf], suffixes: &[String]) -> Result<Vec<Inp
 /// Expands files and folders to inputs, a set of files with the `suffixes` ([`super::InputSpec::suffixes`]) to one.
 ///
 /// Folders are walked recursively in order of name; files of other endings than [`super::EXTENSIONS`] and hidden files and
-/// folders are skipped, and so are masks (`NAME_mask`, `NAME_seg`) beside what they belong to, folders of masks
+/// folders are skipped (what looks like a picture all the same is said), and so are masks (`NAME_mask`, `NAME_seg`) beside what they belong to, folders of masks
 /// (`ground_truth`, `masks` and the like) below an argument, and folders of results: `out`,
 /// and those that hold what a run has written. Files given by name are taken whatever their ending; one with a suffix
 /// stands for its set, one without is a whole image. A file reached twice counts once. The list and the names depend only
@@ -56,7 +56,7 @@ pub fn find_inputs(arguments: &[PathBuf], suffixes: &[String]) -> Result<Vec<Inp
 /// no input at all.
 pub fn find(arguments: &[PathBuf], suffixes: &[String], out: Option<&Path>) -> Result<Found> {
     let (mut paths, mut seen, mut masks) = (Vec::new(), HashSet::new(), Vec::new());
-    let (mut found, mut results, mut folders) = (Found::default(), Vec::new(), Vec::new());
+    let (mut found, mut results, mut folders, mut unread) = (Found::default(), Vec::new(), Vec::new(), Vec::new());
     for argument in arguments {
         let mut walk = Walk::new(out);
         walk.take(argument)?;
@@ -69,6 +69,7 @@ pub fn find(arguments: &[PathBuf], suffixes: &[String], out: Option<&Path>) -> R
         found.faults.extend(walk.faults);
         results.extend(walk.results);
         folders.extend(walk.masks);
+        unread.extend(walk.unread);
         paths.extend(walk.paths.into_iter().filter(|path| seen.insert(identity(path))));
     }
     let (inputs, faults) = group(&paths, suffixes);
@@ -77,7 +78,10 @@ pub fn find(arguments: &[PathBuf], suffixes: &[String], out: Option<&Path>) -> R
     if found.inputs.is_empty() && !found.faults.is_empty() {
         return Err(found.faults.swap_remove(0).1);
     }
+    let given: HashSet<PathBuf> = arguments.iter().map(|path| identity(path)).collect();
+    unread.retain(|path| !given.contains(&identity(path)));
     let kinds = [
+        (unread, UNREAD),
         (masks, "masks of images beside them (NAME_mask, NAME_seg)"),
         (folders, "folders of masks"),
         (results, "results of Residua"),
@@ -96,7 +100,20 @@ pub fn list_files(arguments: &[PathBuf]) -> Result<Vec<PathBuf>> {
     walk.faults.into_iter().next().map_or(Ok(walk.paths), |(_, e)| Err(e))
 }
 
-/// A sentence on files or folders that are left out.
+/// Says which pictures below a folder are of no ending that is read.
+pub(crate) fn tell_unread(folder: &Path) {
+    let mut walk = Walk::default();
+    // What is wrong with the folder is said where it is used.
+    let _ = walk.take(folder);
+    if let Some(text) = passed_over(walk.unread, UNREAD) {
+        tracing::warn!("{text}");
+    }
+}
+
+/// What pictures are that a folder holds and that are not read.
+const UNREAD: &str = "pictures whose format is not read in folders, or that have no ending (convert or rename them)";
+
+/// A sentence on files or folders that are left out, with their number where not all are named.
 fn passed_over(mut paths: Vec<PathBuf>, what: &str) -> Option<String> {
     /// So many are named.
     const NAMED: usize = 3;

@@ -76,6 +76,25 @@ fn masks_that_are_left_out_are_said() {
 }
 
 #[test]
+fn pictures_that_are_not_read_are_said_and_other_files_are_not() {
+    let root = Root::new(&["in/a.png", "in/b.jfif", "in/c.jpe", "in/d.GIF", "in/s/e.dcm", "in/.f.gif", "in/g.txt"]);
+    for name in ["h.jp2", "i.mha", "j.json", "k.csv", "k.svg"] {
+        root.put(&format!("in/{name}"), b"x");
+    }
+    root.put("in/photo", b"\x89PNG\r\n\x1a\n");
+    root.put("in/LICENSE", b"BM is a licence of nothing");
+    let found = root.find("in", &[]);
+    assert_eq!((names(&found), found.passed_over.len()), (vec!["a", "b", "c"], 1));
+    let said = &found.passed_over[0];
+    assert!(said.contains("d.GIF") && said.contains("h.jp2") && said.ends_with("and 2 more"), "{said}");
+    // What is named is read, so it is not said.
+    assert!(find(&[root.at("in/photo")], &[], None).unwrap().passed_over.is_empty());
+    let root = Root::new(&["set/d.gif"]);
+    let error = find_inputs(&[root.at("set")], &[]).unwrap_err().to_string();
+    assert!(error.contains("holds no input") && error.contains("such as") && error.contains("d.gif"), "{error}");
+}
+
+#[test]
 fn folders_of_masks_below_an_argument_are_passed_over_and_said() {
     let root = Root::new(&["set/test/crack/a.png", "set/ground_truth/crack/a.png", "set/Masks/a.png", "masks/b.png"]);
     let found = root.find("set", &[]);

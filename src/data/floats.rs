@@ -2,6 +2,7 @@
 use super::decode::float_values;
 use super::sets::Input;
 use super::{FileKind, InputSpec, Scaling, ValueRange, read_still};
+use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
 /// The range that the floats of arrays and TIFFs are in.
@@ -14,8 +15,9 @@ pub struct FloatRange {
 }
 
 impl FloatRange {
-    /// The range of a run: the model's as soon as one image that can be read in it has a value outside `[0,1]`, otherwise `[0,1]`.
-    /// `None` where no file holds floats, or where their range does not matter. Files are read one after the other, up to the first
+    /// The range of a run: the model's as soon as one image that can be read in it has a value clearly outside `[0,1]`, otherwise `[0,1]`.
+    /// A file a little outside `[0,1]` shows nothing, and is refused where no other shows the model's range: see
+    /// `FloatRange::check`. `None` where no file holds floats, or where their range does not matter. Files are read one after the other, up to the first
     /// that shows it; what cannot be read is passed over, as its error comes when it is its turn.
     pub fn of_run<'i>(inputs: impl IntoIterator<Item = &'i Input>, spec: &InputSpec) -> Option<FloatRange> {
         if spec.scaling != (Scaling::Fixed {}) || spec.range == ValueRange::UNIT {
@@ -25,7 +27,7 @@ impl FloatRange {
         for input in inputs.into_iter().filter(|i| i.kind != FileKind::Volume) {
             for path in &input.files {
                 let Some(values) = float_values(path) else { continue };
-                if outside(&values) {
+                if outside(&values) && !slightly(&values) {
                     let shown = FloatRange { range: spec.range, shown_by: Some(path.clone()) };
                     // An image that is refused itself, say for a value outside the model's range, must not decide for the others.
                     if read_still(input, &InputSpec { floats: Some(shown.clone()), ..spec.clone() }).is_ok() {
@@ -40,8 +42,28 @@ impl FloatRange {
 
     /// The range of one file by itself.
     pub(super) fn of_values(values: &[f32], model: ValueRange) -> FloatRange {
-        let range = if outside(values) { model } else { ValueRange::UNIT };
-        FloatRange { range, shown_by: None }
+        let clearly = outside(values) && !slightly(values);
+        FloatRange { range: if clearly { model } else { ValueRange::UNIT }, shown_by: None }
+    }
+
+    /// Refuses values that lie a little outside `[0,1]` where nothing else shows the model's range: a filter that overshoots makes
+    /// such ones of `[0,1]`, and an image in the model's range may happen to have no others.
+    /// # Errors
+    /// [`Error::File`] that says what to do.
+    pub(super) fn check(&self, path: &Path, values: &[f32], model: ValueRange) -> Result<()> {
+        let unknown = self.range == ValueRange::UNIT && model != ValueRange::UNIT;
+        if !unknown || !outside(values) || !slightly(values) {
+            return Ok(());
+        }
+        let (least, most) = ends(values);
+        let ValueRange { low, high } = model;
+        Err(Error::file(
+            path,
+            format!(
+                "its values lie in [{least}, {most}], a little outside [0, 1], and no file is clearly in the model's range \
+                 [{low}, {high}], so that either may be meant: clip them to [0, 1], or scale them to [{low}, {high}]"
+            ),
+        ))
     }
 
     /// The range.
@@ -51,6 +73,18 @@ impl FloatRange {
     /// Its two ends, as files keep it.
     pub fn ends(&self) -> [f32; 2] {
         [self.range.low, self.range.high]
+    }
+
+    /// What is said of a run's range, of the file that shows it where there is one.
+    pub fn said(&self, model: ValueRange) -> Option<String> {
+        let ValueRange { low, high } = model;
+        let shown = self.shown_by.is_some().then(|| {
+            format!(
+                "it has values outside [0, 1], so that floats are taken in the model's range [{low}, {high}], here and in all other \
+                 files"
+            )
+        });
+        shown.or_else(|| self.notice(model))
     }
 
     /// What is said of the range where it is a guess. `None` where there was no choice.
@@ -81,6 +115,19 @@ impl FloatRange {
 /// Whether any finite value lies outside `[0,1]`.
 fn outside(values: &[f32]) -> bool {
     values.iter().any(|v| v.is_finite() && !ValueRange::UNIT.holds(*v))
+}
+
+/// The least and the greatest finite value.
+fn ends(values: &[f32]) -> (f32, f32) {
+    let finite = values.iter().filter(|v| v.is_finite());
+    finite.fold((f32::INFINITY, f32::NEG_INFINITY), |(least, most), &v| (least.min(v), most.max(v)))
+}
+
+/// Whether no finite value lies further outside `[0,1]` than a filter's overshoot does.
+fn slightly(values: &[f32]) -> bool {
+    const OVERSHOOT: f32 = 0.05;
+    let (least, most) = ends(values);
+    least > -OVERSHOOT && most <= 1.0 + OVERSHOOT
 }
 
 #[cfg(test)]
@@ -130,6 +177,22 @@ mod tests {
         let run = Run::new(&[("far.npy", [-40.0, 0.5]), ("nan.npy", [-0.5, f32::NAN]), ("bright.npy", [0.2, 0.8])]);
         assert!(run.read(0, ValueRange::SIGNED).is_err() && run.read(1, ValueRange::SIGNED).is_err());
         assert_eq!(run.read(2, ValueRange::SIGNED).unwrap().data, [0.2, 0.8]);
+    }
+
+    #[test]
+    fn a_little_outside_is_refused_unless_another_file_shows_the_range() {
+        for values in [[-0.004, 1.0], [0.0, 1.03]] {
+            let run = Run::new(&[("bright.npy", [0.2, 0.8]), ("ringing.npy", values)]);
+            assert_eq!(run.read(0, ValueRange::SIGNED).unwrap().data, [0.2, 0.8]);
+            let alone = read_still(&run.inputs[1], &InputSpec::fixed(1, ValueRange::SIGNED)).unwrap_err().to_string();
+            for error in [run.read(1, ValueRange::SIGNED).unwrap_err().to_string(), alone] {
+                assert!(error.contains("ringing.npy: ") && error.contains("clip them to [0, 1]"), "{error}");
+            }
+        }
+        let run = Run::new(&[("ringing.npy", [-0.004, 1.0]), ("dark.npy", [-0.5, 1.0])]);
+        assert_eq!(run.read(0, ValueRange::SIGNED).unwrap().data, [0.498, 1.0]);
+        let said = run.spec(ValueRange::SIGNED).floats.unwrap().said(ValueRange::SIGNED).unwrap();
+        assert!(said.contains("taken in the model's range [-1, 1]"), "{said}");
     }
 
     #[test]

@@ -28,6 +28,7 @@ mod mask_shades;
 mod names;
 #[cfg(feature = "volumes")]
 mod nifti_header;
+mod notices;
 mod npy;
 mod npy_numbers;
 #[cfg(feature = "tables")]
@@ -115,6 +116,7 @@ pub use colormap::heat;
 pub use decode::{decode_image, decode_npy, read_picture};
 pub use exact::ExactFormat;
 pub use failure::Failure;
+pub(crate) use find::tell_unread;
 pub use find::{Found, find, find_inputs, list_files};
 pub use floats::FloatRange;
 pub use foreground::Foreground;
@@ -126,12 +128,15 @@ pub(crate) use lines::{Lines, whole_lines};
 pub use lock::{FolderLock, lock_folder};
 pub use mask::Mask;
 pub(crate) use names::stem;
+pub use notices::{Notice, Notices};
 pub use npy::{read_map, write_npy, write_npy_rows};
 pub use path_text::{path_text, text_path};
 pub use picture::{Map, Picture, ValueRange};
 pub use preprocess::Preprocessing;
 pub use resize::{resize_bilinear, resize_triangle};
-pub use results_folder::{JOURNAL, RESULTS, clear_image, clear_volume, is_whole, remove_results};
+pub use results_folder::{
+    JOURNAL, RESULTS, clear_image, clear_volume, is_results_folder, is_whole, remove_below, remove_results,
+};
 pub use scaling::{Over, Scaling};
 pub use sets::{Input, group_files};
 pub use spec::InputSpec;

@@ -38,8 +38,11 @@ impl Raw {
             return Err(self.picture.wrong_channels(spec.channels));
         }
         if spec.scaling == (Scaling::Fixed {}) {
+            let integers = self.values == Values::Unit;
             let mut scaled = self.fixed(spec)?;
-            scaled.warnings.extend(little_used(&scaled.data));
+            let fewer = || fewer_bits(&scaled.data).filter(|_| integers);
+            let said = little_used(&scaled.data).or_else(fewer);
+            scaled.warnings.extend(said);
             return Ok(scaled);
         }
         let mut picture = self.plain(spec.channels)?;
@@ -71,6 +74,7 @@ impl Raw {
             Values::Unit => {}
             Values::Floats => {
                 let range = spec.floats.clone().unwrap_or_else(|| FloatRange::of_values(data, spec.range));
+                range.check(source, data, spec.range)?;
                 range.range.normalise(source, data)?;
                 warnings.extend(range.doubt(source, data, spec.range));
             }
@@ -152,6 +156,27 @@ fn little_used(data: &[f32]) -> Option<String> {
     })
 }
 
+/// What is said of a picture of 16 bits whose brightest value is the greatest of fewer bits, as where a camera of 14 is saturated;
+/// the lowest bits may be empty, as where eight bits were shifted. One that is merely dark has such a value by chance alone.
+fn fewer_bits(data: &[f32]) -> Option<String> {
+    let (mut most, mut all) = (0, 0);
+    for value in data.iter().map(|v| v * 65535.0) {
+        if (value - value.round()).abs() > 0.02 {
+            return None;
+        }
+        most = most.max(value.round() as u32);
+        all |= value.round() as u32;
+    }
+    let next = most + (1 << all.trailing_zeros().min(16));
+    let bits = next.trailing_zeros();
+    (most > 0 && next.is_power_of_two() && (9..16).contains(&bits)).then(|| {
+        format!(
+            "its brightest value is {most} of 65535, the greatest of {bits} bits: if it holds {bits} bits in a format of 16, scale \
+             it to the whole range"
+        )
+    })
+}
+
 /// Drops an alpha channel that says nothing, and blends any other over black.
 fn blend(mut picture: Picture, alpha: Option<Vec<f32>>) -> Result<Picture> {
     let Some(alpha) = alpha else { return Ok(picture) };
@@ -165,4 +190,26 @@ fn blend(mut picture: Picture, alpha: Option<Vec<f32>>) -> Result<Picture> {
         picture.warnings.push("its transparent pixels were blended over black".into());
     }
     Ok(picture)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fewer_bits_in_sixteen_are_told_from_dark_pictures() {
+        let of = |values: &[u32]| fewer_bits(&values.iter().map(|&v| v as f32 / 65535.0).collect::<Vec<_>>());
+        for bits in 9..16 {
+            let said = of(&[0, 77, (1 << bits) - 1]).unwrap();
+            assert!(said.contains(&format!("the greatest of {bits} bits")), "{said}");
+        }
+        // Eight bits that were shifted by six.
+        assert!(of(&[64, 128, 255 * 64]).unwrap().contains("16320 of 65535, the greatest of 14 bits"));
+        // Dark ones, those of eight bits, and those that use the whole range.
+        for quiet in
+            [&[0, 77, 16000][..], &[257, 63 * 257], &[127 * 257, 0], &[0, 65535], &[5, 255 * 256], &[0, 0], &[]]
+        {
+            assert_eq!(of(quiet), None, "{quiet:?}");
+        }
+    }
 }

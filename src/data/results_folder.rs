@@ -2,7 +2,7 @@
 use super::write::remove_if_there;
 use crate::Result;
 use std::io::Read;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 /// The file that a complete run leaves.
 pub const RESULTS: &str = "results.json";
@@ -14,14 +14,25 @@ const OF_IMAGE: [&str; 7] =
 /// The files of one volume, in its folder.
 const OF_VOLUME: [&str; 2] = ["map.nii.gz", "mask.nii.gz"];
 
-/// Whether `residua detect` has written its results into a folder.
-pub(super) fn is_results_folder(folder: &Path) -> bool {
-    let mut head = String::new();
-    let opened = std::fs::File::open(folder.join(RESULTS)).ok();
-    // Other programs have a results.json as well.
-    let read = opened.and_then(|file| file.take(1 << 12).read_to_string(&mut head).ok()).is_some();
-    let ours = read && [r#""version""#, r#""created""#, r#""records""#].iter().all(|key| head.contains(key));
-    ours || folder.join(JOURNAL).is_file()
+/// What the commands leave in their output folders, and keys that tell it from other programs' files of the same name.
+const OURS: [(&str, &[&str]); 5] = [
+    (RESULTS, &[r#""version""#, r#""created""#, r#""records""#]),
+    ("attack.json", &[r#""version""#, r#""created""#, r#""taken_for""#]),
+    ("certify.json", &[r#""version""#, r#""created""#, r#""taken_for""#]),
+    ("eval.json", &[r#""version""#, r#""created""#]),
+    ("images.jsonl", &[r#""key""#, r#""input_sha256""#]),
+];
+
+/// Whether a command has written its results into a folder.
+pub fn is_results_folder(folder: &Path) -> bool {
+    let begins = |name: &str, keys: &[&str]| {
+        let mut head = Vec::new();
+        let opened = std::fs::File::open(folder.join(name)).ok();
+        let read = opened.and_then(|file| file.take(1 << 12).read_to_end(&mut head).ok()).is_some();
+        let head = String::from_utf8_lossy(&head);
+        read && keys.iter().all(|key| head.contains(key))
+    };
+    folder.join(JOURNAL).is_file() || OURS.iter().any(|(name, keys)| begins(name, keys))
 }
 
 /// Whether a folder beside results holds those of one image and nothing else.
@@ -38,14 +49,7 @@ pub(super) fn holds_one_result(folder: &Path) -> bool {
 /// # Errors
 /// [`crate::Error::Io`] with the file that cannot be removed.
 pub fn remove_results(out: &Path, folder: &str) -> Result<()> {
-    let mut at = out.to_owned();
-    for part in Path::new(folder).components() {
-        at.push(part);
-        let real = std::fs::symlink_metadata(&at).is_ok_and(|meta| meta.is_dir());
-        if !real || !matches!(part, Component::Normal(_)) {
-            return Ok(());
-        }
-    }
+    let Some(mut at) = real_folder(out, Path::new(folder)) else { return Ok(()) };
     let mut names = &OF_IMAGE[..];
     while at != out {
         clear(&at, names)?;
@@ -55,6 +59,36 @@ pub fn remove_results(out: &Path, folder: &str) -> Result<()> {
         }
         // The map of a volume is that of its slices, so it goes with the last of them.
         names = &OF_VOLUME;
+    }
+    Ok(())
+}
+
+/// A folder below `out`, unless there is none or it leads out of it or through a link.
+fn real_folder(out: &Path, folder: &Path) -> Option<PathBuf> {
+    let mut at = out.to_owned();
+    for part in folder.components() {
+        at.push(part);
+        let real = std::fs::symlink_metadata(&at).is_ok_and(|meta| meta.is_dir());
+        if !real || !matches!(part, Component::Normal(_)) {
+            return None;
+        }
+    }
+    Some(at)
+}
+
+/// Removes a file that a run has written below `out`, and its folder where nothing else is in it. One that leads out of it, or through a
+/// link, is left alone.
+/// # Errors
+/// [`crate::Error::Io`] when it cannot be removed.
+pub fn remove_below(out: &Path, file: &str) -> Result<()> {
+    let file = Path::new(file);
+    let (Some(above), Some(name)) = (file.parent(), file.file_name()) else { return Ok(()) };
+    if let Some(folder) = real_folder(out, above) {
+        remove_if_there(&folder.join(name))?;
+        if folder != out {
+            // Fails where something else lies in it.
+            let _ = std::fs::remove_dir(&folder);
+        }
     }
     Ok(())
 }

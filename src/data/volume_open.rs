@@ -113,6 +113,13 @@ impl Volume {
             window.unwrap_or_else(|| usual_window(voxels)).map_err(named)
         };
         let windows = self.voxels.chunks_exact(size).enumerate().map(window).collect::<Result<_>>()?;
+        if scaling == (Scaling::Fixed {}) {
+            let of = |(c, voxels): (usize, &[f32])| {
+                let said = unusual_background(voxels)?;
+                Some(if self.channels == 1 { said } else { format!("channel {c}: {said}") })
+            };
+            self.warnings.extend(self.voxels.chunks_exact(size).enumerate().filter_map(of).collect::<Vec<_>>());
+        }
         self.scaled = Scaled::Windows(windows);
         if let Some(mask) = mask {
             self.foreground = mask.into();
@@ -159,4 +166,48 @@ fn usual_window(voxels: &[f32]) -> std::result::Result<Window, String> {
         return Err("every voxel is zero".into());
     }
     Window::of_percentiles(inside, 0.005, 0.995).checked("the 0.5th and 99.5th percentile of its non-zero voxels")
+}
+
+/// What is said of a volume whose background seems to be another value than zero, which [`usual_window`] takes for it: many voxels
+/// have the lowest value, as padding has, or hardly any is zero.
+fn unusual_background(voxels: &[f32]) -> Option<String> {
+    let lowest = voxels.iter().copied().fold(f32::INFINITY, f32::min);
+    let share = |value: f32| voxels.iter().filter(|&&v| v == value).count() as f64 / voxels.len() as f64;
+    let (zeros, lowest_share) = (share(0.0), share(lowest));
+    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+    let why = if lowest != 0.0 && lowest_share > 0.02 {
+        format!("{} of its voxels have its lowest value, {lowest}, as a background has", percent(lowest_share))
+    } else if zeros < 0.001 {
+        format!("{} of its voxels are 0, and its lowest value is {lowest}", percent(zeros))
+    } else {
+        return None;
+    };
+    Some(format!(
+        "{why}: voxels that are not exactly 0 decide how it is scaled; if there is a background in it, set that to 0, or the result \
+         is wrong"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unusual_background;
+
+    #[test]
+    fn a_background_that_is_not_zero_is_said() {
+        let brain: Vec<f32> =
+            (0..1000).map(|i| if i % 3 == 0 { 0.0 } else { (i * 37 % 101) as f32 / 10.0 + 1.0 }).collect();
+        assert_eq!(unusual_background(&brain), None);
+        for (shift, low) in [(0.001, "0.001"), (-1024.0, "-1024")] {
+            let shifted: Vec<f32> = brain.iter().map(|v| v + shift).collect();
+            let said = unusual_background(&shifted).unwrap();
+            assert!(said.starts_with(&format!("33.4 % of its voxels have its lowest value, {low},")), "{said}");
+        }
+        // Noise around zero.
+        let noisy: Vec<f32> = brain.iter().enumerate().map(|(i, v)| v + 1e-3 + i as f32 * 1e-6).collect();
+        assert!(unusual_background(&noisy).unwrap().starts_with("0.0 % of its voxels are 0"));
+        // Standardised inside the brain, where the background stays 0.
+        let standard: Vec<f32> = brain.iter().map(|&v| if v == 0.0 { 0.0 } else { v - 6.0 }).collect();
+        let lowest = standard.iter().filter(|v| **v == -5.0).count();
+        assert_eq!((unusual_background(&standard).is_none(), lowest < 20), (true, true));
+    }
 }

@@ -148,9 +148,7 @@ fn voxels(
         return Err(fault(format!("is truncated: {dims:?} voxels of {size} bytes need {need} bytes")));
     }
     std::io::copy(&mut stream.by_ref().take(skip), &mut std::io::sink()).map_err(|e| fault(damaged(e)))?;
-    // By the standard a slope of zero (or, as nibabel has it, none that is finite) means that values are as stored.
-    let scaled = header.slope != 0.0 && header.slope.is_finite() && header.inter.is_finite();
-    let (slope, inter) = if scaled { (header.slope, header.inter) } else { (1.0, 0.0) };
+    let (slope, inter) = scale(header).map_err(fault)?;
     let mut voxels = Vec::with_capacity(count);
     let mut buffer = vec![0; size * 8192];
     while voxels.len() < count {
@@ -170,6 +168,21 @@ fn voxels(
     }
     let (place, big_endian) = (Place::new(header, dims), header.big_endian);
     Ok(Stored { place, channels, voxels, header: header.raw, big_endian })
+}
+
+/// Slope and intercept. By the standard a slope of zero means that values are as stored, and NaN for both, or beside an intercept of
+/// zero, is how nibabel writes that; whatever else is not finite tells nothing.
+fn scale(header: &Header) -> Result<(f64, f64), String> {
+    let (slope, inter) = (header.slope, header.inter);
+    let absent = (slope == 0.0 && !inter.is_infinite()) || (slope.is_nan() && (inter.is_nan() || inter == 0.0));
+    match slope.is_finite() && inter.is_finite() {
+        _ if absent => Ok((1.0, 0.0)),
+        true => Ok((slope, inter)),
+        false => Err(format!(
+            "damaged NIfTI header: its slope (scl_slope) is {slope} and its intercept (scl_inter) {inter}, by which its values cannot \
+             be scaled"
+        )),
+    }
 }
 
 /// The sizes of the three axes, and the channels in the fourth.
@@ -229,6 +242,16 @@ mod tests {
     use crate::data::volume::tests::{gzip, nifti_u8, read, voxels};
 
     #[test]
+    fn values_without_a_slope_are_as_stored() {
+        for (slope, inter) in [(0.0f32, 5.0f32), (0.0, f32::NAN), (f32::NAN, f32::NAN), (f32::NAN, 0.0)] {
+            let mut bytes = nifti_u8(false, [4, 3, 2], &voxels());
+            bytes[112..116].copy_from_slice(&slope.to_le_bytes());
+            bytes[116..120].copy_from_slice(&inter.to_le_bytes());
+            assert_eq!(read(&bytes).unwrap().voxels[1], 40.0, "{slope} {inter}");
+        }
+    }
+
+    #[test]
     fn bad_volumes_are_refused_by_name() {
         let good = nifti_u8(false, [4, 3, 2], &voxels());
         let fault = |edit: &dyn Fn(&mut Vec<u8>)| {
@@ -257,6 +280,13 @@ mod tests {
         assert!(fault(&|b| b[352..].fill(9)).contains("no contrast"));
         assert!(fault(&|b| b[344..348].copy_from_slice(b"ni1\0")).contains(".hdr"));
         assert!(fault(&|b| b[0] = 0).contains("not a NIfTI"));
+        for (slope, inter) in [(2.0, f32::NAN), (2.0, f32::INFINITY), (f32::NEG_INFINITY, 0.0), (f32::NAN, 1.0)] {
+            let said = fault(&|b| {
+                b[112..116].copy_from_slice(&slope.to_le_bytes());
+                b[116..120].copy_from_slice(&inter.to_le_bytes());
+            });
+            assert!(said.contains("(scl_slope)") && said.contains("(scl_inter)"), "{said}");
+        }
         assert!(fault(&|b| b[108..112].copy_from_slice(&f32::NAN.to_le_bytes())).contains("offset"));
     }
 }

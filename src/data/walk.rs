@@ -1,5 +1,5 @@
 //! Folders walked for files: what is there, what cannot be used, and what is passed over.
-use super::kind::{EXTENSIONS, has_known_ending, is_mask_folder};
+use super::kind::{EXTENSIONS, has_known_ending, is_mask_folder, is_unread_picture};
 use super::results_folder::{holds_one_result, is_results_folder};
 use crate::{Error, Result};
 use std::collections::HashSet;
@@ -17,6 +17,8 @@ pub(super) struct Walk {
     pub results: Vec<PathBuf>,
     /// Folders of masks, which are not looked into either unless all files are wanted.
     pub masks: Vec<PathBuf>,
+    /// Pictures in folders that are passed over, as their format or their name is none that is read.
+    pub unread: Vec<PathBuf>,
     without_masks: bool,
     out: Option<PathBuf>,
     /// Canonical files, against repetition.
@@ -53,12 +55,15 @@ impl Walk {
             return Ok(());
         }
         let count = |walk: &Self| (walk.seen.len(), walk.faults.len());
-        let (before, passed, masks) = (count(self), self.results.len(), self.masks.len());
+        let (before, passed, masks, unread) = (count(self), self.results.len(), self.masks.len(), self.unread.len());
         self.walk(argument);
         if count(self) == before {
             let more = match self.results.get(passed) {
                 Some(first) => format!(" but results of Residua, as in {}", first.display()),
                 None if self.masks.len() > masks => " but masks".into(),
+                None if self.unread.len() > unread => {
+                    format!(" but pictures of other endings, such as {}", self.unread[unread].display())
+                }
                 None => String::new(),
             };
             return Err(Error::file(argument, format!("holds no input ({}){more}", EXTENSIONS.join(" "))));
@@ -82,6 +87,10 @@ impl Walk {
             let path = match found {
                 Found::File(path) => {
                     self.add(path);
+                    continue;
+                }
+                Found::Unread(path) => {
+                    self.unread.push(path);
                     continue;
                 }
                 Found::Fault(path, e) => {
@@ -121,13 +130,14 @@ impl Walk {
 enum Found {
     Folder(PathBuf),
     File(PathBuf),
+    Unread(PathBuf),
     Fault(PathBuf, Error),
 }
 
 impl Found {
     fn path(&self) -> &Path {
         match self {
-            Found::Folder(path) | Found::File(path) | Found::Fault(path, _) => path,
+            Found::Folder(path) | Found::File(path) | Found::Unread(path) | Found::Fault(path, _) => path,
         }
     }
 }
@@ -150,7 +160,9 @@ fn child(entry: &DirEntry) -> Option<Found> {
     }
     match std::fs::metadata(&path) {
         Ok(meta) if meta.is_dir() => Some(Found::Folder(path)),
-        Ok(_) if !has_known_ending(&path) => None,
+        Ok(meta) if !has_known_ending(&path) => {
+            (meta.is_file() && is_unread_picture(&path)).then_some(Found::Unread(path))
+        }
         Ok(meta) => Some(match check_regular(&path, &meta) {
             Ok(()) => Found::File(path),
             Err(e) => Found::Fault(path, e),

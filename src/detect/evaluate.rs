@@ -1,7 +1,7 @@
 //! A model, or the results of a run, held against a labelled dataset.
 use super::items::{Item, expand};
 use super::{Finished, Scorer};
-use crate::data::{Failure, InputSpec};
+use crate::data::{Failure, InputSpec, Notice};
 use crate::eval::{Dataset, Evaluation, Evaluator, ScoredImage};
 use crate::{Error, Result};
 use std::path::Path;
@@ -17,6 +17,8 @@ pub struct Evaluated {
     pub seconds: Vec<f64>,
     /// Images that are not in the numbers.
     pub failures: Vec<Failure>,
+    /// What is said of the images that are.
+    pub warnings: Vec<Notice>,
     /// The work was stopped, or the device was lost, which the failures then tell: what is here is what was scored until then.
     pub interrupted: bool,
 }
@@ -69,7 +71,9 @@ pub fn evaluate(scorer: &mut Scorer, dataset: &Dataset, folder: &Path) -> Result
     }
     failures.append(&mut scorer.failures);
     scorer.tell_fitted_to(seconds.len());
-    Ok(Evaluated { evaluation: evaluator.finish()?, seconds, failures, interrupted })
+    scorer.notices.tell();
+    let warnings = scorer.notices.list();
+    Ok(Evaluated { evaluation: evaluator.finish()?, seconds, failures, warnings, interrupted })
 }
 
 /// Goes through the images of a dataset with what is known of each, one volume in memory at a time; `each` gives an image's
@@ -108,5 +112,6 @@ pub fn evaluate_results(
             }
         }
     }
-    Ok(Evaluated { evaluation: evaluator.finish()?, seconds: Vec::new(), failures, interrupted: false })
+    let (evaluation, seconds, warnings) = (evaluator.finish()?, Vec::new(), Vec::new());
+    Ok(Evaluated { evaluation, seconds, failures, warnings, interrupted: false })
 }

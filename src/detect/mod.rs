@@ -40,7 +40,7 @@ pub use dial::{Dial, DialData, DialRow, Measure, Measured, Quality, measure};
 pub use embed::Embedded;
 pub use evaluate::{Evaluated, evaluate, evaluate_results};
 pub use folder::ModelFolder;
-pub use from_normal::FromNormal;
+pub use from_normal::{FromNormal, NormalMeasurement};
 pub use healthy_latents::HealthyLatents;
 pub use items::{Item, Slice, expand};
 pub use job::{Batch, Job, Outputs, Phase, Runner, Slope};

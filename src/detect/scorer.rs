@@ -1,7 +1,7 @@
 //! Images, volumes and rows through a model's job: batches, failures, cancelling, progress by a callback.
 use super::items::{Item, expand, groups};
 use super::{ModelFolder, Runner};
-use crate::data::{Failure, FloatRange, Input, InputSpec};
+use crate::data::{Failure, FloatRange, Input, InputSpec, Notices};
 use crate::{Device, Error, Result, Tensor};
 pub use finished::{Finished, Scored, ScoredVolume};
 use found::Found;
@@ -63,6 +63,8 @@ pub struct Scorer<'a> {
     pub options: ScoringOptions,
     /// The images that gave no result, and the volumes that are not whole without them.
     pub failures: Vec<Failure>,
+    /// What is said of the images that gave one. They are logged where no record keeps them: [`Notices::tell`].
+    pub notices: Notices,
     /// The images that give the features of one which the model was fitted to, as far as it knows them.
     pub fitted_to: Vec<PathBuf>,
     /// The range of the floats of all inputs, once they were looked at.
@@ -96,6 +98,7 @@ impl<'a> Scorer<'a> {
             device,
             options,
             failures,
+            notices: Notices::default(),
             fitted_to,
             floats,
             runners,
@@ -124,10 +127,13 @@ impl<'a> Scorer<'a> {
     pub fn look_at<'i>(&mut self, inputs: impl IntoIterator<Item = &'i Input>) {
         let spec = self.model.spec();
         let found = FloatRange::of_run(inputs, &spec);
-        if let Some(notice) =
-            found.as_ref().filter(|_| self.floats.as_ref() != Some(&found)).and_then(|f| f.notice(spec.range))
-        {
-            tracing::warn!("{notice}");
+        let new = found.as_ref().filter(|_| self.floats.as_ref() != Some(&found));
+        if let Some(said) = new.and_then(|f| f.said(spec.range)) {
+            match found.as_ref().and_then(|f| f.shown_by.as_ref()) {
+                Some(path) => self.notices.say(path, said),
+                None if self.notices.told(&said) => tracing::warn!("{said}"),
+                None => {}
+            }
         }
         self.floats = Some(found);
     }
@@ -171,7 +177,7 @@ impl<'a> Scorer<'a> {
         let (slices, failed) = (items.len(), self.failures.len());
         self.found(&items, &mut |scorer, found| {
             match pending.take(found, scorer.model) {
-                Ok(finished) => finished.into_iter().try_for_each(&mut *sink)?,
+                Ok(finished) => scorer.hand(finished, sink)?,
                 Err(failed) => scorer.fail(&failed.0, failed.1),
             }
             Ok(())
@@ -179,13 +185,23 @@ impl<'a> Scorer<'a> {
         let failed = self.failures.len() - failed;
         match pending.finish(self.model) {
             Ok(finished) => {
-                finished.into_iter().try_for_each(sink)?;
+                self.hand(finished, sink)?;
                 if let Some(item) = items.first().filter(|_| whole && (1..slices).contains(&failed)) {
                     let error = incomplete(self.model, failed, slices);
                     self.failures.push(Failure { path: item.path.clone(), error });
                 }
             }
             Err(failed) => self.fail(&failed.0, failed.1),
+        }
+        Ok(())
+    }
+    /// Hands results over, and notes what is said of them.
+    fn hand(&mut self, finished: Vec<Finished>, sink: &mut impl FnMut(Finished) -> Result<()>) -> Result<()> {
+        for one in finished {
+            if let Finished::Image(scored) = &one {
+                self.notices.add(&scored.item.path, &scored.picture.warnings);
+            }
+            sink(one)?;
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ mod truth_hash;
 mod words;
 
 pub use manifest::lists_images;
-pub use words::is_abnormal;
+pub use words::{is_abnormal, is_unsorted};
 
 /// Folders of images without a defect, in lower case.
 const NORMAL: [&str; 7] = ["good", "normal", "ok", "healthy", "negative", "nominal", "defect-free"];
@@ -71,6 +71,8 @@ pub struct Dataset {
     pub notes: Vec<String>,
     /// The files of its training part, where it has one.
     pub training: Vec<PathBuf>,
+    /// The files of a list's other splits that are not for training.
+    pub others: Vec<PathBuf>,
 }
 
 /// What to take of a dataset.
@@ -114,6 +116,7 @@ impl Dataset {
             return Err(Error::file(path, fault.to_owned() + &words::hint(path)));
         };
         dataset.check_names(path)?;
+        dataset.check_shared_masks()?;
         dataset.note_left_out(path);
         let unlabelled = |s: &&Sample| s.input.kind == FileKind::Volume && s.truth == Truth::Unknown;
         if let Some(volume) = dataset.samples.iter().find(unlabelled) {
@@ -158,3 +161,6 @@ fn inputs(paths: &[PathBuf], selection: &Selection) -> Result<Vec<Input>> {
         false => Err(Error::Invalid("the dataset names one image twice".into())),
     }
 }
+
+#[cfg(all(test, feature = "tables"))]
+mod tests;

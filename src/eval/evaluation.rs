@@ -41,7 +41,7 @@ pub struct Metric {
 pub struct Level {
     /// In the order in which they are shown.
     pub metrics: Vec<Metric>,
-    /// The score of the greatest F1 or Dice.
+    /// The threshold of the greatest F1 or Dice: what is above it counts as found.
     pub threshold: Option<f64>,
     /// Why there are no values.
     pub reason: Option<String>,

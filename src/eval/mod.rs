@@ -25,7 +25,9 @@ mod table;
 pub(crate) use binomial::{beta_quantile, lower_bound, rank_above, rank_below};
 pub use bootstrap::{Intervals, RESAMPLES};
 pub use curve::Curve;
-pub use dataset::{Dataset, DatasetLayout, Sample, Selection, Truth, is_abnormal, is_normal, lists_images};
+pub use dataset::{
+    Dataset, DatasetLayout, Sample, Selection, Truth, is_abnormal, is_normal, is_unsorted, lists_images,
+};
 pub use evaluation::{DefectRow, Evaluation, Evaluator, Level, Metric, ScoredImage};
 pub(crate) use images::ranked;
 pub use images::{measure, measure_intervals};

@@ -90,7 +90,7 @@ pub(crate) fn drawings(curves: &[(&str, &Curve)], scores: &[(f64, bool)]) -> [Dr
     [
         ("roc.svg", "ROC", curve_plot("ROC curve", axes, &roc)),
         ("pr.svg", "Precision and recall", curve_plot("Precision-recall curve", ["recall", "precision"], &pr)),
-        ("histogram.svg", "Scores", score_histogram(scores, None)),
+        ("histogram.svg", "Scores", score_histogram(scores, None, &[])),
     ]
 }
 

@@ -152,10 +152,11 @@ impl Pixels {
             }
         })?;
         let name = |i: usize| self.groups[i].name.clone();
-        let mut defects: Vec<_> = defects.into_iter().map(|(i, sweep)| (name(i), sweep.finish())).collect();
+        let mut defects: Vec<_> =
+            defects.into_iter().map(|(i, sweep)| (name(i), sweep.finish().map(Measures::of_maps))).collect();
         defects.sort_by(|a, b| a.0.cmp(&b.0));
         let intervals = self.bins.intervals()?;
-        Ok(PixelMeasures { all: all.finish(), intervals, defects, total, regions })
+        Ok(PixelMeasures { all: all.finish().map(Measures::of_maps), intervals, defects, total, regions })
     }
 }
 

@@ -1,6 +1,6 @@
 //! What an evaluation leaves behind, of images or of tables: `eval.json`, `eval.md`, `eval.html` and the drawings.
-use super::pages::{Contents, Made, html_page, markdown_sections, write_pages};
-use crate::data::{Failure, utc_now};
+use super::pages::{Contents, Made, Section, html_page, markdown_sections, write_pages};
+use crate::data::{Failure, Notice, utc_now};
 use crate::report::in_words;
 use crate::{Error, Result};
 use images::ImageNumbers;
@@ -31,6 +31,8 @@ pub struct EvaluationReport {
     pub numbers: Numbers,
     /// Images or tables that are not in the numbers.
     pub failures: Vec<Failure>,
+    /// What is said of the images that are, each kind of warning once.
+    pub warnings: Vec<Notice>,
 }
 
 /// What was evaluated.
@@ -48,8 +50,8 @@ impl EvaluationReport {
     /// A report of this version that is made now, without failures.
     pub fn new(dataset: &Path, source: serde_json::Value, numbers: Numbers) -> Self {
         let (version, created, failures) = (env!("CARGO_PKG_VERSION").into(), utc_now(), Vec::new());
-        let taken_for = String::new();
-        EvaluationReport { version, created, dataset: dataset.to_owned(), taken_for, source, numbers, failures }
+        let (taken_for, warnings, dataset) = (String::new(), Vec::new(), dataset.to_owned());
+        EvaluationReport { version, created, dataset, taken_for, source, numbers, failures, warnings }
     }
 
     /// Writes `eval.json`, `eval.md`, `eval.html`, and `roc.svg`, `pr.svg` and `histogram.svg` as far as there is something to
@@ -86,6 +88,15 @@ impl EvaluationReport {
         dataset.into_iter().chain(source).chain(more).filter(|row| !row[1].is_empty()).collect()
     }
 
+    /// The warnings, as file and text.
+    fn said(&self) -> Vec<[String; 2]> {
+        let of = |w: &Notice| match w.files {
+            0 | 1 => w.path.display().to_string(),
+            n => format!("{} and {} more", w.path.display(), n - 1),
+        };
+        self.warnings.iter().map(|w| [of(w), w.text.clone()]).collect()
+    }
+
     /// The page `eval.md`.
     pub fn markdown(&self) -> String {
         let contents = self.contents();
@@ -97,13 +108,18 @@ impl EvaluationReport {
         for f in &self.failures {
             let _ = writeln!(page, "- not evaluated: {}: {}", f.path.display(), f.error);
         }
+        for [file, text] in self.said() {
+            let _ = writeln!(page, "- warning: {file}: {text}");
+        }
         page + "\n" + contents.definitions + "\n"
     }
 
     /// The page `eval.html`, which needs nothing but itself.
     pub fn html(&self) -> String {
-        let contents = self.contents();
+        let mut contents = self.contents();
         let settings = self.settings(&contents.settings).into_iter().map(Vec::from).collect();
+        let said: Vec<Vec<String>> = self.said().into_iter().map(Vec::from).collect();
+        contents.second.extend((!said.is_empty()).then(|| Section::table("Warnings", &["file", "warning"], said)));
         let made = Made { title: "Residua evaluation", created: &self.created, version: &self.version };
         html_page(&contents, "", settings, &self.failures, &made)
     }

@@ -43,7 +43,8 @@ pub struct Measures {
     pub f1: f64,
     /// The greatest intersection over union, at the same threshold.
     pub iou: f64,
-    /// The highest score with that F1: what is at or above it counts as found.
+    /// The number right below the lowest score that is found at that F1, so that what is above it counts as found, as
+    /// everywhere. Of several thresholds with that F1 it is the highest.
     pub threshold: f64,
     /// The false-positive rate at the highest threshold whose true-positive rate is 0.95 or more.
     pub fpr_at_95_tpr: f64,
@@ -61,6 +62,11 @@ impl Measures {
     /// The metrics in the order of [`Measures::NAMES`].
     pub fn values(&self) -> [Option<f64>; 6] {
         [Some(self.auroc), Some(self.auprc), Some(self.f1), Some(self.iou), Some(self.fpr_at_95_tpr), self.pro]
+    }
+    /// The same of values of maps, which are cut at 32-bit numbers: the threshold is the next lower one of those.
+    pub(super) fn of_maps(self) -> Self {
+        let lowest = self.threshold.next_up() as f32;
+        Measures { threshold: lowest.next_down().into(), ..self }
     }
 }
 
@@ -154,7 +160,7 @@ impl Sweep {
             auprc: self.precision.total(),
             f1,
             iou: f1 / (2.0 - f1),
-            threshold: self.best.1,
+            threshold: self.best.1.next_down(),
             fpr_at_95_tpr: self.fpr_at_95_tpr.unwrap_or(1.0),
             pro: (self.regions > 0).then(|| self.pro.total() / PRO_LIMIT),
             curve: self.curve.unwrap_or_default(),
@@ -200,6 +206,25 @@ mod tests {
             sweep.push(0.5, &Tally { positives, negatives, overlap: 0 });
             assert!(sweep.finish().is_none());
         }
+    }
+
+    #[test]
+    fn what_is_above_the_threshold_has_the_f1_that_is_reported() {
+        let above = |scored: &[(f64, bool)], threshold: f64| {
+            let found = scored.iter().filter(|s| s.0 > threshold);
+            let (hits, all) = (found.clone().filter(|s| s.1).count(), found.count());
+            2.0 * hits as f64 / (all + scored.iter().filter(|s| s.1).count()) as f64
+        };
+        for scored in [
+            &[(0.1, false), (0.7, true), (0.7, true), (0.9, true)][..],
+            &[(0.0, true), (-1.0, false), (-0.5, false)],
+            &[(1e300, false), (-3.5, true), (2.0, false), (3.0, true)],
+        ] {
+            let m = crate::eval::measure(scored).unwrap();
+            assert_eq!(above(scored, m.threshold), m.f1, "{scored:?}");
+        }
+        let cut = crate::eval::measure(&[(f64::from(0.1f32), true), (0.0, false)]).unwrap().of_maps().threshold;
+        assert!(f64::from(cut as f32) == cut && 0.1f32 > cut as f32 && (cut as f32).next_up() == 0.1);
     }
 
     #[test]

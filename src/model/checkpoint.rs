@@ -3,7 +3,7 @@
 use super::keys::{self, Member, Name, WeightCopy};
 use super::locate::locate;
 use super::manifest;
-use super::stored::{Contents, Stored};
+use super::stored::{Contents, OtherDict, Stored};
 use crate::hex::hex;
 use crate::{Error, Result};
 use half::{bf16, f16};
@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use source::{Bytes, Part};
 use std::{
     borrow::Cow,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ops::Bound,
     path::{Path, PathBuf},
     sync::{
@@ -22,11 +22,14 @@ use std::{
     },
 };
 
+mod copies;
 pub(super) mod shards;
 pub(super) mod source;
 mod take;
 
 pub(super) use take::decode;
+
+pub use copies::Copies;
 
 /// A checkpoint. Keys are plain: wrapper prefixes are stripped, buffers and unchosen copies set aside.
 pub struct Checkpoint {
@@ -34,6 +37,7 @@ pub struct Checkpoint {
     parts: Vec<Part>,
     tensors: BTreeMap<String, Entry>,
     aside: Vec<String>,
+    others: Vec<OtherDict>,
     copies: Option<Copies>,
     beside: bool,
     about: Map<String, Value>,
@@ -43,27 +47,6 @@ pub struct Checkpoint {
 struct Entry {
     stored: Stored,
     used: AtomicBool,
-}
-
-/// Which of two copies of its weights is read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Copies {
-    /// The one that is read.
-    pub chosen: WeightCopy,
-    /// Where the averages lie: what stands before their keys.
-    pub ema: String,
-    /// Where the weights of training lie.
-    pub raw: String,
-}
-
-impl std::fmt::Display for Copies {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Copies { ema, raw, .. } = self;
-        match self.chosen {
-            WeightCopy::Ema => write!(f, "the averaged weights (`{ema}`), not those of training (`{raw}`)"),
-            WeightCopy::Raw => write!(f, "the weights of training (`{raw}`), not the averaged ones (`{ema}`)"),
-        }
-    }
 }
 
 impl Checkpoint {
@@ -117,13 +100,17 @@ impl Checkpoint {
                 (vec![part], contents)
             }
         };
-        let Contents { tensors, about, nameless } = contents;
+        let Contents { tensors, about, nameless, others } = contents;
         let names: Vec<Name> = tensors.iter().map(|(path, key, _)| (path.as_slice(), key.as_str())).collect();
         let chosen = copy.unwrap_or_default();
         let plain = keys::plain(&names, chosen, member).map_err(|[plain, a, b]| {
             Error::file(&path, format!("`{a}` and `{b}` both come to `{plain}` without their prefixes"))
         })?;
-        let copies = plain.copies.map(|[ema, raw]| Copies { chosen, ema, raw });
+        let lent = plain.lacking.others;
+        let copies = plain.copies.map(|[ema, raw]| Copies { chosen, ema, raw, lent });
+        if let (Some(copies), Some(first)) = (&copies, plain.lacking.weights.first()) {
+            return Err(Error::file(&path, copies.partial(plain.lacking.weights.len(), first)));
+        }
         match (&copies, copy) {
             (Some(copies), None) => {
                 tracing::warn!("{}: {copies}, are read; --weights chooses", path.display());
@@ -142,10 +129,15 @@ impl Checkpoint {
                 path.display()
             );
         }
+        if !others.is_empty() {
+            let read: BTreeSet<String> = tensors.iter().map(|(dicts, ..)| dicts.join(".")).collect();
+            tracing::warn!("{}: {}", path.display(), OtherDict::said(&others, &read));
+        }
         let aside = plain.aside.into_iter().map(|i| keys::full(names[i])).collect();
         let entry = |i: usize| Entry { stored: tensors[i].2.clone(), used: AtomicBool::new(false) };
         let tensors = plain.keys.into_iter().map(|(key, i)| (key, entry(i))).collect();
-        Ok(Checkpoint { path, parts, tensors, aside, copies, beside: plain.beside, about, config: OnceLock::new() })
+        let beside = plain.beside;
+        Ok(Checkpoint { path, parts, tensors, aside, others, copies, beside, about, config: OnceLock::new() })
     }
 
     /// The file, or the index of several.
@@ -163,6 +155,10 @@ impl Checkpoint {
     /// File keys that are no weights, or the copy that was not chosen.
     pub fn set_aside(&self) -> &[String] {
         &self.aside
+    }
+    /// Dictionaries of tensors under names that are not those of the network, none of which is read.
+    pub fn others(&self) -> &[OtherDict] {
+        &self.others
     }
     /// Which copy of the weights is read, where the file has two.
     pub fn copies(&self) -> Option<&Copies> {

@@ -1,4 +1,5 @@
 //! What a checkpoint is, in a few lines or as JSON.
+use super::stored::OtherDict;
 use super::{Architecture, network::Network};
 use super::{classifier, comparer};
 use latent::{AutoencoderSettings, ComparerSettings};
@@ -33,6 +34,9 @@ pub struct Summary {
     /// Which copy of the weights is read, of a file with two.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<String>,
+    /// Dictionaries of tensors that are not read, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_read: Option<String>,
     /// A UNet's or a classifier's settings as inferred and as given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<UnetSettings>,
@@ -95,6 +99,7 @@ impl Summary {
             surplus: ck.surplus().into_iter().map(String::from).collect(),
             set_aside: ck.set_aside().len(),
             weights: ck.copies().map(ToString::to_string),
+            not_read: (!ck.others().is_empty()).then(|| OtherDict::list(ck.others())),
             config,
             resnet,
             autoencoder,
@@ -119,6 +124,7 @@ impl std::fmt::Display for Summary {
             self.bytes
         )?;
         self.weights.iter().try_for_each(|weights| writeln!(f, "  weights      {weights}"))?;
+        self.not_read.iter().try_for_each(|others| writeln!(f, "  not read     {others}"))?;
         self.resnet.iter().try_for_each(|name| writeln!(f, "  network      {name}"))?;
         self.config.iter().try_for_each(|settings| write!(f, "{settings}"))?;
         self.autoencoder.iter().try_for_each(|settings| write!(f, "{settings}"))?;

@@ -111,6 +111,16 @@ pub(super) struct Plain {
     pub copies: Option<[String; 2]>,
     /// There is an autoencoder beside the denoiser.
     pub beside: bool,
+    /// Where there are two copies: plain keys whose tensor the chosen one lacks and the other has, the last part of which says that they
+    /// are weights, or not.
+    pub lacking: Lacking,
+}
+
+/// What a copy of the weights lacks and the other one has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Lacking {
+    pub weights: Vec<String>,
+    pub others: Vec<String>,
 }
 
 /// A tensor's name: the dictionaries on the way to its state dict, and its key there.
@@ -122,7 +132,13 @@ pub(super) fn full((path, key): Name) -> String {
 }
 
 /// The key without wrappers, and the copy that they say it is of.
-fn strip((path, key): Name) -> (String, Rank) {
+fn strip(name: Name) -> (String, Rank) {
+    let (rest, rank, _) = parted(name);
+    (rest, rank)
+}
+
+/// The same, and the wrappers.
+fn parted((path, key): Name) -> (String, Rank, String) {
     let key = INFIXES.iter().fold(key.to_owned(), |k, infix| k.replace(infix, ""));
     let mut rank = Rank::Raw;
     let mut see = |name: &str| {
@@ -140,7 +156,9 @@ fn strip((path, key): Name) -> (String, Rank) {
         see(first);
         rest = tail;
     }
-    (rest.to_owned(), rank)
+    let before = key.strip_suffix(rest).unwrap_or_default().trim_end_matches('.');
+    let wrappers = path.iter().map(String::as_str).chain([before]).filter(|part| !part.is_empty());
+    (rest.to_owned(), rank, wrappers.collect::<Vec<_>>().join("."))
 }
 
 /// Schedule constants, counters and the like: not weights of any network.
@@ -225,7 +243,9 @@ pub(super) fn plain(names: &[Name], copy: WeightCopy, member: Member) -> Result<
         WeightCopy::Ema => [Rank::Ema, Rank::Raw, Rank::Online],
         WeightCopy::Raw => [Rank::Raw, Rank::Online, Rank::Ema],
     };
-    let mut result = Plain { keys: BTreeMap::new(), aside, copies: None, beside };
+    let mut result = Plain { keys: BTreeMap::new(), aside, copies: None, beside, lacking: Lacking::default() };
+    // Where tensors lie that both copies have: others there are of the same network.
+    let (mut there, mut alone): (HashSet<String>, Vec<(String, usize)>) = Default::default();
     for (plain, found) in all {
         let [ema, raw, online] = found;
         if let (None, Some((ema, raw))) = (&result.copies, ema.zip(raw.or(online))) {
@@ -233,10 +253,26 @@ pub(super) fn plain(names: &[Name], copy: WeightCopy, member: Member) -> Result<
         }
         let mut ranked = order.iter().filter_map(|r| found[*r as usize]);
         let chosen = ranked.next();
+        let (preferred, other) = match copy {
+            WeightCopy::Ema => (ema, raw.or(online)),
+            WeightCopy::Raw => (raw.or(online), ema),
+        };
+        match (preferred, other) {
+            (Some(_), Some(i)) => {
+                there.insert(parted(names[i]).2);
+            }
+            (None, Some(i)) => alone.push((plain.clone(), i)),
+            _ => {}
+        }
         result.aside.extend(ranked);
         result.keys.extend(chosen.map(|i| (plain, i)));
     }
     result.aside.sort_unstable();
+    for (plain, _) in alone.into_iter().filter(|(_, i)| there.contains(&parted(names[*i]).2)) {
+        let weight = matches!(plain.rsplit('.').next(), Some("weight" | "bias"));
+        let of = if weight { &mut result.lacking.weights } else { &mut result.lacking.others };
+        of.push(plain);
+    }
     Ok(result)
 }
 

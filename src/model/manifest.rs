@@ -47,7 +47,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Contents, String> {
     if tensors.is_empty() {
         return Err("is no manifest of keys and shapes: it has no line with a key".into());
     }
-    Ok(Contents { tensors, about: Map::new(), nameless: None })
+    Ok(Contents { tensors, about: Map::new(), nameless: None, others: Vec::new() })
 }
 
 /// The bytes that stand for a tensor's weights: numbers between −1 and 1 over the root of what one output takes, of a vector between 0

@@ -52,4 +52,5 @@ pub use locate::{AUTOENCODER, CLASSIFIER, COMPARER, locate, locate_role};
 pub use network::{Call, Network};
 pub use params::Param;
 pub use resnet::ResNet;
+pub use stored::OtherDict;
 pub use unet::UnetSpec;

@@ -2,6 +2,7 @@
 use safetensors::Dtype;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 /// Numbers that a view may repeat at most beyond those of its storage (`expand` repeats without limit).
 #[cfg(feature = "pytorch")]
@@ -28,6 +29,38 @@ pub(super) struct Contents {
     pub about: Map<String, Value>,
     /// Averages that are there but have no names, so that they cannot be read: the path to them.
     pub nameless: Option<String>,
+    /// Dictionaries of tensors that are not read.
+    pub others: Vec<OtherDict>,
+}
+
+/// A dictionary of tensors in a file of PyTorch's that is not read, as another one has a name that says that it is the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherDict {
+    /// The names on the way to it, with dots between.
+    pub place: String,
+    /// How many tensors it has.
+    pub tensors: usize,
+}
+
+impl OtherDict {
+    /// What is read of a file, by its dictionaries, and what is not.
+    pub(super) fn said(others: &[OtherDict], read: &BTreeSet<String>) -> String {
+        let named: Vec<String> =
+            read.iter().filter(|place| !place.is_empty()).map(|place| format!("`{place}`")).collect();
+        let read = match &named[..] {
+            [] => "the tensors outside of dictionaries are read".to_owned(),
+            [one] => format!("{one} is read"),
+            several => format!("{} are read", several.join(", ")),
+        };
+        format!("{read}, and not what else looks like weights: {}", OtherDict::list(others))
+    }
+    /// Some of them, in words.
+    pub(super) fn list(all: &[OtherDict]) -> String {
+        const SHOWN: usize = 8;
+        let shown = all.iter().take(SHOWN).map(|o| format!("`{}` ({} tensors)", o.place, o.tensors));
+        let more = (all.len() > SHOWN).then(|| format!("{} more", all.len() - SHOWN));
+        shown.chain(more).collect::<Vec<_>>().join(", ")
+    }
 }
 
 impl Stored {

@@ -14,12 +14,12 @@ const RIGHT: f64 = 16.0;
 /// The scores of a run, by verdict, and a line at the threshold if all records share one.
 pub(super) fn histogram(records: &[Record]) -> String {
     let points: Vec<(f64, bool)> = records.iter().map(|r| (r.score, r.verdict == Verdict::Anomalous)).collect();
-    score_histogram(&points, common_threshold(records))
+    score_histogram(&points, common_threshold(records), &[])
 }
 
 /// Bars of all finite scores, the anomalous ones (true) coloured and on top, and a line at the threshold. Empty when there
-/// is no score.
-pub fn score_histogram(points: &[(f64, bool)], threshold: Option<f64>) -> String {
+/// is no score. The axis also has room for the scores of `beside`, another histogram to be compared with it.
+pub fn score_histogram(points: &[(f64, bool)], threshold: Option<f64>, beside: &[(f64, bool)]) -> String {
     // Within what sums and differences can bear.
     let within = |score: f64| score.clamp(-1e300, 1e300);
     let scores: Vec<f64> = points.iter().map(|p| p.0).filter(|s| s.is_finite()).map(within).collect();
@@ -27,7 +27,8 @@ pub fn score_histogram(points: &[(f64, bool)], threshold: Option<f64>) -> String
         return String::new();
     }
     let threshold = threshold.map(within);
-    let ends = scores.iter().copied().chain(threshold);
+    let others = beside.iter().map(|p| p.0).filter(|s| s.is_finite()).map(within);
+    let ends = scores.iter().copied().chain(threshold).chain(others);
     let (low, high) = ends.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), s| (a.min(s), b.max(s)));
     // Scores that are all the same get a bar of their own in the middle.
     let margin = (0.03 * (high - low)).max(low.abs().max(high.abs()) * 1e-3).max(1e-12);

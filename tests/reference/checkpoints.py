@@ -165,6 +165,7 @@ def write(folder):
             torch.save(obj, folder / name, **how)
         expected[name] = {"fault": list(fault)}
 
+    # Beside these lies two_networks.pth, `{"generator": {...}, "discriminator": {...}, "epoch": 3}` in the old format.
     old = {"_use_new_zipfile_serialization": False}
     a, b = weights(), weights(2.0)
     bare = weights()

@@ -70,6 +70,13 @@ fn normal_images_give_the_mean_map_and_each_is_judged_by_the_others() {
     let calibration = p.json("model/calibration.json");
     let scores: Vec<f64> = calibration["scores"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
 
+    // A calibration that fails leaves the mean map of the one before.
+    let mean = std::fs::read(p.at("model/mean_map.safetensors")).unwrap();
+    let one = std::fs::read_dir(&normal).unwrap().next().unwrap().unwrap().path();
+    refused(&p, &["calibrate", one.to_str().unwrap()], &["two normal images"]);
+    assert_eq!(std::fs::read(p.at("model/mean_map.safetensors")).unwrap(), mean);
+    assert_eq!(p.json("model/calibration.json"), calibration);
+
     // The same from the errors themselves, one image at a time.
     let errors = maps(&p, "normal", &["--set", "mean_map=false"]);
     let distinct: Vec<&Vec<f32>> = errors.iter().filter(|(name, _)| name != "again").map(|(_, m)| m).collect();

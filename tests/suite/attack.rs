@@ -152,8 +152,9 @@ fn the_same_attack_gives_the_same_images_and_a_resumed_one_keeps_them() {
     // Nothing is left to do.
     let again = works(&p, "data", &[&flags[..], &["--resume"]].concat());
     assert_eq!(again["images"], first["images"]);
-    // One image's file is gone: that one is done again, and is the same.
-    std::fs::remove_file(p.at("out").join(images(&first)[1]["adversarial"].as_str().unwrap())).unwrap();
+    // One image's file is another one: that image is done again, and is the same.
+    let at = |i: usize| p.at("out").join(images(&first)[i]["adversarial"].as_str().unwrap());
+    std::fs::copy(at(0), at(1)).unwrap();
     let again = works(&p, "data", &[&flags[..], &["--resume"]].concat());
     let same = |a: &Value, b: &Value| a["before"] == b["before"] && a["after"] == b["after"] && a["l2"] == b["l2"];
     let near = |a: &Value, b: &Value| (mean(&a["after"]) / mean(&b["after"]) - 1.0).abs() < 1e-3;
@@ -168,6 +169,42 @@ fn the_same_attack_gives_the_same_images_and_a_resumed_one_keeps_them() {
     assert!(images(&other).iter().zip(images(&first)).all(|(a, b)| a["before"] != b["before"]));
     let lines = std::fs::read_to_string(p.at("out/images.jsonl")).unwrap();
     assert_eq!(lines.lines().count(), 5);
+}
+
+/// Images that share no noise are judged by noises of their own, as `detect` runs them.
+#[test]
+fn each_image_is_judged_by_its_own_noise() {
+    let p = place();
+    p.picture("equal/good/a.png", 5);
+    p.picture("equal/hole/b.png", 5);
+    for (per, same) in [("image", false), ("run", true)] {
+        let set = format!("noise_per={per}");
+        let report = works(&p, "equal", &["--set", &set, "--epsilon", "1e-6", "--attack-steps", "1", "--draws", "1"]);
+        let [a, b] = &images(&report)[..] else { panic!("{report}") };
+        assert_eq!(a["before"] == b["before"], same, "{per}: {a} {b}");
+        std::fs::remove_dir_all(p.at("out")).unwrap();
+    }
+}
+
+/// What an attack leaves in its folder is what its report is about, and is no part of the dataset in which it lies.
+#[test]
+fn adversarial_images_are_those_of_the_last_run_and_no_class_of_the_dataset() {
+    let p = place();
+    let flags = ["--draws", "1", "--attack-steps", "1"];
+    works(&p, "data", &flags);
+    works(&p, "data/test", &[&flags[..], &["--format", "png"]].concat());
+    let files: Vec<String> = ["good", "hole"]
+        .iter()
+        .flat_map(|label| std::fs::read_dir(p.at("out/adversarial").join(label)).unwrap())
+        .map(|e| e.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    assert!(files.len() == 5 && files.iter().all(|f| f.ends_with(".png")), "{files:?}");
+    std::fs::rename(p.at("out"), p.at("data/test/out")).unwrap();
+    assert_eq!(images(&works(&p, "data", &flags)).len(), 5);
+    std::fs::remove_dir_all(p.at("out")).unwrap();
+    let dataset = p.text("data");
+    let (code, said, err) = run(&["attack", &dataset, "--model", &p.text("model"), "--out", &dataset]);
+    assert!(code == 2 && err.contains("is the dataset itself"), "{said}{err}");
 }
 
 /// Killed in the middle, it loses what was under way and nothing else.
@@ -207,6 +244,7 @@ fn what_cannot_be_is_refused_before_the_work() {
         assert!(!p.at("out/attack.json").exists(), "{more:?}");
     };
     refused("data", &["--epsilon", "8"], &["epsilon is above 1", "2/255"]);
+    refused("data", &["--norm", "l2", "--epsilon", "33"], &["epsilon is above 32"]);
     for bad in ["0", "-1", "x", "1/0", "nan"] {
         refused("data", &[&format!("--epsilon={bad}")], &["--epsilon"]);
     }

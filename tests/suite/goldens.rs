@@ -67,7 +67,7 @@ fn chains_on_the_processor() {
 
 /// Left out on a software driver, which compiles the shaders of a network and its gradient on one thread, for minutes: another golden, or
 /// `embed::decoding_under_a_classifier` with a small network, runs nearly the same ones.
-const VARIANTS: [&str; 15] = [
+const VARIANTS: [&str; 16] = [
     "advrad-oneshot-grad",
     "classifier-adaptive",
     "classifier-attention",
@@ -80,6 +80,7 @@ const VARIANTS: [&str; 15] = [
     "draem-segnet-9ch",
     "guided-classifier",
     "monai-autoencoderkl",
+    "pinaya",
     "wolleb",
     "wolleb-paper",
     "wolleb-respaced",

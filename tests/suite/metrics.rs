@@ -87,6 +87,13 @@ fn pixel_metrics_are_scikit_learns_in_memory_and_from_disk() {
             .collect();
         let [whole, spilled] = [HELD, 50].map(|limit| pixels(&scene, limit));
         hold(case, whole.all.as_ref().unwrap());
+        // As `--pixel-threshold` cuts maps.
+        let best = whole.all.as_ref().unwrap();
+        let values = scene.iter().flat_map(|(_, map, mask)| map.data.iter().zip(&mask.data));
+        let found = values.clone().filter(|(v, _)| **v > best.threshold as f32);
+        let (hits, all) = (found.clone().filter(|(_, y)| **y).count(), found.count());
+        let dice = 2.0 * hits as f64 / (all + values.filter(|(_, y)| **y).count()) as f64;
+        assert!((dice - best.f1).abs() < 1e-12, "{dice} and {}", best.f1);
         assert_eq!(whole.regions, case["regions"].as_u64().unwrap());
         assert_eq!(whole.all, spilled.all, "to the last bit");
         assert_eq!(whole.all.as_ref().unwrap().values(), whole.defects[0].1.as_ref().unwrap().values());

@@ -123,3 +123,59 @@ fn measurements_hold_for_floats_in_the_range_that_they_were_made_with() {
     assert!(code == 2 && said.contains("quality.json: was measured with floats"), "{said}");
     assert_eq!(detect("signed", &["--quality", "best", "--threshold", "1", "--pixel-threshold", "1"]).0, 0);
 }
+
+#[test]
+fn warnings_of_images_are_said_by_every_command_and_stand_in_an_evaluation() {
+    let p = Place::new();
+    let shifted = |name: &str, shift: u32, factor: u16| {
+        std::fs::create_dir_all(p.at(name).parent().unwrap()).unwrap();
+        let value = |x, y| Luma([((x * 7 + y * 31 + shift) % 256) as u16 * factor]);
+        ImageBuffer::from_fn(32, 32, value).save(p.at(name)).unwrap();
+    };
+    for (i, name) in ["good/a.png", "good/b.png", "bad/c.png"].into_iter().enumerate() {
+        shifted(&format!("set/{name}"), i as u32, 16);
+    }
+    shifted("set/bad/d.png", 3, 257);
+    std::fs::write(p.at("set/bad/e.gif"), b"GIF89a").unwrap();
+    let (model, out) = (p.text("model"), p.text("out"));
+    let go = |args: &[&str]| {
+        let (code, _, err) = run(&[args, &["--model", &model, "--device", "cpu"]].concat());
+        assert_eq!(code, 0, "{err}");
+        // One line, and how many others there are.
+        let lines: Vec<&str> = err.lines().filter(|l| l.contains("a sixteenth of it or less")).collect();
+        assert!(lines.len() == 1 && lines[0].contains(".png (and ") && lines[0].contains("more)"), "{err}");
+        err
+    };
+    let err = go(&["eval", &p.text("set"), "--out", &out]);
+    assert!(err.contains("e.gif"), "{err}");
+    let warnings = p.json("out/eval.json")["warnings"].clone();
+    assert_eq!((warnings.as_array().unwrap().len(), warnings[0]["files"].as_u64()), (1, Some(3)), "{warnings}");
+    assert!(warnings[0]["path"].as_str().unwrap().ends_with("c.png"), "{warnings}");
+    for page in ["out/eval.md", "out/eval.html"] {
+        let text = std::fs::read_to_string(p.at(page)).unwrap();
+        assert!(text.contains("a sixteenth of it or less") && text.contains("c.png and 2 more"), "{page}: {text}");
+    }
+    go(&["calibrate", &p.text("set/good")]);
+    go(&["dial", &p.text("set"), "--try-steps", "1", "--try-runs", "1,2", "--seeds", "2"]);
+}
+
+#[test]
+fn a_file_that_shows_the_models_range_is_named_and_one_that_overshoots_is_refused() {
+    let p = Place::new();
+    let folder = |name: &str, low: f32| {
+        std::fs::create_dir_all(p.at(name)).unwrap();
+        npy(&p.at(&format!("{name}/a.npy")), [32, 32], (0..1024).map(|k| (k % 101) as f32 / 100.0));
+        let other = |k: u32| if k == 500 { low } else { (k % 97) as f32 / 96.0 };
+        npy(&p.at(&format!("{name}/b.npy")), [32, 32], (0..1024).map(other));
+    };
+    folder("signed", -0.5);
+    folder("ringing", -0.004);
+    let go = |input: &str| {
+        run(&["detect", &p.text(input), "--out", &p.text("out"), "--model", &p.text("model"), "--device", "cpu"])
+    };
+    let (code, _, err) = go("signed");
+    assert!(code == 0 && err.contains("b.npy: it has values outside [0, 1]"), "{err}");
+    let (code, _, err) = go("ringing");
+    assert!(code == 2 && err.contains("b.npy: ") && err.contains("clip them to [0, 1]"), "{err}");
+    assert_eq!(p.json("out/results.json")["records"].as_array().unwrap().len(), 1);
+}

@@ -173,7 +173,12 @@ fn a_system_without_maps_says_so_and_does_the_rest() {
         assert_eq!(code, 0, "{command}: {text}{err}");
         assert!(command != "inspect" || (text.contains("DTE-NP") && text.contains("estimate")), "{text}");
     }
-    let (code, _, err) = run(&["calibrate", &inputs, "--model", &model, "--device", "cpu"]);
+    // The images that it was fitted to calibrate nothing.
+    refused(&["calibrate", &inputs, "--model", &model, "--device", "cpu"], "that the model was fitted to");
+    let others = p.text("others");
+    std::fs::create_dir(&others).unwrap();
+    (0..6).for_each(|n| picture(&p.at(&format!("others/{n}.png")), 40, 40, n + 60));
+    let (code, _, err) = run(&["calibrate", &others, "--model", &model, "--device", "cpu"]);
     assert_eq!(code, 0, "{err}");
     let (code, said, judged) = p.detect(&model, &["--fpr", "0.5"]);
     assert!(code == 0 && judged["records"][0]["p_value"].is_number(), "{said}");

@@ -86,7 +86,8 @@ fn columns_go_by_their_names() {
     let p = Place::new();
     p.write("plain.csv", text(&plain(), ","));
     let (code, out, err) = p.fit("plain.csv", "model", &[]);
-    assert!(code == 0 && out.contains("fitted to 258 of 300 rows, 4 columns") && err.is_empty(), "{out}{err}");
+    assert!(code == 0 && out.contains("fitted to 258 of 300 rows, 4 columns"), "{out}{err}");
+    assert!(err.lines().count() == 1 && err.contains("the labels are those of `label`"), "{err}");
     let (code, whole, err) = p.score("plain.csv", "model", &[]);
     assert!(code == 0 && err.contains("AUROC 100.00 %"), "{err}");
     agrees(&whole);

@@ -73,6 +73,11 @@ impl ColumnArgs {
                 _ => None,
             });
         }
+        if let Some(label) = &file.label
+            && !file.notes.iter().any(|note| note.starts_with("the labels "))
+        {
+            file.notes.insert(0, format!("the labels are those of `{label}`"));
+        }
         file.notes.iter().for_each(|note| eprintln!("note: {}: {note}", path.display()));
         Ok(file)
     }

@@ -1,9 +1,9 @@
 //! From images to rows: which files, which labels, and the network over all of them.
 use super::rows::Rows;
 use crate::cli::scoring::bar;
-use crate::data::{Failure, FileKind, Input, Preprocessing, Table, ValueRange, find_inputs, read_picture};
+use crate::data::{Failure, FileKind, Input, Notices, Preprocessing, Table, ValueRange, find_inputs, read_picture};
 use crate::detect::dte::{Extractor, Features};
-use crate::eval::{is_abnormal, is_normal};
+use crate::eval::{is_abnormal, is_normal, is_unsorted};
 use crate::model::Network;
 use crate::{Device, Error, Result, Tensor};
 use rayon::prelude::*;
@@ -24,7 +24,7 @@ pub(super) struct ImageArgs {
     /// Means of the channels, from 0 to 1 [default: ImageNet's]
     #[arg(long, value_name = "R,G,B", value_delimiter = ',', requires = "features")]
     mean: Option<Vec<f32>>,
-    /// Standard deviations of the channels [default: ImageNet's]
+    /// Standard deviations of the channels, from 0 to 1 [default: ImageNet's]
     #[arg(long, value_name = "R,G,B", value_delimiter = ',', requires = "features")]
     std: Option<Vec<f32>>,
     /// Images that go through the network at once [default: 8 on a GPU, 4 on the processor]
@@ -43,6 +43,13 @@ impl ImageArgs {
             std: self.std.clone().unwrap_or(base.std),
         };
         chosen.check()?;
+        for (flag, given, what) in [("--mean", &self.mean, "means"), ("--std", &self.std, "standard deviations")] {
+            if let Some(value) = given.iter().flatten().find(|v| !(0.0..=1.0).contains(*v)) {
+                return Err(Error::Invalid(format!(
+                    "{flag} {value}: the {what} are those of values from 0 to 1; of values from 0 to 255 they are 255 times as large"
+                )));
+            }
+        }
         match recorded.filter(|r| r.preprocessing != chosen) {
             None => Ok(chosen),
             Some(Features { preprocessing: Preprocessing { size, crop, mean, std }, .. }) => {
@@ -78,13 +85,18 @@ pub(super) fn embed(
     tracing::info!("{}: {}", opened.checkpoint.path().display(), extractor.network);
 
     let (mut values, mut paths, mut failures) = (Vec::new(), Vec::new(), Vec::new());
-    let bar = bar(inputs.len(), "images");
+    let (bar, mut notices) = (bar(inputs.len(), "images"), Notices::default());
     for chunk in inputs.chunks(extractor.batch()) {
-        let read: Vec<Result<Tensor>> = chunk.par_iter().map(|i| prepare(i, &features.preprocessing)).collect();
+        let read: Vec<Result<(Tensor, Vec<String>)>> =
+            chunk.par_iter().map(|i| prepare(i, &features.preprocessing)).collect();
         let (mut ready, mut of) = (Vec::new(), Vec::new());
         for (input, read) in chunk.iter().zip(read) {
             match read {
-                Ok(tensor) => (ready.push(tensor), of.push(input)).1,
+                Ok((tensor, said)) => {
+                    notices.add(&input.path, &said);
+                    ready.push(tensor);
+                    of.push(input);
+                }
                 Err(e) => failures.push(Failure { path: input.path.clone(), error: e.to_string() }),
             }
         }
@@ -101,38 +113,59 @@ pub(super) fn embed(
         bar.inc(chunk.len() as u64);
     }
     bar.finish_and_clear();
+    notices.tell();
     if paths.is_empty() {
+        // The first is in the error.
+        failures.iter().skip(1).for_each(|f| eprintln!("error: {}", f.error));
         let first = failures.first().map_or("there is none", |f| &f.error);
         return Err(Error::Invalid(format!("no image could be used: {first}")));
     }
-    let table = Table::new(network, extractor.network.features(), values, labels(&paths, arguments), None)?;
+    let table = Table::new(network, extractor.network.features(), values, labels(&paths, arguments)?, None)?;
     Ok(Rows { table, source: None, columns: None, paths: Some(paths), features: Some(features), failures })
 }
 
-fn prepare(input: &Input, preprocessing: &Preprocessing) -> Result<Tensor> {
+/// What the network takes of an image, and what is said of it.
+fn prepare(input: &Input, preprocessing: &Preprocessing) -> Result<(Tensor, Vec<String>)> {
     if input.kind == FileKind::Volume {
         return Err(Error::file(&input.path, "is a volume; features are of single images"));
     }
-    preprocessing.apply(&read_picture(&input.path, ValueRange::UNIT)?).map_err(|e| match e {
+    let picture = read_picture(&input.path, ValueRange::UNIT)?;
+    let tensor = preprocessing.apply(&picture).map_err(|e| match e {
         Error::Invalid(fault) => Error::file(&input.path, fault),
         e => e,
-    })
+    })?;
+    Ok((tensor, picture.warnings))
 }
 
 /// True for an anomaly, by the folders that an image lies in, up to the one that was named; none where no folder is one of normal images.
 /// The nearest folder whose name says something decides; an image in others is anomalous.
-fn labels(paths: &[PathBuf], arguments: &[PathBuf]) -> Option<Vec<bool>> {
-    let normal = |path: &PathBuf| {
+/// # Errors
+/// [`Error::File`] for an image beside normal ones in a folder whose name says that nobody knows what it is.
+fn labels(paths: &[PathBuf], arguments: &[PathBuf]) -> Result<Option<Vec<bool>>> {
+    let decided = |path: &PathBuf| {
         let folder = path.parent().unwrap_or(Path::new(""));
         let named = arguments.iter().filter(|a| folder.starts_with(a)).map(|a| a.components().count()).max();
         let all: Vec<_> = folder.components().collect();
         // Of an image that was named itself, the folder that it lies in.
         let first = named.unwrap_or(all.len()).saturating_sub(1).min(all.len());
-        let mut names = all[first..].iter().rev().map(|c| c.as_os_str().to_string_lossy());
-        names.find(|name| is_normal(name) || is_abnormal(name)).is_some_and(|name| is_normal(&name))
+        let names = || all[first..].iter().rev().map(|c| c.as_os_str().to_string_lossy());
+        let sorted = names().find(|name| is_normal(name) || is_abnormal(name));
+        sorted.or_else(|| names().find(|name| is_unsorted(name))).map(|name| name.into_owned())
     };
-    let normal: Vec<bool> = paths.iter().map(normal).collect();
-    normal.contains(&true).then(|| normal.iter().map(|n| !n).collect())
+    let names: Vec<Option<String>> = paths.iter().map(decided).collect();
+    let normal = |name: &Option<String>| name.as_ref().is_some_and(|n| is_normal(n));
+    if !names.iter().any(normal) {
+        return Ok(None);
+    }
+    if let Some((path, Some(name))) = paths.iter().zip(&names).find(|(_, n)| n.as_ref().is_some_and(|n| is_unsorted(n)))
+    {
+        let fault = format!(
+            "lies in a folder `{name}` beside normal images, and would count as anomalous, but the name says that nobody knows: \
+             name only the folders that count"
+        );
+        return Err(Error::file(path, fault));
+    }
+    Ok(Some(names.iter().map(|name| !normal(name)).collect()))
 }
 
 #[cfg(test)]
@@ -140,12 +173,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn means_and_deviations_are_of_values_from_0_to_1() {
+        let of = |mean: &[f32], std: &[f32]| {
+            let (mean, std) = (Some(mean.to_vec()), Some(std.to_vec()));
+            let args = ImageArgs { features: None, size: None, crop: None, mean, std, images_at_once: None };
+            args.preprocessing(None).map(drop).map_err(|e| e.to_string())
+        };
+        assert_eq!(of(&[0.0, 0.5, 1.0], &[0.2, 0.3, 1.0]), Ok(()));
+        assert!(
+            of(&[124.0, 116.0, 104.0], &[58.0, 57.0, 57.0]).unwrap_err().contains("--mean 124: the means are those of")
+        );
+        assert!(of(&[0.5], &[57.0]).unwrap_err().contains("--std 57: "));
+    }
+
+    #[test]
     fn labels_come_from_folders() {
         let all = |paths: &[&str]| paths.iter().map(PathBuf::from).collect::<Vec<_>>();
-        let of = |paths: &[&str], arguments: &[&str]| labels(&all(paths), &all(arguments));
+        let of = |paths: &[&str], arguments: &[&str]| labels(&all(paths), &all(arguments)).unwrap();
         assert_eq!(of(&["t/good/a.png", "t/crack/b.png", "t/OK/c.png"], &["t"]), Some(vec![false, true, false]));
         assert_eq!(of(&["t/x/a.png", "b.png"], &["t", "b.png"]), None);
         assert_eq!(of(&["good.png"], &["good.png"]), None);
+        let unsorted = labels(&all(&["t/good/a.png", "t/unlabeled/b.png"]), &all(&["t"])).unwrap_err().to_string();
+        assert!(unsorted.contains("t/unlabeled/b.png: lies in a folder `unlabeled`"), "{unsorted}");
+        assert_eq!(of(&["t/good/misc/a.png"], &["t"]), Some(vec![false]));
         // Folders in folders: of cameras, and of what is said of the images.
         let nested = ["t/good/cam1/a.png", "t/good/cam2/x/b.png", "t/hole/cam1/c.png", "t/good/bad/d.png"];
         assert_eq!(of(&nested, &["t"]), Some(vec![false, false, true, true]));

@@ -44,7 +44,7 @@ impl InputArgs {
             return Err(Error::Invalid("one table is needed; --features is for images".into()));
         };
         let pictures = path.is_dir()
-            || ["png", "jpg", "jpeg", "tif", "tiff", "bmp", "webp"]
+            || ["png", "jpg", "jpeg", "jpe", "jfif", "tif", "tiff", "bmp", "webp"]
                 .iter()
                 .any(|e| path.extension().is_some_and(|found| found.eq_ignore_ascii_case(e)));
         if pictures {

@@ -3,7 +3,7 @@ use super::{Args, Done};
 use crate::cli::given::Given;
 use crate::cli::model_args::MODEL_FLAGS;
 use crate::cli::results::{axis_of, map_of, read_map_of};
-use crate::data::{InputSpec, Map, ValueRange, files_read, hash_files, hash_input, lock_folder, path_text};
+use crate::data::{InputSpec, Map, Notices, ValueRange, files_read, hash_files, hash_input, lock_folder, path_text};
 use crate::detect::config::InputConfig;
 use crate::detect::{DetectorConfig, Evaluated, Item, evaluate_results};
 use crate::eval::Dataset;
@@ -34,13 +34,14 @@ pub(super) fn evaluate(args: &Args, folder: &Path, given: &Given) -> Result<(Dat
     let (how, mut used) = ((axis, &spec, foregrounds), 0);
     // The slices of a volume come one after the other.
     let mut latest: Option<(PathBuf, String)> = None;
+    let mut notices = Notices::default();
     let done = evaluate_results(&dataset, how, &args.out, |item| {
         used += 1;
         let now = match latest.take().filter(|(path, _)| *path == item.path) {
             Some(known) => known,
             None => (item.path.clone(), content(item, foregrounds)?),
         };
-        let result = one(item, &found, folder, &now.1);
+        let result = one(item, &found, folder, &now.1, &mut notices);
         latest = Some(now);
         result
     })?;
@@ -48,6 +49,8 @@ pub(super) fn evaluate(args: &Args, folder: &Path, given: &Given) -> Result<(Dat
         dataset.notes.push(format!("{} further results are of other images", results.records.len() - used));
     }
     let Evaluated { evaluation, failures, interrupted, .. } = done;
+    notices.tell();
+    let warnings = notices.list();
     let mut source = serde_json::json!({ "maps": path_text(folder) });
     if let Some(r) = results.records.first() {
         source["model"] = r.model.name.clone().into();
@@ -56,7 +59,7 @@ pub(super) fn evaluate(args: &Args, folder: &Path, given: &Given) -> Result<(Dat
         source["seed"] = r.seed.into();
         source["parameters"] = serde_json::Value::clone(&r.parameters);
     }
-    Ok((dataset, Done { evaluation, source, failures, interrupted }))
+    Ok((dataset, Done { evaluation, source, failures, warnings, interrupted }))
 }
 
 /// The axis along which the volumes of the results were cut.
@@ -79,13 +82,15 @@ fn content(item: &Item, foregrounds: bool) -> Result<String> {
     hash_input(files_read(&item.input, foregrounds)?.iter().map(|f| &**f))
 }
 
-fn one(item: &Item, found: &Found, folder: &Path, now: &str) -> Result<(f64, Option<Map>)> {
+/// The score and the map of an image; what its record warns of goes to `notices`.
+fn one(item: &Item, found: &Found, folder: &Path, now: &str, notices: &mut Notices) -> Result<(f64, Option<Map>)> {
     let record = found.get(item)?.ok_or_else(|| {
         Error::file(&item.path, format!("{} has no result, or several, in {}", item.name, folder.display()))
     })?;
     if record.input_sha256.as_ref().is_some_and(|was| was != now) {
         return Err(Error::file(&item.path, "has changed since its map was made: run `residua detect --maps` again"));
     }
+    notices.add(&item.path, &record.warnings);
     let path = map_of(folder, record);
     if path.is_file() {
         return Ok((record.score, Some(read_map_of(folder, record)?)));

@@ -105,7 +105,14 @@ impl Attacker {
     pub fn new(scorer: &Scorer, settings: AttackSettings) -> Result<Self> {
         settings.check()?;
         let job = scorer.model.differentiable(1, None)?;
-        settings.format.holds(scorer.model.config.image()?.channels)?;
+        let input = scorer.model.config.image()?;
+        settings.format.holds(input.channels)?;
+        let diagonal = ((input.width * input.height * input.channels) as f64).sqrt();
+        if settings.norm == Norm::L2 && settings.epsilon > diagonal {
+            let fault =
+                format!("epsilon is above {diagonal:.1}, which is further than any two images in 0..1 are apart");
+            return Err(Error::Invalid(fault));
+        }
         if job.noise.is_none() && (settings.draws > 1 || settings.fresh_draws > 1) {
             let fault = "the detector draws no noise under these settings, so several draws are all the same";
             return Err(Error::Invalid(fault.into()));
@@ -235,21 +242,31 @@ impl Attacker {
         Ok(all)
     }
 
-    /// Scores the images that were read from their files, before and after, under draws that the attack has not seen.
+    /// Scores the images that were read from their files, before and after, under draws that the attack has not seen. What shares a
+    /// noise shares each draw, as in a detection.
     fn judge(&self, scorer: &mut Scorer, all: &mut [Attacked]) -> Result<()> {
-        let draws = self.settings.fresh_draws;
-        for draw in 0..draws {
-            let seed = seed_of(scorer.options.seed, Use::Fresh { draw });
-            for side in 0..2 {
-                let pictures = all.iter().map(|a| (a.item.clone(), a.pictures[side].clone())).collect();
-                for (attacked, scored) in all.iter_mut().zip(scorer.variants(pictures, seed)?) {
-                    attacked.scores[side].push(scored.score);
-                    let Some(map) = scored.map else { continue };
-                    let share = |v: &f32| v / draws as f32;
-                    match &mut attacked.maps[side] {
-                        Some(mean) => mean.data.iter_mut().zip(&map.data).for_each(|(m, v)| *m += share(v)),
-                        none => *none = Some(Map::new(map.width, map.height, map.data.iter().map(share).collect())?),
-                    }
+        let own: Vec<u64> = all.iter().map(|a| scorer.seed_of(&a.item)).collect();
+        let mut rest = all;
+        for same in own.chunk_by(|a, b| a == b) {
+            let (images, others) = std::mem::take(&mut rest).split_at_mut(same.len());
+            rest = others;
+            for draw in 0..self.settings.fresh_draws {
+                self.judge_draw(scorer, images, seed_of(same[0], Use::Fresh { draw }))?;
+            }
+        }
+        Ok(())
+    }
+    /// One draw for images that share it.
+    fn judge_draw(&self, scorer: &mut Scorer, images: &mut [Attacked], seed: u64) -> Result<()> {
+        for side in 0..2 {
+            let pictures = images.iter().map(|a| (a.item.clone(), a.pictures[side].clone())).collect();
+            for (attacked, scored) in images.iter_mut().zip(scorer.variants(pictures, seed)?) {
+                attacked.scores[side].push(scored.score);
+                let Some(map) = scored.map else { continue };
+                let share = |v: &f32| v / self.settings.fresh_draws as f32;
+                match &mut attacked.maps[side] {
+                    Some(mean) => mean.data.iter_mut().zip(&map.data).for_each(|(m, v)| *m += share(v)),
+                    none => *none = Some(Map::new(map.width, map.height, map.data.iter().map(share).collect())?),
                 }
             }
         }

@@ -51,6 +51,9 @@ pub fn calibrate(scorer: &mut Scorer, inputs: &[Input]) -> Result<Calibrated> {
                     return Ok(());
                 }
                 if let Some(map) = scored.map {
+                    if of == ScoreOf::Pictures && map.data.iter().all(|&v| v == 0.0) {
+                        return Err(empty(path));
+                    }
                     let values: Vec<f32> = map.data.iter().map(|v| v * others as f32).collect();
                     pixels.add(&values);
                 }
@@ -67,10 +70,12 @@ pub fn calibrate(scorer: &mut Scorer, inputs: &[Input]) -> Result<Calibrated> {
                     scores.push(scored.score * others);
                 }
             }
+            Finished::Volume(volume) if volume.score == 0.0 => return Err(empty(&volume.items[0].path)),
             Finished::Volume(volume) => scores.push(volume.score * others),
         }
         Ok(())
     })?;
+    scorer.notices.tell();
     whole(scorer, "nothing was calibrated")?;
     if let Some(path) = scorer.fitted_to.first() {
         let said = fitted_to(scorer.fitted_to.len(), scores.len(), "images");
@@ -80,6 +85,11 @@ pub fn calibrate(scorer: &mut Scorer, inputs: &[Input]) -> Result<Calibrated> {
     let mut calibration = Calibration::new(scorer.model, scores, &pixels, data, scope)?;
     calibration.float_range = scorer.float_range();
     Ok(Calibrated { calibration, equal, highest })
+}
+
+/// Of an image or a volume in which nothing was judged.
+fn empty(path: &Path) -> Error {
+    Error::file(path, "nothing was calibrated: its map is empty, so that it tells nothing about normal images")
 }
 
 /// What a score is to be multiplied by, so that each image is judged by the mean map of the others, as any image to come is: the distance

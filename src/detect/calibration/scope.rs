@@ -96,7 +96,7 @@ pub(in crate::detect) fn check_floats(
         (Some(then), Some(now)) if then != now => {
             let [a, b] = [then, now].map(|[low, high]| format!("[{low}, {high}]"));
             let fault = format!(
-                "was {made} with floats that were taken in {a}, but those of this run are taken in {b} (a single value outside [0, 1] \
+                "was {made} with floats that were taken in {a}, but those of this run are taken in {b} (a single value clearly outside [0, 1] \
                  decides): bring all files to one range, and {again}"
             );
             Err(Error::file(path, fault))

@@ -185,6 +185,11 @@ impl Model {
     /// [`Error::Io`], [`Error::File`] or a tensor's error, naming the file and the fault.
     pub fn open(folder: &Path) -> Result<Self> {
         let path = folder.join(CONFIG_FILE);
+        let json = |text: Vec<u8>| serde_json::from_slice::<serde_json::Value>(&text).is_ok();
+        if std::fs::read(&path).map_or(folder.is_dir() && !path.exists(), json) && !Model::is_in(folder) {
+            let fault = "is no model that `residua dte fit` wrote: its config.json is missing or another's";
+            return Err(Error::file(folder, fault));
+        }
         let text = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
         let config: Config = serde_json::from_slice(&text).map_err(|e| Error::file(&path, e.to_string()))?;
         let Config { method, columns, neighbours, members, mean, std, features, table } = config;
@@ -279,6 +284,7 @@ mod tests {
             let narrow = Table::new(Path::new("t"), 2, vec![0.0; 4], None, None).unwrap();
             let e = score(&opened, &narrow).unwrap_err();
             assert!(e.to_string().contains("2 columns"), "{e}");
+            assert!(Model::open(Path::new("src")).unwrap_err().to_string().contains("is no model that `residua"));
             let config = |text: &str| std::fs::write(folder.path().join("config.json"), text).unwrap();
             for bad in
                 ["{}", "{\"method\":\"np\",\"columns\":3,\"neighbours\":5,\"mean\":[0,0,0],\"std\":[1,0,1]}", "["]

@@ -2,7 +2,7 @@
 use super::super::GOOD;
 use super::masks::Masks;
 use super::{Dataset, DatasetLayout, Sample, Selection, Truth, inputs, is_normal};
-use crate::data::{find_inputs, is_mask_folder};
+use crate::data::{find_inputs, is_mask_folder, is_results_folder};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -28,17 +28,24 @@ pub(super) fn find(path: &Path, selection: &Selection) -> Result<Option<Dataset>
             break;
         }
     }
-    let Some(folders) = found else { return Ok(None) };
+    let Some(mut folders) = found else { return Ok(None) };
+    folders.retain(|(_, folder)| {
+        let results = is_results_folder(folder);
+        if results {
+            tracing::warn!("{}: passed over as results of Residua", folder.display());
+        }
+        !results
+    });
     let (mut paths, mut labels) = (Vec::new(), Vec::new());
     for (name, folder) in
         folders.iter().filter(|f| !is_mask_folder(&f.0) && !OTHERS.contains(&f.0.to_lowercase().as_str()))
     {
         let normal = is_normal(name);
-        let masks = match normal {
-            true => Masks::of_normal(path, &root, split.as_deref(), name, folder)?,
-            false => Masks::find(path, &root, split.as_deref(), name, folder)?,
-        };
         let images = find_inputs(std::slice::from_ref(folder), &selection.suffixes)?;
+        let masks = match normal {
+            true => Masks::of_normal(path, &root, split.as_deref(), name, (folder, &images))?,
+            false => Masks::find(path, &root, split.as_deref(), name, (folder, &images))?,
+        };
         masks.iter().for_each(|m| m.say_unused(name, &images));
         for image in images {
             let truth = match &masks {
@@ -54,7 +61,8 @@ pub(super) fn find(path: &Path, selection: &Selection) -> Result<Option<Dataset>
     }
     let samples = inputs(&paths, selection)?.into_iter().zip(labels);
     let samples = samples.map(|(input, (defect, truth))| Sample { input, defect, truth }).collect();
-    Ok(Some(Dataset { layout: DatasetLayout::Folders, split, samples, notes: Vec::new(), training: Vec::new() }))
+    let (notes, training, others) = Default::default();
+    Ok(Some(Dataset { layout: DatasetLayout::Folders, split, samples, notes, training, others }))
 }
 
 /// The visible folders in a folder, by name.

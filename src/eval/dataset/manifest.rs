@@ -49,8 +49,8 @@ fn parse(bytes: &[u8], path: &Path, selection: &Selection) -> Result<Dataset> {
         records.push((line, record));
     }
     let named = |r: &csv::StringRecord, c| header.column(c).and_then(|at| r.get(at)).unwrap_or("").to_owned();
-    let of_training = |(_, r): &(u64, csv::StringRecord)| is_training(&named(r, 4)).then(|| beside.join(named(r, 0)));
-    let training: Vec<PathBuf> = records.iter().filter_map(of_training).collect();
+    let all: Vec<(String, PathBuf)> =
+        records.iter().map(|(_, r)| (named(r, 4), row::file(&named(r, 0), beside).unwrap_or_default())).collect();
     let (split, mut notes) = choose(&header, &mut records, selection).map_err(fault)?;
     let mut rows = Vec::new();
     for (line, record) in &records {
@@ -60,11 +60,13 @@ fn parse(bytes: &[u8], path: &Path, selection: &Selection) -> Result<Dataset> {
     }
     twice(&records, &rows).map_err(fault)?;
     notes.extend(header.unused());
-    let training = if split.as_deref().is_some_and(is_training) { Vec::new() } else { training };
+    let beyond = all.into_iter().filter(|(name, _)| split.as_ref().is_some_and(|split| split != name));
+    let (training, others): (Vec<_>, Vec<_>) = beyond.partition(|(name, _)| is_training(name));
+    let [training, others] = [training, others].map(|part| part.into_iter().map(|(_, path)| path).collect());
     let paths: Vec<PathBuf> = rows.iter().map(|r| r.path.clone()).collect();
     let samples = inputs(&paths, selection)?.into_iter().zip(rows);
     let samples = samples.map(|(input, r)| Sample { input, defect: r.defect, truth: r.truth }).collect();
-    Ok(Dataset { layout: DatasetLayout::Manifest, split, samples, notes, training })
+    Ok(Dataset { layout: DatasetLayout::Manifest, split, samples, notes, training, others })
 }
 
 type Records = Vec<(u64, csv::StringRecord)>;

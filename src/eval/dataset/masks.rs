@@ -1,10 +1,11 @@
 //! Where the masks of a folder of images lie, and which belongs to which image.
 use super::Truth;
+use super::equal::same_files;
 use super::folders::subfolders;
 use super::words::is_part;
 use crate::data::{Input, has_known_ending, is_mask_folder, numbered, stem};
 use crate::{Error, Result};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// What a mask's name may end in behind its image's, in lower case.
@@ -16,43 +17,57 @@ const BESIDE: [&str; 4] = ["_mask", "-mask", "_seg", "-seg"];
 /// The masks of the images of one defect.
 pub(super) struct Masks {
     folder: PathBuf,
-    /// By the name of the image, in lower case: a file for each, or several that belong together.
+    /// Where the images lie that they are of.
+    images: PathBuf,
+    /// By the path of the image in its folder without the ending, in lower case and with `/`: a file for each, or several that belong
+    /// together.
     of: BTreeMap<String, Vec<PathBuf>>,
 }
 
+/// What a folder of masks is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// That of one defect's.
+    Own,
+    /// That of all.
+    All,
+    /// That of one defect's, beside the part of a dataset that was named.
+    Outside,
+}
+
 impl Masks {
-    /// Looks for the masks of a defect: in folders of masks, otherwise beside its images in `images`. `None` where there is none at all
-    /// or, which is logged as a warning, none of them for this defect.
+    /// Looks for the masks of a defect, whose `images` lie in a folder: in folders of masks, otherwise beside them. `None` where there
+    /// is none at all or, which is logged as a warning, none of them for this defect.
     /// # Errors
     /// [`Error::Io`] for a folder that cannot be listed; [`Error::File`] for two masks of one image that do not lie in a folder of
-    /// its name.
+    /// its name, or that lie in two folders of masks and differ.
     pub(super) fn find(
         path: &Path,
         root: &Path,
         split: Option<&str>,
         defect: &str,
-        images: &Path,
+        (folder, images): (&Path, &[Input]),
     ) -> Result<Option<Masks>> {
         let bases = bases(path, root)?;
-        let within = bases.iter().flat_map(|base| [own(base, split, defect), vec![base.clone()]].concat());
-        let places = within.chain(outside(path, split, defect)?);
-        for folder in places.filter(|p| p.is_dir()) {
-            // Folders in a folder of all masks are those of other defects.
-            let found = Masks::in_folder(&folder, !bases.contains(&folder), images)?;
-            if !found.of.is_empty() {
-                found.say_joined();
-                return Ok(Some(found));
-            }
+        let mut places = Vec::new();
+        for base in &bases {
+            places.extend(own(base, split, defect).into_iter().map(|place| (place, Kind::Own)));
+            places.push((base.clone(), Kind::All));
         }
-        let beside = Masks::beside(images)?;
-        beside.say_joined();
-        if let (true, Some(base)) = (beside.of.is_empty(), bases.first()) {
+        let within = subfolders(folder)?.into_iter().filter(|(name, _)| is_mask_folder(name));
+        places.extend(within.map(|(_, place)| (place, Kind::Own)));
+        places.extend(outside(path, split, defect)?.into_iter().map(|place| (place, Kind::Outside)));
+        let mut found = Masks::in_places(&places, folder)?;
+        found.push((Masks::beside(folder)?, Kind::Own));
+        let first = Masks::first(found, images)?;
+        if let (None, Some(base)) = (&first, bases.first()) {
             tracing::warn!(
                 "{}: there is no mask for `{defect}`; its images count by their label alone",
                 base.display()
             );
         }
-        Ok((!beside.of.is_empty()).then_some(beside))
+        first.iter().for_each(Masks::say_joined);
+        Ok(first)
     }
 
     /// The masks of normal images, which should show nothing, where they have a folder of their own.
@@ -63,11 +78,38 @@ impl Masks {
         root: &Path,
         split: Option<&str>,
         name: &str,
-        images: &Path,
+        (folder, images): (&Path, &[Input]),
     ) -> Result<Option<Masks>> {
-        let bases = bases(path, root)?;
-        let mut places = bases.iter().flat_map(|base| own(base, split, name)).chain(outside(path, split, name)?);
-        places.find(|p| p.is_dir()).map(|folder| Masks::in_folder(&folder, true, images)).transpose()
+        let within = bases(path, root)?.iter().flat_map(|base| own(base, split, name)).collect::<Vec<_>>();
+        let places = within.into_iter().map(|place| (place, Kind::Own));
+        let beyond = outside(path, split, name)?.into_iter().map(|place| (place, Kind::Outside));
+        Masks::first(Masks::in_places(&places.chain(beyond).collect::<Vec<_>>(), folder)?, images)
+    }
+
+    /// What is in those of the folders that exist.
+    fn in_places(places: &[(PathBuf, Kind)], images: &Path) -> Result<Vec<(Masks, Kind)>> {
+        let there = places.iter().filter(|(place, _)| place.is_dir());
+        // Folders in a folder of all masks are those of other defects.
+        there.map(|(place, kind)| Ok((Masks::in_folder(place, *kind != Kind::All, images)?, *kind))).collect()
+    }
+
+    /// The first that are there, if those further on say nothing else.
+    fn first(found: Vec<(Masks, Kind)>, images: &[Input]) -> Result<Option<Masks>> {
+        let mut found = found.into_iter().filter(|(masks, _)| !masks.of.is_empty());
+        let Some((first, kind)) = found.next() else { return Ok(None) };
+        // A folder of all masks may hold those of another defect's images of the same names.
+        for (other, its) in found.filter(|(_, its)| kind == Kind::All || *its != Kind::All) {
+            let both = images.iter().filter_map(|image| Some((image, first.files(image)?, other.files(image)?)));
+            let mut differing = both.filter(|(_, a, b)| !same_files(a, b));
+            let Some((image, a, b)) = differing.next() else { continue };
+            let (taken, b, image) = (a[0].display(), b[0].display(), image.path.display());
+            if its != Kind::Outside || kind == Kind::Outside {
+                let fault = format!("and {b} are both masks of {image} and differ; leave one of them there");
+                return Err(Error::file(&a[0], fault));
+            }
+            tracing::warn!("{taken} is taken as the mask of {image}, and not {b}, which says something else");
+        }
+        Ok(Some(first))
     }
 
     /// Those beside the images of a folder, as `NAME_mask` and the like.
@@ -84,13 +126,26 @@ impl Masks {
                 of.entry(image).or_default().push(file.clone());
             }
         }
-        Ok(Masks { folder: folder.to_owned(), of })
+        for (name, below) in subfolders(folder)?.into_iter().filter(|(name, _)| !is_mask_folder(name)) {
+            of.extend(Masks::beside(&below)?.below(&name));
+        }
+        Ok(Masks { folder: folder.to_owned(), images: folder.to_owned(), of })
+    }
+
+    /// Its masks, as those of images of a subfolder.
+    fn below(self, name: &str) -> impl Iterator<Item = (String, Vec<PathBuf>)> {
+        let name = name.to_lowercase();
+        self.of.into_iter().map(move |(image, files)| (format!("{name}/{image}"), files))
     }
 
     /// Says that masks of one image are taken together, where they do not lie in a folder of its name.
     fn say_joined(&self) {
-        let loose = |files: &&Vec<PathBuf>| files.len() > 1 && files[0].parent() == Some(&self.folder);
-        let joined: Vec<&Vec<PathBuf>> = self.of.values().filter(loose).collect();
+        let own = |image: &str, file: &Path| {
+            let folder = file.parent().filter(|f| *f != self.folder).and_then(Path::file_name);
+            folder.is_some_and(|f| image.rsplit('/').next() == Some(&*f.to_string_lossy().to_lowercase()))
+        };
+        let loose = self.of.iter().filter(|(image, files)| files.len() > 1 && !own(image, &files[0]));
+        let joined: Vec<&Vec<PathBuf>> = loose.map(|(_, files)| files).collect();
         if let Some([first, second, ..]) = joined.first().map(|files| &files[..]) {
             let other = second.file_name().unwrap_or_default().to_string_lossy();
             let what =
@@ -107,17 +162,17 @@ impl Masks {
         if self.folder.file_name().is_none_or(|name| name.to_string_lossy() != defect) {
             return;
         }
-        let known = |name: &str| images.iter().any(|i| i.name.to_lowercase() == name);
+        let known: HashSet<&str> = images.iter().filter_map(|i| self.key(i)).collect();
         let unused: Vec<&PathBuf> =
-            self.of.iter().filter(|(name, _)| !known(name)).flat_map(|(_, files)| files).collect();
+            self.of.iter().filter(|(name, _)| !known.contains(&***name)).flat_map(|(_, files)| files).collect();
         if let Some(first) = unused.first() {
             tracing::warn!("{} masks belong to no image, such as {}", unused.len(), first.display());
         }
     }
 
-    fn in_folder(folder: &Path, nested: bool, images: &Path) -> Result<Masks> {
+    fn in_folder(folder: &Path, nested: bool, whole: &Path) -> Result<Masks> {
         let mut of: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
-        let images: Vec<String> = pictures(images)?.iter().map(|f| stem(f).to_lowercase()).collect();
+        let images: Vec<String> = pictures(whole)?.iter().map(|f| stem(f).to_lowercase()).collect();
         let plain = |name: &str| ENDS.iter().find_map(|end| name.strip_suffix(end)).map(str::to_owned);
         // NAME_mask2 beside NAME_mask, unless an image is called so.
         let further_of = |own: &str| match images.iter().any(|i| i == own) || plain(own).is_some() {
@@ -148,21 +203,41 @@ impl Masks {
             files.push(file);
         }
         for (name, below) in subfolders(folder)?.into_iter().filter(|_| nested) {
+            // That of a subfolder of the images, or of one image.
+            if whole.join(&name).is_dir() {
+                of.extend(Masks::in_folder(&below, true, &whole.join(&name))?.below(&name));
+                continue;
+            }
             let files = pictures(&below)?;
             if !files.is_empty() {
                 of.entry(name.to_lowercase()).or_default().extend(files);
             }
         }
-        Ok(Masks { folder: folder.to_owned(), of })
+        Ok(Masks { folder: folder.to_owned(), images: whole.to_owned(), of })
+    }
+
+    /// Under what the masks of an image are kept: its path in the folder of images or, as masks may lie in one folder, its name.
+    fn key(&self, image: &Input) -> Option<&str> {
+        let below = image.path.parent().and_then(|folder| folder.strip_prefix(&self.images).ok());
+        let parts =
+            below.into_iter().flat_map(Path::components).map(|c| c.as_os_str().to_string_lossy().to_lowercase());
+        let name = image.name.to_lowercase();
+        let whole = parts.chain([name.clone()]).collect::<Vec<_>>().join("/");
+        let found = self.of.get_key_value(&whole).or_else(|| self.of.get_key_value(&name));
+        found.map(|(key, _)| key.as_str())
+    }
+
+    fn files(&self, image: &Input) -> Option<&Vec<PathBuf>> {
+        self.of.get(self.key(image)?)
     }
 
     /// What is known of an image.
     /// # Errors
     /// [`Error::File`] where it has no mask.
     pub(super) fn of(&self, image: &Input) -> Result<Truth> {
-        match self.of.get(&image.name.to_lowercase()).map(Vec::as_slice) {
+        match self.files(image).map(Vec::as_slice) {
             Some([mask]) => Ok(Truth::Mask(mask.clone())),
-            Some([_, _, ..]) => Ok(Truth::Masks(self.of[&image.name.to_lowercase()].clone())),
+            Some(several @ [_, _, ..]) => Ok(Truth::Masks(several.to_vec())),
             _ => Err(Error::file(&image.path, format!("has no mask in {}", self.folder.display()))),
         }
     }

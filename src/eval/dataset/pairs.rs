@@ -1,6 +1,6 @@
 //! NIfTI volumes beside their segmentations, as BraTS has them.
 use super::{Dataset, DatasetLayout, Sample, Selection, Truth, inputs};
-use crate::data::{FileKind, list_files, numbered, stem};
+use crate::data::{FileKind, list_files, numbered, stem, tell_unread};
 use crate::{Error, Result};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -18,6 +18,7 @@ pub(super) fn find(path: &Path, selection: &Selection) -> Result<Option<Dataset>
     if masks.is_empty() {
         return Ok(None);
     }
+    tell_unread(&root);
     // NAME_mask beside NAME_seg is the foreground, not the truth.
     let named = |p: &PathBuf| (p.parent().map(Path::to_owned), base(&stem(p)));
     let others: HashSet<_> = masks.iter().filter(|p| !is_foreground(p)).map(named).collect();
@@ -42,7 +43,8 @@ pub(super) fn find(path: &Path, selection: &Selection) -> Result<Option<Dataset>
     }
     let samples = inputs(&paths, selection)?.into_iter().zip(truths);
     let samples = samples.map(|(input, truth)| Sample { input, defect: "anomalous".into(), truth }).collect();
-    Ok(Some(Dataset { layout: DatasetLayout::Volumes, split, samples, notes: Vec::new(), training: Vec::new() }))
+    let (notes, training, others) = Default::default();
+    Ok(Some(Dataset { layout: DatasetLayout::Volumes, split, samples, notes, training, others }))
 }
 
 /// Says which volumes are left out because nothing beside them is their segmentation.

@@ -59,6 +59,7 @@ mod tests {
             samples: vec![sample("a.png", "hole", truth()), sample("b.png", GOOD, Truth::Clean)],
             notes: Vec::new(),
             training: Vec::new(),
+            others: Vec::new(),
         };
         let first = set.truth_sha256(false).unwrap();
         // Written down: a change would make tables of speed and quality those of other data. By Python's hashlib:

@@ -10,6 +10,33 @@ use std::path::Path;
 const LABELS: [&str; 8] = ["mask", "masks", "gt", "seg", "annotation", "annotations", "segmentation", "segmentations"];
 /// Names of folders that are a part of a dataset, and no kind of defect.
 const PARTS: [&str; 8] = ["train", "training", "val", "valid", "validation", "dev", "test", "testing"];
+/// Names of folders of which nobody knows what is in them.
+const UNSORTED: [&str; 22] = [
+    "unlabeled",
+    "unlabelled",
+    "unannotated",
+    "unclassified",
+    "unsorted",
+    "unknown",
+    "uncertain",
+    "undecided",
+    "unclear",
+    "ignore",
+    "ignored",
+    "skip",
+    "skipped",
+    "excluded",
+    "exclude",
+    "discarded",
+    "trash",
+    "misc",
+    "miscellaneous",
+    "todo",
+    "tbd",
+    "unused",
+];
+/// Words that say nothing beside those.
+const PLAIN: [&str; 7] = ["images", "image", "data", "files", "pictures", "samples", "not"];
 /// Words that turn a word about the normal into its opposite.
 const NOT: [&str; 6] = ["no", "not", "non", "un", "without", "bad"];
 
@@ -106,6 +133,14 @@ pub(super) fn is_part(name: &str) -> bool {
     PARTS.contains(&&*name.to_lowercase())
 }
 
+/// Whether a folder's name says that its images are neither normal nor of a defect, as nobody has sorted them.
+pub fn is_unsorted(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    let words = lower.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty() && !PLAIN.contains(word));
+    let words: Vec<&str> = words.collect();
+    !words.is_empty() && words.iter().all(|word| UNSORTED.contains(word))
+}
+
 /// What a folder's name says that it is, if not a defect.
 fn other_than_defect(name: &str) -> Option<&'static str> {
     let lower = name.to_lowercase();
@@ -113,6 +148,12 @@ fn other_than_defect(name: &str) -> Option<&'static str> {
     let plain = |word: &&str| is_normal(word.trim_end_matches(|c: char| c.is_ascii_digit()));
     if is_part(name) {
         return Some("that it is a part of the dataset");
+    }
+    if is_unsorted(name) {
+        return Some(
+            "that nobody knows whether its images are normal: move it out of the dataset, or list the images that count in a CSV \
+             manifest",
+        );
     }
     // A defect of a label is one, too.
     let whole = lower.replace(['_', '-', ' '], "");
@@ -217,10 +258,24 @@ mod tests {
     #[test]
     fn names_that_are_no_defects_are_known() {
         for name in ["bad_masks", "gt", "Ground-Truth", "defect_gt", "labels", "test_good", "ok2", "good images", "val"]
+            .into_iter()
+            .chain(["unlabeled", "Unlabelled", "unknown", "ignore", "unsorted_images", "misc2", "unknown-1"])
         {
             assert!(other_than_defect(name).is_some(), "{name}");
         }
-        for name in ["hole", "no_good", "not-ok", "wrong_label", "gtx", "abnormal", "misplaced", "nok", "trained"] {
+        for name in [
+            "hole",
+            "no_good",
+            "not-ok",
+            "wrong_label",
+            "gtx",
+            "abnormal",
+            "misplaced",
+            "nok",
+            "trained",
+            "unknown_defect",
+            "misaligned",
+        ] {
             assert_eq!(other_than_defect(name), None, "{name}");
         }
     }

@@ -31,11 +31,17 @@ pub struct AttackRecord {
     pub clean: String,
     /// The adversarial image, relative to the output folder.
     pub adversarial: String,
+    /// SHA-256 of the contents of the two files, in hexadecimal.
+    pub files_sha256: String,
     /// Its share of the time.
     pub seconds: f64,
 }
 
 impl AttackRecord {
+    /// The files of the image as it was attacked and of the adversarial one, relative to the output folder.
+    pub fn files(&self) -> [&str; 2] {
+        [&self.clean, &self.adversarial]
+    }
     /// The mean scores, before and after.
     pub fn means(&self) -> [f64; 2] {
         [&self.before, &self.after].map(|s| s.iter().sum::<f64>() / s.len().max(1) as f64)
@@ -186,6 +192,7 @@ pub(super) mod tests {
             flat_steps: 0,
             clean: format!("clean/{name}.npy"),
             adversarial: format!("adversarial/{name}.npy"),
+            files_sha256: String::new(),
             seconds: 0.5,
         }
     }

@@ -7,7 +7,8 @@ use crate::report::{escape, href, number, score_histogram};
 use std::fmt::Write;
 
 const DEFINITIONS: &str = "Scores before and after are of the same files that are kept, read again, under draws of the detector's noise \
-    that the attack has not seen. AUROC is scikit-learn's over the images, for each draw by itself, as the detector runs; its mean over \
+    that the attack has not seen. AUROC is scikit-learn's over the images, for each draw by itself, with what shares a noise in the \
+    detector sharing each draw; its mean over \
     the draws is shown. A perturbation is shown around middle grey, its greatest change being black or white; both maps of an image \
     have one scale.";
 
@@ -43,6 +44,7 @@ impl AttackReport {
                 "The work was ended early: images are missing, and the numbers are of those that were finished.";
             first.push(Section::note("Not complete", fault.into()));
         }
+        first.push(Section::note("What was attacked", self.attacked()));
         first.push(match &self.auroc {
             None => Section::note("Image AUROC", format!("None: {}.", self.reason.as_deref().unwrap_or("no image"))),
             Some(auroc) => {
@@ -63,13 +65,37 @@ impl AttackReport {
             self.images.iter().map(|r| (r.means()[side], r.subject.anomalous() == Some(true))).collect()
         };
         let drawings = vec![
-            ("before.svg", "Scores before", score_histogram(&points(0), None)),
-            ("after.svg", "Scores after", score_histogram(&points(1), None)),
+            ("before.svg", "Scores before: grey normal, red anomalous", score_histogram(&points(0), None, &points(1))),
+            ("after.svg", "Scores after", score_histogram(&points(1), None, &points(0))),
         ];
         let rows = self.images.iter().map(row).collect();
         let second = vec![Section::table("All images", &COLUMNS, rows).folded()];
         let title = "Attack";
         Contents { title, figures, first, drawings, second, settings: Vec::new(), definitions: DEFINITIONS }
+    }
+
+    /// The detector and the attack in a sentence or two.
+    fn attacked(&self) -> String {
+        let said = |at: &serde_json::Value, key: &str| match &at[key] {
+            serde_json::Value::String(text) => text.clone(),
+            serde_json::Value::Number(n) => n.as_f64().map_or(n.to_string(), number),
+            other => other.to_string(),
+        };
+        let (by, of) = (|key| said(&self.attack, key), |key| said(&self.source.source, key));
+        format!(
+            "{} ({}), by projected gradient descent in {}: epsilon {} in units of the 0..1 image, {} steps of {}, {} restarts, each gradient \
+             the mean over {} draws of the detector's noise. Judged by {} draws that the attack has not seen. Goal: {}.",
+            of("system"),
+            of("model"),
+            by("norm"),
+            by("epsilon"),
+            by("steps"),
+            by("step_size"),
+            by("restarts"),
+            by("draws"),
+            by("fresh_draws"),
+            by("goal")
+        )
     }
 
     /// The images with their pictures, that moved furthest first.
@@ -97,8 +123,9 @@ fn card(r: &AttackRecord) -> String {
     };
     let badge = if what.is_empty() { what } else { format!(r#"<span class="badge {class}">{what}</span>"#) };
     let mut card = format!(
-        r#"<article class="{class}"><div class="title"><h3 title="{}">{name}</h3>{badge}<span class="score">{} → {}</span></div><div class="tiles">"#,
+        r#"<article class="{class}"><div class="title"><h3 title="{}">{name}</h3>{badge}<span class="score">driven {}: {} → {}</span></div><div class="tiles">"#,
         escape(&r.subject.path.to_string_lossy()),
+        escape(&r.towards),
         number(before),
         number(after),
     );
@@ -124,6 +151,9 @@ fn notes(r: &AttackRecord) -> Vec<String> {
     let mut notes = r.subject.warnings.clone();
     if r.restart.is_none() {
         notes.push("no candidate was better than the image itself, which stayed as it is".into());
+    }
+    if r.restart.is_some() && r.gain() <= 0.0 {
+        notes.push("under the draws that judge, its score did not move where it was driven".into());
     }
     if r.flat_steps > 0 {
         notes.push(format!("in {} steps the gradient was zero or not finite, so that they led nowhere", r.flat_steps));

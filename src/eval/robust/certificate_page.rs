@@ -30,7 +30,8 @@ impl CertificateReport {
         first.push(Section::table("By radius", &RADII, self.radius_rows()));
         let points: Vec<(f64, bool)> =
             self.images.iter().map(|r| (r.median, r.subject.anomalous() == Some(true))).collect();
-        let drawings = vec![("medians.svg", "Median scores", score_histogram(&points, None))];
+        let drawings =
+            vec![("medians.svg", "Median scores: grey normal, red anomalous", score_histogram(&points, None, &[]))];
         let second = vec![Section::table("Images", &IMAGES, self.images.iter().map(row).collect())];
         let title = "Certificate";
         Contents { title, figures, first, drawings, second, settings: Vec::new(), definitions: DEFINITIONS }

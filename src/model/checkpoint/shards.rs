@@ -42,7 +42,8 @@ pub(super) fn open(index: Part) -> Result<(Vec<Part>, Contents)> {
     }
     let files: BTreeSet<&str> = weight_map.values().map(String::as_str).collect();
     let mut parts = Vec::new();
-    let mut all = Contents { tensors: Vec::new(), about: Default::default(), nameless: None };
+    let (about, others) = Default::default();
+    let mut all = Contents { tensors: Vec::new(), about, nameless: None, others };
     for file in files {
         let plain = Path::new(file).components().collect::<Vec<_>>();
         if !matches!(plain[..], [Component::Normal(_)]) || file.contains(['/', '\\']) {

@@ -65,7 +65,7 @@ impl Part {
             let stored = Stored { dtype, shape, part: 0, start: start + info.data_offsets.0, strides: None };
             Some((Vec::new(), key, stored))
         });
-        Ok(Contents { tensors: tensors.collect(), about: Map::new(), nameless: None })
+        Ok(Contents { tensors: tensors.collect(), about: Map::new(), nameless: None, others: Vec::new() })
     }
 }
 

@@ -117,3 +117,35 @@ fn a_dictionary_that_is_its_own_key_is_described_and_refused() {
     let error = Checkpoint::from_bytes("own_key.pkl", bytes).err().unwrap().to_string();
     assert!(error.contains("it holds a dictionary of a dictionary"), "{error}");
 }
+
+#[cfg(feature = "pytorch")]
+#[test]
+fn another_network_of_a_file_is_said_to_be_set_aside() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus/checkpoints/two_networks.pth");
+    let ck = Checkpoint::open(path).unwrap();
+    assert_eq!(ck.take("a.weight", &[2]).unwrap(), [1.0, 2.0]);
+    assert_eq!(ck.keys().count(), 1);
+    let read = BTreeSet::from(["generator".to_owned()]);
+    assert_eq!(
+        OtherDict::said(ck.others(), &read),
+        "`generator` is read, and not what else looks like weights: `discriminator` (2 tensors)"
+    );
+}
+
+#[test]
+fn averages_that_are_not_whole_are_not_mixed_with_the_weights_of_training() {
+    let partial = file(&[("model.a.weight", &[2]), ("model.b.weight", &[2]), ("ema.a.weight", &[2])]);
+    let error = Checkpoint::from_bytes("x", partial.clone()).err().unwrap().to_string();
+    let says = "its averaged weights (`ema`) are not whole: 1 of the tensors that those of training (`model`) have are missing, such \
+                as `b.weight`";
+    assert!(error.contains(says) && error.contains("--weights raw"), "{error}");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.safetensors");
+    std::fs::write(&path, partial).unwrap();
+    assert_eq!(Checkpoint::open_copy(&path, Some(WeightCopy::Raw)).unwrap().keys().count(), 2);
+    // An average of parameters has no running means, and those of training are taken.
+    let keys = [("model.a.weight", &[2][..]), ("model.n.running_mean", &[2]), ("ema.a.weight", &[2])];
+    let ck = Checkpoint::from_bytes("x", file(&keys)).unwrap();
+    assert_eq!(ck.copies().unwrap().lent, ["n.running_mean"]);
+    assert!(ck.copies().unwrap().to_string().ends_with(", but for the tensor `n.running_mean`, which the former lack"));
+}

@@ -117,3 +117,25 @@ fn a_file_of_several_networks_gives_each_by_itself() {
         assert_eq!((plain.keys.len(), plain.keys.contains_key("encoder.w"), plain.beside), (2, true, false));
     }
 }
+
+#[test]
+fn what_one_copy_lacks_is_known() {
+    let model: Vec<String> = ["model"].map(String::from).to_vec();
+    let ema: Vec<String> = ["ema"].map(String::from).to_vec();
+    let names: [Name; 7] = [
+        (&model, "a.weight"),
+        (&model, "b._orig_mod.weight"),
+        (&model, "n.running_mean"),
+        (&model, "x.betas"),
+        (&ema, "a.weight"),
+        (&[], "loss.net.weight"),
+        (&[], "betas"),
+    ];
+    let lacking = plain(&names, WeightCopy::Ema, Member::Main).unwrap().lacking;
+    assert_eq!(
+        (lacking.weights, lacking.others),
+        (vec!["b.weight".into()], vec!["n.running_mean".into(), "x.betas".into()])
+    );
+    assert_eq!(plain(&names, WeightCopy::Raw, Member::Main).unwrap().lacking, Lacking::default());
+    assert_eq!(plain(&names[..4], WeightCopy::Ema, Member::Main).unwrap().lacking, Lacking::default());
+}

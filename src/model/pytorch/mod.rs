@@ -59,7 +59,7 @@ fn contents(heap: &Heap, root: Value, storages: &impl Storages) -> Result<Conten
         let stored = stored(tensor, storages).map_err(|fault| format!("tensor `{key}`: {fault}"))?;
         tensors.push((path, key, stored));
     }
-    Ok(Contents { tensors, about: found.about, nameless: found.nameless })
+    Ok(Contents { tensors, about: found.about, nameless: found.nameless, others: found.others })
 }
 
 /// A view of a storage as a place in the file, inside of which it must lie whole.

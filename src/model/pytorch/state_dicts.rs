@@ -1,7 +1,7 @@
 //! The state dicts of a checkpoint: found below the names that training programs give them, whatever lies beside.
 use super::Result;
 use super::pickle::{Heap, Node, Value, to_json};
-use crate::model::keys;
+use crate::model::{keys, stored::OtherDict};
 use serde_json::{Map, Value as Json};
 use std::collections::HashSet;
 
@@ -37,6 +37,8 @@ pub struct Found {
     pub tensors: Vec<(Vec<String>, String, Value)>,
     pub about: Map<String, Json>,
     pub nameless: Option<String>,
+    /// Those that are not taken, though they look like a network's.
+    pub others: Vec<OtherDict>,
 }
 
 /// One dictionary with tensors right in it.
@@ -71,6 +73,9 @@ pub fn find(heap: &Heap, root: Value) -> Result<Found> {
         groups.retain(|g| !g.path.is_empty() || g.tensors.iter().any(|(k, _)| k.contains('.')));
     }
     // Below known names first; of those without, only what stands alone is certain.
+    let look = |g: &&Group| !g.known && g.tensors.iter().any(|(k, _)| k.contains('.'));
+    let other = |g: &Group| OtherDict { place: g.path.join("."), tensors: g.tensors.len() };
+    let others: Vec<OtherDict> = groups.iter().filter(look).map(other).collect();
     let known = groups.iter().any(|g| g.known && !g.path.is_empty());
     if known {
         // Beside a wrapped state dict, counters and losses are no weights.
@@ -98,6 +103,9 @@ pub fn find(heap: &Heap, root: Value) -> Result<Found> {
         return Err(format!("tensor `{key}` is of a kind that is not read (`{class}`)"));
     }
     let mut found = Found { nameless, about: about(heap, root), ..Found::default() };
+    if groups[0].known {
+        found.others = others;
+    }
     for group in groups {
         found.tensors.extend(group.tensors.into_iter().map(|(key, value)| (group.path.clone(), key, value)));
     }

@@ -1,5 +1,5 @@
 //! One row of a list of images.
-use super::super::is_normal;
+use super::super::{is_normal, is_unsorted};
 use super::{GOOD, Truth};
 use std::path::{Path, PathBuf};
 
@@ -17,6 +17,11 @@ pub(super) fn row<'a>(field: &dyn Fn(usize) -> Option<&'a str>, labelled: bool, 
     let named = field(3);
     if let Some(word) = named.filter(|word| matches!(&*word.to_lowercase(), "none" | "nan" | "null" | "no" | "n/a")) {
         return Err(format!("defect `{word}` is no kind of defect; leave the field empty, or write good"));
+    }
+    if let (Some(word), None, None) = (named.filter(|word| is_unsorted(word)), field(1), &mask) {
+        return Err(format!(
+            "defect `{word}` says of no image whether it is normal; leave the row out, or say so in a column `label`"
+        ));
     }
     if mask.as_ref().is_some_and(|mask| mask.canonicalize().ok() == path.canonicalize().ok()) {
         return Err(format!("{} is the image and its mask at once", path.display()));
@@ -40,7 +45,7 @@ pub(super) fn row<'a>(field: &dyn Fn(usize) -> Option<&'a str>, labelled: bool, 
 }
 
 /// A file beside the list, as it is spelt or, where there is none, with the separators of Windows read as such.
-fn file(text: &str, beside: &Path) -> Result<PathBuf, String> {
+pub(super) fn file(text: &str, beside: &Path) -> Result<PathBuf, String> {
     let path = beside.join(text);
     if path.is_file() {
         return Ok(path);
