@@ -3,7 +3,7 @@
 //! decoder makes of that is the slice without its anomaly.
 //!
 //! No code was published. What is not in the abstract is a reconstruction, each default with its reason here; no number of the paper is
-//! repeated. The job is in [`chain`], the measurement of healthy latents that sets the mask's threshold in [`super::HealthyLatents`].
+//! repeated. The job is in `chain`, the measurement of healthy latents that sets the mask's threshold in [`super::HealthyLatents`].
 use super::ModelFolder;
 use super::config::{
     BlurConfig, InputConfig, NoisePer, SamplerConfig, ScheduleConfig, ScheduleKind, VarianceKind, must,
