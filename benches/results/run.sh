@@ -4,7 +4,7 @@
 #   benches/results/run.sh DATA [OUT] [DEVICE]
 #
 # DATA holds adbench/classical and adbench/mvtec-resnet18 (tables of ADBench), brain-flair (test/good, test/tumour and
-# ground_truth/tumour) and dte_readme_auroc_{semi,unsup}.csv (published numbers); what is not there is left out. The textures
+# ground_truth/tumour), magnetic-tile (test/good, test/DEFECT) and dte_readme_auroc_{semi,unsup}.csv (published numbers); what is not there is left out. The textures
 # are made by weights/recipes/textures.py, which needs scikit-image. What OUT (default: residua-results) already holds is
 # kept, so that an interrupted run goes on.
 set -euo pipefail
@@ -47,6 +47,21 @@ for folder, label in [("good", "good"), ("tumour", "bad")]:
 PYTHON
     evaluate brain-flair "$out/brain-flair.csv" --model weights/brain-flair
     evaluate brain-pddpm "$out/brain-flair.csv" --model weights/brain-pddpm
+    evaluate brain-wolleb "$out/brain-flair.csv" --model weights/brain-wolleb
+fi
+# The magnetic tiles, whose masks are left out: the score is one pixel's, and the list says what is a defect.
+if [ -d "$data/magnetic-tile" ]; then
+    "$python" - "$data/magnetic-tile" >"$out/tiles.csv" <<'PYTHON'
+import sys
+from pathlib import Path
+
+root = Path(sys.argv[1]).resolve()
+print("path,defect")
+for folder in sorted((root / "test").iterdir()):
+    for image in sorted(p for p in folder.iterdir() if p.is_file()):
+        print(f"{image},{folder.name}")
+PYTHON
+    evaluate tile-advrad "$out/tiles.csv" --model weights/tile-advrad
 fi
 for setting in semi unsup; do
     published=$data/dte_readme_auroc_$setting.csv

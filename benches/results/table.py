@@ -50,7 +50,8 @@ def images(out):
     """Rows of the image data sets."""
     brain = "TCGA-LGG slices, every third of the test split"
     for name, system, data in [("texture", "AnoDDPM", "textures, validation quarter"), ("brain-flair", "AnoDDPM", brain),
-                               ("brain-pddpm", "pDDPM", brain)]:
+                               ("brain-pddpm", "pDDPM", brain), ("brain-wolleb", "Wolleb et al.", brain),
+                               ("tile-advrad", "AdvRAD", "magnetic tiles, test split")]:
         e = load(out, name)
         if e:
             count = f"{len(e['images'])} images"
