@@ -5,17 +5,11 @@
 latent-diffusion's norms have 32 groups, always. For networks as narrow as these, that would be one channel a group, which takes
 an image's brightness from it; so the config says `norm_num_groups` besides.
 """
-import json
-import os
-
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import nn
 
-import unet
-
-WEIGHTS = "autoencoder.safetensors"
+import latent
 
 
 def make_config(size, channels, widths, layers, dim, groups=32):
@@ -178,16 +172,6 @@ class AutoencoderKL(nn.Module):
         self.post_quant_conv.weight.div_(factor)
 
 
-def save(folder, model):
-    """Writes config.json and the weights, F16."""
-    os.makedirs(folder, exist_ok=True)
-    unet.save_weights(os.path.join(folder, WEIGHTS), model.state_dict())
-    unet.write_json(os.path.join(folder, "config.json"), model.config)
-
-
-def load(folder, weights=WEIGHTS):
+def load(folder, weights=latent.WEIGHTS):
     """The network of a folder, in f32, for inference."""
-    with open(os.path.join(folder, "config.json")) as f:
-        model = AutoencoderKL(json.load(f))
-    model.load_state_dict({k: v.float() for k, v in load_file(os.path.join(folder, weights)).items()})
-    return model.eval()
+    return latent.load(AutoencoderKL, folder, weights)

@@ -1,8 +1,14 @@
 """What the two latent systems share: schedules, noising, one step of DDIM, and the latents that their denoisers are trained on."""
+import json
 import os
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
+
+import unet
+
+WEIGHTS = "autoencoder.safetensors"
 
 
 def alpha_bars(start, end, steps=1000):
@@ -44,3 +50,18 @@ def cached(path, make):
         np.savez(path + ".part.npz", **made)
         os.replace(path + ".part.npz", path)
     return made
+
+
+def save(folder, autoencoder):
+    """Writes config.json and the weights of an autoencoder, F16."""
+    os.makedirs(folder, exist_ok=True)
+    unet.save_weights(os.path.join(folder, WEIGHTS), autoencoder.state_dict())
+    unet.write_json(os.path.join(folder, "config.json"), autoencoder.config)
+
+
+def load(make, folder, weights=WEIGHTS):
+    """The autoencoder that `make` builds from the config of a folder, in f32, for inference."""
+    with open(os.path.join(folder, "config.json")) as f:
+        autoencoder = make(json.load(f))
+    autoencoder.load_state_dict({k: v.float() for k, v in load_file(os.path.join(folder, weights)).items()})
+    return autoencoder.eval()

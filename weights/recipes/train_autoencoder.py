@@ -15,6 +15,7 @@ import torch
 
 import compvis
 import dataset
+import latent
 import resume
 import vqvae
 
@@ -69,7 +70,7 @@ def main():
         with torch.no_grad():
             x = images.draw(64, np.random.default_rng(1))[0]
             stored.rescale(1 / latents(stored, x).std())
-        (vqvae if args.kind == "vq" else compvis).save(args.folder, stored)
+        latent.save(args.folder, stored)
 
     def latents(network, x):
         z = network.encode(x)

@@ -5,17 +5,11 @@
 Its quantiser learns by moving averages; here a code that nothing uses is besides put onto a random output of the encoder, and
 the first batch gives the first codes.
 """
-import json
-import os
-
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import nn
 
-import unet
-
-WEIGHTS = "autoencoder.safetensors"
+import latent
 
 
 def make_config(channels, widths, layers, codes, dim):
@@ -170,16 +164,6 @@ class VQVAE(nn.Module):
         self.decoder.blocks[0].conv.weight.div_(factor)
 
 
-def save(folder, model):
-    """Writes config.json and the weights, F16."""
-    os.makedirs(folder, exist_ok=True)
-    unet.save_weights(os.path.join(folder, WEIGHTS), model.state_dict())
-    unet.write_json(os.path.join(folder, "config.json"), model.config)
-
-
-def load(folder, weights=WEIGHTS):
+def load(folder, weights=latent.WEIGHTS):
     """The network of a folder, in f32, for inference."""
-    with open(os.path.join(folder, "config.json")) as f:
-        model = VQVAE(json.load(f))
-    model.load_state_dict({k: v.float() for k, v in load_file(os.path.join(folder, weights)).items()})
-    return model.eval()
+    return latent.load(VQVAE, folder, weights)
