@@ -44,7 +44,10 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
         Some(what) => Some(measure(args, given, &device, &inputs, what)?),
         None => None,
     };
-    let model = measured.iter().cloned().fold(model, ModelFolder::with_measured);
+    let model = match &measured {
+        Some(m) => model.with_measured(m.clone()),
+        None => model,
+    };
     let mut scorer = args.scoring.scorer_on(device, &model)?;
     let Calibrated { calibration, equal, highest } = calibrate(&mut scorer, &inputs).map_err(interrupted)?;
     drop(scorer);

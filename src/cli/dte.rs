@@ -214,7 +214,9 @@ fn fit(args: &Fit, given: &Given) -> Result<bool> {
     let settings = args.out.join("detector.json");
     if settings.exists() {
         let path = settings.display();
-        tracing::warn!("{path} was written for the model that lay here before: thresholds in it do not hold for this one");
+        tracing::warn!(
+            "{path} was written for the model that lay here before: thresholds in it do not hold for this one"
+        );
     }
     if let Some(network) = args.input.network() {
         // With it the folder scores images by itself.

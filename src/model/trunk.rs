@@ -62,23 +62,29 @@ impl<'a> Trunk<'a> {
     /// # Errors
     /// [`Error::Invalid`] with the shape and what the network needs.
     pub fn accepts(&self, what: impl Display, x: Shape, classes: bool) -> Result<()> {
-        let side = 1usize.checked_shl(self.halvings()).unwrap_or(usize::MAX);
-        let fault = |text: String| Err(Error::Invalid(format!("the network ({what}) {text}")));
-        if x.c != self.conv_in.cin {
-            return fault(format!("takes {} channels, not {}", self.conv_in.cin, x.c));
-        }
-        if x.is_empty() || !x.h.is_multiple_of(side) || !x.w.is_multiple_of(side) {
-            return fault(format!(
-                "halves the image {} times; {}x{} is no multiple of {side}",
-                self.halvings(),
-                x.h,
-                x.w
-            ));
-        }
+        accepts(&what, x, self.conv_in.cin, self.halvings())?;
         match (self.class, classes) {
-            (Some(c), false) => fault(format!("is conditional: one of its {} classes must be given", c.classes)),
-            (None, true) => fault("knows no classes".into()),
+            (Some(c), false) => fault(&what, format!("is conditional: one of its {} classes must be given", c.classes)),
+            (None, true) => fault(&what, "knows no classes".into()),
             _ => Ok(()),
         }
     }
+}
+
+/// Checks an image's channels, and its size against how often a network halves it; `what` names the network.
+/// # Errors
+/// [`Error::Invalid`] with the shape and what the network needs.
+pub(super) fn accepts(what: impl Display, x: Shape, channels: usize, halvings: u32) -> Result<()> {
+    let side = 1usize.checked_shl(halvings).unwrap_or(usize::MAX);
+    if x.c != channels {
+        return fault(what, format!("takes {channels} channels, not {}", x.c));
+    }
+    if x.is_empty() || !x.h.is_multiple_of(side) || !x.w.is_multiple_of(side) {
+        return fault(what, format!("halves the image {halvings} times; {}x{} is no multiple of {side}", x.h, x.w));
+    }
+    Ok(())
+}
+
+fn fault(what: impl Display, text: String) -> Result<()> {
+    Err(Error::Invalid(format!("the network ({what}) {text}")))
 }

@@ -33,8 +33,7 @@ impl CertificateReport {
         let drawings =
             vec![("medians.svg", "Median scores: grey normal, red anomalous", score_histogram(&points, None, &[]))];
         // The median's bounds have a column for each radius.
-        let bounds: Vec<String> =
-            self.radii.iter().map(|at| format!("median within {}", number(at.radius))).collect();
+        let bounds: Vec<String> = self.radii.iter().map(|at| format!("median within {}", number(at.radius))).collect();
         let heads: Vec<&str> = IMAGES.into_iter().chain(bounds.iter().map(String::as_str)).collect();
         let second = vec![Section::table("Images", &heads, self.images.iter().map(|r| row(r, &self.radii)).collect())];
         let title = "Certificate";
@@ -97,8 +96,15 @@ mod tests {
         ]);
         r.said.push("Each certificate holds with 99.9 %.".into());
         let page = r.html();
-        for text in ["AUROC of the medians", "abstains", "median within 0.2", "1.9 to none", "&lt;x&gt;", "holds with 99.9 %", "0.8000"]
-        {
+        for text in [
+            "AUROC of the medians",
+            "abstains",
+            "median within 0.2",
+            "1.9 to none",
+            "&lt;x&gt;",
+            "holds with 99.9 %",
+            "0.8000",
+        ] {
             assert!(page.contains(text), "{text}");
         }
         assert!(!page.contains("NaN") && !page.contains("<x>"));

@@ -6,6 +6,7 @@ mod tests;
 
 use super::conv_norm::{ConvNorm, conv_shape};
 use super::params::{Param, fits};
+use super::trunk::accepts;
 use super::{Checkpoint, Config};
 use crate::{Error, Result, Shape};
 
@@ -100,20 +101,7 @@ impl Comparer {
     /// # Errors
     /// [`Error::Invalid`] with the shape and what the network needs.
     pub fn accepts(&self, x: Shape) -> Result<()> {
-        let fault = |text: String| Err(Error::Invalid(format!("the network ({TITLE}) {text}")));
-        let (channels, side) = (self.in_channels(), 1usize.checked_shl(self.halvings()).unwrap_or(usize::MAX));
-        if x.c != channels {
-            return fault(format!("takes {channels} channels, not {}", x.c));
-        }
-        if x.is_empty() || !x.h.is_multiple_of(side) || !x.w.is_multiple_of(side) {
-            return fault(format!(
-                "halves the image {} times; {}x{} is no multiple of {side}",
-                self.halvings(),
-                x.h,
-                x.w
-            ));
-        }
-        Ok(())
+        accepts(TITLE, x, self.in_channels(), self.halvings())
     }
     /// Widths fit together, and every tensor is there in its shape.
     fn check(&self, ck: &Checkpoint) -> Result<()> {

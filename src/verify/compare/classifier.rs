@@ -1,8 +1,8 @@
 //! One call of a classifier of noised images, with the gradient of a class's log probability.
 use super::golden::{GRADIENT_TOLERANCE, Golden, NETWORK_TOLERANCE};
+use super::once;
 use crate::diffusion::guidance_by;
 use crate::graph::Graph;
-use crate::kernels::StepRow;
 use crate::model::{Network, Overrides};
 use crate::verify::measure::Deviation;
 use crate::{Device, Error, Result, Tensor};
@@ -36,17 +36,7 @@ pub fn run(golden: &Golden, device: &Device) -> Result<Vec<Deviation>> {
         g.write(state, node)?;
         states.push(state);
     }
-    let found: Vec<Tensor> = device.drive(async {
-        let mut session = device.session(&g, 1).await?;
-        inputs.iter().try_for_each(|(state, tensor)| session.upload(*state, tensor))?;
-        session.set_steps(&[StepRow::default()])?;
-        session.run(&[(section, 0)], |_| true).await?;
-        let mut found = Vec::with_capacity(states.len());
-        for &state in &states {
-            found.push(session.read(state).await?);
-        }
-        Ok(found)
-    })?;
+    let found = once::run(device, &g, section, &inputs, &states)?;
     outputs.iter().zip(&found).map(|((name, _, tolerance), found)| golden.compare(name, found, *tolerance)).collect()
 }
 

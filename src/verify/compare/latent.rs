@@ -1,7 +1,7 @@
 //! One call of an autoencoder, with what lies between encoder and decoder; and one of a comparer.
 use super::golden::{Golden, NETWORK_TOLERANCE};
+use super::once;
 use crate::graph::{Graph, NodeId, StateId};
-use crate::kernels::StepRow;
 use crate::model::{Network, Overrides};
 use crate::verify::measure::Deviation;
 use crate::{Device, Error, Result, Tensor};
@@ -132,17 +132,7 @@ impl<'a> Run<'a> {
             g.write(state, output.node)?;
             states.push(state);
         }
-        let found: Vec<Tensor> = device.drive(async {
-            let mut session = device.session(&self.graph, 1).await?;
-            self.given.iter().try_for_each(|(state, tensor)| session.upload(*state, tensor))?;
-            session.set_steps(&[StepRow::default()])?;
-            session.run(&[(section, 0)], |_| true).await?;
-            let mut found = Vec::with_capacity(states.len());
-            for &state in &states {
-                found.push(session.read(state).await?);
-            }
-            Ok(found)
-        })?;
+        let found = once::run(device, &self.graph, section, &self.given, &states)?;
         let compare = |(o, found): (&Output, &Tensor)| match o.exact {
             true => self.golden.compare_exactly(o.name, found),
             false => self.golden.compare(o.name, found, NETWORK_TOLERANCE),

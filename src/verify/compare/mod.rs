@@ -15,6 +15,7 @@ mod classifier;
 mod golden;
 mod latent;
 mod network;
+mod once;
 mod pinaya;
 mod schedule;
 mod simplex;

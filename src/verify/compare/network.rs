@@ -1,5 +1,6 @@
 //! One call of a network: a UNet, or a ResNet without its classifier; and the layers of any.
 use super::golden::{Golden, GoldenKind, NETWORK_TOLERANCE};
+use super::once;
 use crate::graph::StateId;
 use crate::kernels::StepRow;
 use crate::model::{Call, Network, Overrides};
@@ -48,14 +49,8 @@ impl Given {
 /// The output against the golden's.
 pub fn run(golden: &Golden, kind: GoldenKind, device: &Device) -> Result<Vec<Deviation>> {
     let Given { call, inputs } = Given::new(golden, kind)?;
-    let result = device.drive(async {
-        let mut session = device.session(&call.graph, 1).await?;
-        inputs.iter().try_for_each(|(state, tensor)| session.upload(*state, tensor))?;
-        session.set_steps(&[StepRow::default()])?;
-        session.run(&[(call.section, 0)], |_| true).await?;
-        session.read(call.out).await
-    })?;
-    Ok(vec![golden.compare("out", &result, NETWORK_TOLERANCE)?])
+    let found = once::run(device, &call.graph, call.section, &inputs, &[call.out])?;
+    found.iter().map(|out| golden.compare("out", out, NETWORK_TOLERANCE)).collect()
 }
 
 /// Every layer as it runs, against its f64 half and, where the golden holds a tensor `network/LAYER`, against that.
