@@ -50,6 +50,7 @@ kernels! {
         Times: "A random time for each row.",
         Diffuse: "Rows noised to their times.",
     }
+    modulate { Modulate: "Two modulations of the same channels as one." }
     nearest_code { NearestCode: "The nearest row of a codebook." }
     neighbours { Neighbours: "The smallest distances between rows of two tables." }
     noise { Gaussian: "Gaussian noise.", Given: "Noise given by the caller." }

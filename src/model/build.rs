@@ -1,10 +1,11 @@
 //! From a described UNet to nodes of a graph: plain ones, the fusion pass comes later.
 use super::trunk::Trunk;
 use super::unet::{
-    Attention, Conv, Downsample, Layer, Linear, Norm, ResBlock, Resample, TimeEmbed, UnetSpec, Upsample,
+    Attention, ClassEmbed, Conv, Downsample, Layer, Linear, Norm, ResBlock, Resample, TimeEmbed, UnetSpec, Upsample,
 };
 use super::{Checkpoint, qkv};
 use crate::graph::{ConvSpec, Graph, NodeId};
+use crate::kernels::modulate::Modulate;
 use crate::kernels::pointwise::Activation::{self, Identity, Silu};
 use crate::{Error, Result, Shape};
 
@@ -14,10 +15,19 @@ pub(super) struct Builder<'a> {
     pub g: &'a mut Graph,
 }
 
+/// What residual blocks are given beside the image, where the network has it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Given {
+    /// Time and class, (N,1,1,width).
+    pub time: Option<NodeId>,
+    /// The embedding of an image, (N,1,1,width).
+    pub condition: Option<NodeId>,
+}
+
 /// What a trunk gives.
 pub(super) struct Features {
-    /// Time and class, (N,1,1,width).
-    pub embedding: NodeId,
+    /// What its residual blocks were given.
+    pub given: Given,
     /// The outputs of the first convolution and of every stage of the encoder.
     pub kept: Vec<NodeId>,
     /// The output of the middle.
@@ -25,8 +35,8 @@ pub(super) struct Features {
 }
 
 impl UnetSpec {
-    /// Adds the network to a graph: image `x` (N,H,W,in), times `t` (N,1,1,1) as the original's integers, and
-    /// classes `y` (N,1,1,1) where the network is conditional. Returns the output (N,H,W,out). Weights are read,
+    /// Adds the network to a graph: image `x` (N,H,W,in), times `t` (N,1,1,1) as the original's integers, and, where the network is
+    /// conditional, `y`: classes (N,1,1,1), or embeddings of images (N,1,1,width), such as [`UnetSpec::semantic`] makes. Returns the output (N,H,W,out). Weights are read,
     /// and thereby marked as used, here: call [`Checkpoint::settle`] afterwards.
     /// # Errors
     /// What [`Checkpoint::take`] says, [`Error::Invalid`] when `y` is missing or out of place or H and W cannot be
@@ -35,23 +45,23 @@ impl UnetSpec {
         self.accepts(g.shape(x), y.is_some())?;
         let mut b = Builder { ck, g };
         let x = if self.center_input { b.g.map("center_input", x, Identity, 2.0, -1.0)? } else { x };
-        let Features { embedding, mut kept, last } = b.trunk(&self.trunk(), x, t, y)?;
+        let Features { given, mut kept, last } = b.trunk(&self.trunk(), x, Some(t), y)?;
         let mut h = last;
         for stage in &self.decoder {
             let name = stage.first().map_or("skip", Layer::name);
             let skip = kept.pop().ok_or_else(|| Error::graph(name, "no output of the encoder is left for it"))?;
             h = b.g.concat(&format!("{name}.skip"), h, skip)?;
-            h = b.stage(stage, h, Some(embedding))?;
+            h = b.stage(stage, h, given)?;
         }
         h = b.norm(&self.norm_out, h, None, Silu)?;
         b.conv(&self.conv_out, h, 1, SYMMETRIC)
     }
 
-    /// Checks an input's shape and whether classes come with it.
+    /// Checks an input's shape and whether a class, or the embedding of an image, comes with it.
     /// # Errors
     /// [`Error::Invalid`] with the shape and what the network needs.
-    pub fn accepts(&self, x: Shape, classes: bool) -> Result<()> {
-        self.trunk().accepts(self.layout, x, classes)
+    pub fn accepts(&self, x: Shape, given: bool) -> Result<()> {
+        self.trunk().accepts(self.layout, x, given)
     }
 }
 
@@ -61,46 +71,50 @@ pub(super) const SYMMETRIC: [usize; 4] = [1; 4];
 const RIGHT_BOTTOM: [usize; 4] = [0, 0, 1, 1];
 
 impl Builder<'_> {
-    /// The first half of a network, on an image, a time and, where it is conditional, a class.
-    pub fn trunk(&mut self, trunk: &Trunk, x: NodeId, t: NodeId, y: Option<NodeId>) -> Result<Features> {
-        let embedding = self.embedding(trunk, t, y)?;
+    /// The first half of a network, on an image and, where it has them, a time and a class or the embedding of an image.
+    pub fn trunk(&mut self, trunk: &Trunk, x: NodeId, t: Option<NodeId>, y: Option<NodeId>) -> Result<Features> {
+        let time = match (trunk.time, t) {
+            (Some(time), Some(t)) => Some(self.time(time, trunk.class.zip(y), t)?),
+            _ => None,
+        };
+        let given = Given { time, condition: y.filter(|_| trunk.condition.is_some()) };
         let mut h = self.conv(trunk.conv_in, x, 1, SYMMETRIC)?;
         let mut kept = vec![h];
         for stage in trunk.encoder {
-            h = self.stage(stage, h, Some(embedding))?;
+            h = self.stage(stage, h, given)?;
             kept.push(h);
         }
-        let last = self.stage(trunk.middle, h, Some(embedding))?;
-        Ok(Features { embedding, kept, last })
+        let last = self.stage(trunk.middle, h, given)?;
+        Ok(Features { given, kept, last })
     }
 
     /// Time and class, as one vector a sample.
-    fn embedding(&mut self, trunk: &Trunk, t: NodeId, y: Option<NodeId>) -> Result<NodeId> {
-        let TimeEmbed { base, cos_first, freq_shift, linear1, linear2 } = trunk.time;
+    fn time(&mut self, time: &TimeEmbed, class: Option<(&ClassEmbed, NodeId)>, t: NodeId) -> Result<NodeId> {
+        let TimeEmbed { base, cos_first, freq_shift, linear1, linear2 } = time;
         let h = self.g.time_embedding("time_embedding", t, *base, *cos_first, *freq_shift)?;
         let h = self.linear(linear1, h, Identity)?;
         let h = self.linear(linear2, h, Silu)?;
-        let (Some(class), Some(y)) = (trunk.class, y) else { return Ok(h) };
+        let Some((class, y)) = class else { return Ok(h) };
         let table = self.ck.take(&class.key, &[class.classes, class.width])?;
         let row = self.g.embedding(class.key.trim_end_matches(".weight"), y, &table, class.width)?;
         self.g.add("time_and_class", h, row)
     }
 
-    fn stage(&mut self, stage: &[Layer], x: NodeId, emb: Option<NodeId>) -> Result<NodeId> {
-        stage.iter().try_fold(x, |h, layer| self.layer(layer, h, emb))
+    fn stage(&mut self, stage: &[Layer], x: NodeId, given: Given) -> Result<NodeId> {
+        stage.iter().try_fold(x, |h, layer| self.layer(layer, h, given))
     }
 
-    /// One layer, on the embedding of the time where the network has one.
-    pub fn layer(&mut self, layer: &Layer, x: NodeId, emb: Option<NodeId>) -> Result<NodeId> {
+    /// One layer.
+    pub fn layer(&mut self, layer: &Layer, x: NodeId, given: Given) -> Result<NodeId> {
         match layer {
-            Layer::Res(r) => self.res(r, x, emb),
+            Layer::Res(r) => self.res(r, x, given),
             Layer::Attention(a) => self.attention(a, x),
             Layer::Down(d) => self.down(d, x),
             Layer::Up(u) => self.up(u, x),
         }
     }
 
-    fn res(&mut self, r: &ResBlock, x: NodeId, emb: Option<NodeId>) -> Result<NodeId> {
+    fn res(&mut self, r: &ResBlock, x: NodeId, given: Given) -> Result<NodeId> {
         let h = self.norm(&r.norm1, x, None, r.act)?;
         let (h, x) = match r.resample {
             Resample::None => (h, x),
@@ -112,21 +126,30 @@ impl Builder<'_> {
             }
         };
         let h = self.conv(&r.conv1, h, 1, SYMMETRIC)?;
-        let time = match (&r.time, emb) {
-            (Some(linear), Some(emb)) => Some(self.linear(linear, emb, Silu)?),
-            _ => None,
+        let mut on = |layer: &Option<Linear>, embedding: Option<NodeId>| {
+            layer.as_ref().zip(embedding).map(|(layer, e)| self.linear(layer, e, Silu)).transpose()
         };
-        let h = match time {
-            Some(time) if r.scale_shift => self.norm(&r.norm2, h, Some(time), r.act)?,
-            Some(time) => {
-                let h = self.g.add(&format!("{}.time", r.name), h, time)?;
-                self.norm(&r.norm2, h, None, r.act)?
+        let (time, condition) = (on(&r.time, given.time)?, on(&r.condition, given.condition)?);
+        let h = match &r.second {
+            Some((norm2, conv2)) => {
+                let (h, modulation) = match time {
+                    Some(time) if r.scale_shift => (h, Some(self.modulation(&r.name, time, condition)?)),
+                    Some(time) => (self.g.add(&format!("{}.time", r.name), h, time)?, None),
+                    None => (h, None),
+                };
+                let h = self.norm(norm2, h, modulation, r.act)?;
+                self.conv(conv2, h, 1, SYMMETRIC)?
             }
-            None => self.norm(&r.norm2, h, None, r.act)?,
+            None => h,
         };
-        let h = self.conv(&r.conv2, h, 1, SYMMETRIC)?;
         let x = r.skip.as_ref().map_or(Ok(x), |skip| self.conv(skip, x, 1, SYMMETRIC))?;
         self.sum(&r.name, h, x, r.divisor)
+    }
+
+    /// The scale and the shift of a block, those of the condition after those of the time.
+    fn modulation(&mut self, name: &str, time: NodeId, condition: Option<NodeId>) -> Result<NodeId> {
+        let both = |c| self.g.push(&format!("{name}.modulation"), Modulate, &[time, c]);
+        condition.map_or(Ok(time), both)
     }
 
     fn attention(&mut self, a: &Attention, x: NodeId) -> Result<NodeId> {

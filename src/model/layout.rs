@@ -8,6 +8,8 @@ pub enum Layout {
     Diffusers,
     /// OpenAI guided-diffusion's `UNetModel`, with improved-diffusion, LDM and their forks.
     Guided,
+    /// DiffAE's `BeatGANsAutoencModel`: guided-diffusion's with a second modulation, and an encoder.
+    DiffAe,
     /// AnoDDPM's `UNetModel`.
     AnoDdpm,
     /// MONAI core's `DiffusionModelUNet`.
@@ -21,6 +23,7 @@ impl std::fmt::Display for Layout {
         f.write_str(match self {
             Layout::Diffusers => "diffusers UNet2DModel",
             Layout::Guided => "guided-diffusion UNetModel",
+            Layout::DiffAe => "DiffAE BeatGANsAutoencModel",
             Layout::AnoDdpm => "AnoDDPM UNetModel",
             Layout::MonaiCore => "MONAI DiffusionModelUNet",
             Layout::MonaiGenerative => "MONAI GenerativeModels DiffusionModelUNet",

@@ -24,6 +24,7 @@ mod pytorch;
 mod qkv;
 mod quoted;
 pub mod resnet;
+pub mod semantic;
 mod stored;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -52,5 +53,6 @@ pub use locate::{AUTOENCODER, CLASSIFIER, COMPARER, locate, locate_role};
 pub use network::{Call, Network};
 pub use params::Param;
 pub use resnet::ResNet;
+pub use semantic::SemanticEncoder;
 pub use stored::OtherDict;
 pub use unet::UnetSpec;

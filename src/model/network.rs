@@ -22,7 +22,8 @@ pub struct Call {
     pub graph: Graph,
     /// Its only section.
     pub section: SectionId,
-    /// Image (N,H,W,C), of a comparer with its reconstructions behind it; of a UNet and of a classifier also times (N,1,1,1) and, where a UNet is conditional, classes (N,1,1,1).
+    /// Image (N,H,W,C), of a comparer with its reconstructions behind it; of a UNet and of a classifier also times (N,1,1,1) and,
+    /// where a UNet is conditional, classes (N,1,1,1) or embeddings of images (N,1,1,width).
     pub inputs: Vec<StateId>,
     /// The output.
     pub out: StateId,
@@ -215,6 +216,8 @@ impl Network {
             Architecture::Unet(spec) => {
                 inputs.push(g.state("t", one));
                 inputs.extend(spec.class.is_some().then(|| g.state("y", one)));
+                let embedding = spec.semantic.as_ref().map(|s| one.with_c(s.width()));
+                inputs.extend(embedding.map(|shape| g.state("z", shape)));
             }
             Architecture::Classifier(_) => inputs.push(g.state("t", one)),
             Architecture::ResNet(_) | Architecture::Autoencoder(_) | Architecture::Comparer(_) => {}

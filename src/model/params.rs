@@ -1,5 +1,6 @@
 //! Which tensors a described UNet needs, in which shapes; and that its widths fit together.
 use super::Checkpoint;
+use super::semantic::SemanticEncoder;
 use super::trunk::Trunk;
 use super::unet::{Attention, Conv, Layer, Linear, Norm, Qkv, ResBlock, UnetSpec};
 use crate::{Error, Result};
@@ -24,9 +25,11 @@ pub(super) fn norm(n: &Norm, out: &mut Vec<Param>) {
 fn res(r: &ResBlock, out: &mut Vec<Param>) {
     norm(&r.norm1, out);
     conv(&r.conv1, out);
-    r.time.iter().for_each(|l| linear(l, out));
-    norm(&r.norm2, out);
-    conv(&r.conv2, out);
+    r.time.iter().chain(&r.condition).for_each(|l| linear(l, out));
+    if let Some((norm2, conv2)) = &r.second {
+        norm(norm2, out);
+        conv(conv2, out);
+    }
     r.skip.iter().for_each(|c| conv(c, out));
 }
 fn attention(a: &Attention, out: &mut Vec<Param>) {
@@ -51,8 +54,10 @@ impl Trunk<'_> {
     /// Every tensor that it takes from its checkpoint.
     pub fn params(&self) -> Vec<Param> {
         let mut out = Vec::new();
-        linear(&self.time.linear1, &mut out);
-        linear(&self.time.linear2, &mut out);
+        if let Some(time) = self.time {
+            linear(&time.linear1, &mut out);
+            linear(&time.linear2, &mut out);
+        }
         out.extend(self.class.iter().map(|c| (c.key.clone(), vec![c.classes, c.width])));
         conv(self.conv_in, &mut out);
         self.layers().for_each(|l| layer(l, &mut out));
@@ -62,12 +67,11 @@ impl Trunk<'_> {
     /// Checks that each block takes what the one before gives. Returns the widths of the outputs of the first convolution, of each
     /// stage of the encoder and of the middle, or the first block that does not fit.
     pub fn widths(&self) -> Result<Vec<usize>, String> {
-        let width = self.time.linear2.cout;
-        let mut walk = Walk { c: self.conv_in.cout, width: Some(width) };
-        fits("time embedding", self.time.base, self.time.linear1.cin)?;
-        fits("time embedding", self.time.linear1.cout, self.time.linear2.cin)?;
-        if let Some(class) = self.class {
-            fits(&class.key, width, class.width)?;
+        let mut walk = self.walk(self.conv_in.cout);
+        if let Some(time) = self.time {
+            fits("time embedding", time.base, time.linear1.cin)?;
+            fits("time embedding", time.linear1.cout, time.linear2.cin)?;
+            self.class.map_or(Ok(()), |class| fits(&class.key, time.linear2.cout, class.width))?;
         }
         let mut widths = vec![walk.c];
         for stage in self.encoder.iter().map(Vec::as_slice).chain([self.middle]) {
@@ -76,12 +80,18 @@ impl Trunk<'_> {
         }
         Ok(widths)
     }
+
+    /// At a point of the network where it is `c` channels wide.
+    fn walk(&self, c: usize) -> Walk {
+        Walk { c, time: self.time.map(|t| t.linear2.cout), condition: self.condition }
+    }
 }
 
 impl UnetSpec {
     /// Every tensor that the network takes from its checkpoint.
     pub fn params(&self) -> Vec<Param> {
         let mut out = self.trunk().params();
+        self.semantic.iter().for_each(|s| out.extend(s.params()));
         self.decoder.iter().flatten().for_each(|l| layer(l, &mut out));
         norm(&self.norm_out, &mut out);
         conv(&self.conv_out, &mut out);
@@ -94,8 +104,9 @@ impl UnetSpec {
     pub fn check(&self, ck: &Checkpoint) -> Result<()> {
         self.params().iter().try_for_each(|(key, shape)| ck.check(key, shape))?;
         let fault = |text: String| Error::file(ck.path(), text);
+        self.semantic.as_ref().map_or(Ok(()), SemanticEncoder::fits).map_err(fault)?;
         let mut kept = self.trunk().widths().map_err(fault)?;
-        let mut walk = Walk { c: kept.pop().unwrap_or(0), width: Some(self.time.linear2.cout) };
+        let mut walk = self.trunk().walk(kept.pop().unwrap_or(0));
         if kept.len() != self.decoder.len() {
             let counts = format!("{} outputs of the encoder for {} decoder blocks", kept.len(), self.decoder.len());
             return Err(fault(counts));
@@ -115,10 +126,11 @@ impl UnetSpec {
     }
 }
 
-/// The width at one point of the network, and that of the time embedding, if there is one.
+/// The width at one point of the network, and those of the embeddings of the time and of an image, if there are any.
 pub(super) struct Walk {
     pub c: usize,
-    pub width: Option<usize>,
+    pub time: Option<usize>,
+    pub condition: Option<usize>,
 }
 
 impl Walk {
@@ -148,21 +160,32 @@ impl Walk {
     fn res(&mut self, r: &ResBlock) -> Result<(), String> {
         fits(&r.norm1.key, self.c, r.norm1.channels)?;
         fits(&r.conv1.key, self.c, r.conv1.cin)?;
-        match (&r.time, self.width) {
-            (Some(time), Some(width)) => fits(&time.key, width, time.cin)?,
-            (None, None) => {}
-            (Some(time), None) => return Err(format!("`{}` needs a time, which this network has none of", time.key)),
-            (None, Some(_)) => return Err(format!("`{}` has no weights for the time", r.name)),
-        }
+        modulates(&r.name, "time", r.time.as_ref(), self.time)?;
+        modulates(&r.name, "embedding of an image", r.condition.as_ref(), self.condition)?;
         let x = match &r.skip {
             Some(skip) => fits(&skip.key, self.c, skip.cin).map(|()| skip.cout)?,
             None => self.c,
         };
         self.c = r.conv1.cout;
-        fits(&r.norm2.key, self.c, r.norm2.channels)?;
-        fits(&r.conv2.key, self.c, r.conv2.cin)?;
-        fits(&r.name, r.conv2.cout, x)?;
-        fits(&r.name, r.conv2.cout, self.c)
+        if let Some(condition) = &r.condition {
+            fits(&condition.key, condition.cout, self.c)?;
+        }
+        if let Some((norm2, conv2)) = &r.second {
+            fits(&norm2.key, self.c, norm2.channels)?;
+            fits(&conv2.key, self.c, conv2.cin)?;
+        }
+        fits(&r.name, r.width(), x)?;
+        fits(&r.name, r.width(), self.c)
+    }
+}
+
+/// A block's layer on an embedding, where the network has the embedding, and none where it has not.
+fn modulates(block: &str, what: &str, layer: Option<&Linear>, width: Option<usize>) -> Result<(), String> {
+    match (layer, width) {
+        (Some(layer), Some(width)) => fits(&layer.key, width, layer.cin),
+        (None, None) => Ok(()),
+        (Some(layer), None) => Err(format!("`{}` needs the {what}, which this network has none of", layer.key)),
+        (None, Some(_)) => Err(format!("`{block}` has no weights for the {what}")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a UNet and a classifier have in common: time, first convolution, encoder, middle.
+//! What a UNet, a classifier and an encoder of images have in common: time, first convolution, encoder, middle.
 use super::unet::{ClassEmbed, Conv, Layer, Stage, TimeEmbed};
 use crate::{Error, Result, Shape};
 use std::fmt::Display;
@@ -6,10 +6,12 @@ use std::fmt::Display;
 /// The first half of a network, in its description's own parts.
 #[derive(Clone, Copy)]
 pub(super) struct Trunk<'a> {
-    /// Time embedding.
-    pub time: &'a TimeEmbed,
+    /// Time embedding; an encoder of images has none.
+    pub time: Option<&'a TimeEmbed>,
     /// Class embedding.
     pub class: Option<&'a ClassEmbed>,
+    /// Width of the embedding of an image that its blocks are modulated by.
+    pub condition: Option<usize>,
     /// First convolution.
     pub conv_in: &'a Conv,
     /// Stages whose outputs are kept, after that of the first convolution.
@@ -48,7 +50,7 @@ impl<'a> Trunk<'a> {
             let Some(last) = levels.last_mut() else { continue };
             match layer {
                 Layer::Res(r) => {
-                    last.width = r.conv2.cout;
+                    last.width = r.width();
                     last.blocks += 1;
                 }
                 Layer::Attention(_) => last.attention = true,
@@ -58,14 +60,19 @@ impl<'a> Trunk<'a> {
         levels
     }
 
-    /// Checks an image's shape, and whether classes come with it; `what` names the network.
+    /// Checks an image's shape, and whether a class, or the embedding of an image, comes with it; `what` names the network.
     /// # Errors
     /// [`Error::Invalid`] with the shape and what the network needs.
-    pub fn accepts(&self, what: impl Display, x: Shape, classes: bool) -> Result<()> {
+    pub fn accepts(&self, what: impl Display, x: Shape, given: bool) -> Result<()> {
         accepts(&what, x, self.conv_in.cin, self.halvings())?;
-        match (self.class, classes) {
-            (Some(c), false) => fault(&what, format!("is conditional: one of its {} classes must be given", c.classes)),
-            (None, true) => fault(&what, "knows no classes".into()),
+        match (self.class, self.condition, given) {
+            (Some(c), _, false) => {
+                fault(&what, format!("is conditional: one of its {} classes must be given", c.classes))
+            }
+            (_, Some(width), false) => {
+                fault(&what, format!("is conditional: the embedding of an image, {width} wide, must be given"))
+            }
+            (None, None, true) => fault(&what, "knows no classes".into()),
             _ => Ok(()),
         }
     }

@@ -2,6 +2,7 @@
 //! the checkpoint. Layouts write it; [`UnetSpec::build`] turns it into a graph.
 use super::Layout;
 use super::config::AttentionOrder;
+use super::semantic::SemanticEncoder;
 use super::trunk::Trunk;
 use crate::kernels::pointwise::Activation;
 
@@ -53,7 +54,7 @@ pub enum Resample {
     Nearest,
 }
 
-/// norm1, SiLU, (resample), conv1, (time), norm2, SiLU, conv2, + skip(x), / `divisor`.
+/// norm1, SiLU, (resample), conv1, (time), (condition), norm2, SiLU, conv2, + skip(x), / `divisor`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResBlock {
     /// Name in the checkpoint.
@@ -66,10 +67,11 @@ pub struct ResBlock {
     pub time: Option<Linear>,
     /// norm2(h)·(1 + scale) + shift, instead of h + time before norm2.
     pub scale_shift: bool,
-    /// Before conv2.
-    pub norm2: Norm,
-    /// 3x3.
-    pub conv2: Conv,
+    /// On SiLU of the embedding of an image: cout rows, by 1 + which the modulated norm2(h) is multiplied, before its SiLU. It takes
+    /// `scale_shift`.
+    pub condition: Option<Linear>,
+    /// norm2 and conv2, which is 3x3; absent in DiffAE's encoder of images, whose blocks are norm1, SiLU, conv1 alone.
+    pub second: Option<(Norm, Conv)>,
     /// On x, where widths differ: 1x1 or 3x3.
     pub skip: Option<Conv>,
     /// The change of size.
@@ -78,6 +80,13 @@ pub struct ResBlock {
     pub divisor: f32,
     /// In place of both SiLUs.
     pub act: Activation,
+}
+
+impl ResBlock {
+    /// Channels of its output.
+    pub fn width(&self) -> usize {
+        self.second.as_ref().map_or(self.conv1.cout, |(_, conv2)| conv2.cout)
+    }
 }
 
 /// Where the rows of q, k and v lie in the checkpoint.
@@ -192,6 +201,8 @@ pub struct UnetSpec {
     pub time: TimeEmbed,
     /// Class embedding.
     pub class: Option<ClassEmbed>,
+    /// The encoder whose embedding of an image all residual blocks are modulated by (DiffAE).
+    pub semantic: Option<SemanticEncoder>,
     /// First convolution; its output is the first that is kept.
     pub conv_in: Conv,
     /// Down.
@@ -225,8 +236,9 @@ impl UnetSpec {
     }
     /// All of it before the decoder.
     pub(super) fn trunk(&self) -> Trunk<'_> {
-        let UnetSpec { time, class, conv_in, encoder, middle, .. } = self;
-        Trunk { time, class: class.as_ref(), conv_in, encoder, middle }
+        let UnetSpec { time, class, semantic, conv_in, encoder, middle, .. } = self;
+        let condition = semantic.as_ref().map(SemanticEncoder::width);
+        Trunk { time: Some(time), class: class.as_ref(), condition, conv_in, encoder, middle }
     }
 }
 

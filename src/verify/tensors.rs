@@ -74,6 +74,14 @@ impl Tensors {
         };
         self.tensor(name, Shape::new(n, 1, 1, 1), &data).map(Some)
     }
+    /// A vector for each of `n` samples (N,C), as (N,1,1,C).
+    pub fn vectors(&self, name: &str, n: usize) -> Result<Tensor> {
+        let v = self.get(name)?;
+        match v.dims[..] {
+            [rows, c] if rows == n => self.tensor(name, Shape::new(n, 1, 1, c), &v.data),
+            _ => Err(self.fault(name, format!("is {:?}, not a vector for each of {n} samples", v.dims))),
+        }
+    }
     /// Draws of noise (D,N,C,H,W) for images of this shape, as (D·N,C,H,W), and D; at least `draws`, of which
     /// those that are missing are zeros when no more than `idle` are.
     pub fn draws(&self, name: &str, image: Shape, draws: usize, idle: usize) -> Result<Tensor> {

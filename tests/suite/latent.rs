@@ -72,6 +72,81 @@ fn a_file_of_several_networks_holds_each() {
     assert_eq!(report["networks"]["autoencoder"]["parameters"], alone.parameters());
 }
 
+/// DiffAE's Lightning file of the golden: weights in training, all zero, their average, and the noise of its last samples; with changes to
+/// the average and to the config.
+fn diffusion_autoencoder(
+    folder: &Path,
+    change: impl Fn(&mut Tensors),
+    config: &[(&str, Value)],
+) -> residua::Result<Network> {
+    let mut own = tensors("diffae");
+    change(&mut own);
+    let mut all: Tensors = vec![("x_T".into(), vec![1, 3, 4, 4], Dtype::F32, vec![0; 192])];
+    for (key, shape, dtype, bytes) in own {
+        all.push((format!("model.{key}"), shape.clone(), dtype, vec![0; bytes.len()]));
+        all.push((format!("ema_model.{key}"), shape, dtype, bytes));
+    }
+    let views =
+        all.iter().map(|(key, shape, dtype, bytes)| (key, TensorView::new(*dtype, shape.clone(), bytes).unwrap()));
+    std::fs::write(folder.join("last.safetensors"), safetensors::serialize(views, None).unwrap()).unwrap();
+    let text = std::fs::read_to_string(golden("diffae").join("config.json")).unwrap();
+    let mut said: Value = serde_json::from_str(&text).unwrap();
+    config.iter().for_each(|(key, value)| said[*key] = value.clone());
+    std::fs::write(folder.join("config.json"), said.to_string()).unwrap();
+    Network::unet(folder, &Overrides::default())
+}
+
+#[test]
+fn a_diffusion_autoencoder_is_its_average_with_both_halves() {
+    let dir = tempfile::tempdir().unwrap();
+    let network = diffusion_autoencoder(dir.path(), |_| (), &[]).unwrap();
+    let alone = Network::open(&golden("diffae"), &Overrides::default()).unwrap();
+    assert_eq!(network.params(), alone.params());
+    for (key, shape) in alone.params() {
+        assert_eq!(network.checkpoint.take(&key, &shape).unwrap(), alone.checkpoint.take(&key, &shape).unwrap());
+    }
+    let stored: usize = tensors("diffae").iter().map(|t| t.1.iter().product::<usize>()).sum();
+    assert_eq!(alone.parameters(), stored);
+    let (code, out, err) = run(&["inspect", "--json", dir.path().to_str().unwrap()]);
+    let report: Value = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}{err}"));
+    assert_eq!((code, &report["layout"], &report["config"]["embedding"]), (0, &"DiffAe".into(), &64.into()));
+    // As a denoiser that takes no embedding, it is refused before anything is computed.
+    let picture = golden("../../weights/texture/samples/good/brick-1.png");
+    let out = dir.path().join("out");
+    let (model, out) = (dir.path().to_str().unwrap(), out.to_str().unwrap());
+    let (code, _, err) = run(&["detect", picture.to_str().unwrap(), "--model", model, "--out", out, "--device", "cpu"]);
+    assert!(code == 2 && err.contains("the embedding of an image, 64 wide, must be given"), "{err}");
+}
+
+#[test]
+fn a_diffusion_autoencoder_that_does_not_fit_is_refused() {
+    let fault = |change: &dyn Fn(&mut Tensors), config: &[(&str, Value)]| {
+        let dir = tempfile::tempdir().unwrap();
+        diffusion_autoencoder(dir.path(), change, config).err().unwrap().to_string()
+    };
+    let without = |part: &'static str| move |all: &mut Tensors| all.retain(|t| !t.0.starts_with(part));
+    for (part, says) in [
+        ("output_blocks.3.0.cond_emb_layers.", "`output_blocks.3.0` has no weights for the embedding of an image"),
+        ("encoder.input_blocks.4.", "encoder.input_blocks"),
+        ("encoder.out.3.", "encoder.out.3"),
+    ] {
+        let said = fault(&without(part), &[]);
+        assert!(said.contains(says), "{part}: {said}");
+    }
+    for (key, value) in [
+        ("embed_channels", 63.into()),
+        ("enc_out_channels", 32.into()),
+        ("enc_channel_mult", serde_json::json!([1, 2, 4])),
+        ("attention_resolutions", serde_json::json!([32])),
+        ("enc_attn_resolutions", serde_json::json!([8])),
+        ("num_res_blocks", 2.into()),
+    ] {
+        let said = fault(&|_| (), &[(key, value)]);
+        assert!(said.contains(&format!("`{key}`")), "{key}: {said}");
+    }
+    assert!(fault(&|_| (), &[("enc_pool", "depthconv".into())]).contains("depthconv"));
+}
+
 #[test]
 fn keys_and_shapes_alone_are_counted_and_planned() {
     let dir = tempfile::tempdir().unwrap();

@@ -2,6 +2,7 @@
 mod attention;
 mod conv;
 mod linear;
+mod modulate;
 mod norm;
 mod score;
 
@@ -42,6 +43,7 @@ pub(super) fn rule(b: &mut Backward, dy: NodeId) -> Result<()> {
         (Op::Conv(conv), &[x]) => conv::rule(b, conv, x, dy),
         (Op::ConvTranspose(op), &[x]) => conv::of_transposed(b, op, x, dy),
         (Op::Linear(linear), &[x]) => linear::rule(b, linear, x, dy),
+        (Op::Modulate(_), &[both, more]) => modulate::rule(b, both, more, dy),
         (Op::Affine(affine), &[x, stats]) => norm::rule(b, affine.act, x, stats, dy),
         (Op::Concat(_), &[one, other]) => {
             let (first, second) = (b.g.shape(one).c, b.g.shape(other).c);

@@ -7,7 +7,7 @@ use crate::kernels::nearest_code::{NearestCode, squares};
 use crate::kernels::pointwise::Activation::Relu;
 use crate::kernels::posterior::Posterior;
 use crate::kernels::{conv, embedding::Embedding};
-use crate::model::build::{Builder, SYMMETRIC};
+use crate::model::build::{Builder, Given, SYMMETRIC};
 use crate::model::{Checkpoint, unet::Conv};
 use crate::{Error, Result};
 
@@ -136,7 +136,7 @@ impl Builder<'_> {
             let node = match step {
                 Step::Conv(c) => self.strided(c, h),
                 Step::Transposed(c) => self.transposed(c, h),
-                Step::Layer(l) => self.layer(l, h, None),
+                Step::Layer(l) => self.layer(l, h, Given::default()),
                 Step::Norm(n, act) => self.norm(n, h, None, *act),
                 Step::Activation(act) => self.g.map(&format!("{before}.{}", act.name()), h, *act, 1.0, 0.0),
                 Step::Unit { name, conv1, act, conv2 } => {

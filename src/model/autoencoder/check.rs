@@ -30,7 +30,7 @@ impl Autoencoder {
     }
 
     fn fits(&self) -> Result<(), String> {
-        let mut walk = Walk { c: self.in_channels(), width: None };
+        let mut walk = Walk { c: self.in_channels(), time: None, condition: None };
         self.encoder.iter().try_for_each(|s| walk_step(&mut walk, s))?;
         let latent = self.latent_channels();
         match &self.latent {

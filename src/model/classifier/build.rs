@@ -15,7 +15,7 @@ impl ClassifierSpec {
     pub fn build(&self, ck: &Checkpoint, g: &mut Graph, x: NodeId, t: NodeId) -> Result<NodeId> {
         self.accepts(g.shape(x))?;
         let mut b = Builder { ck, g };
-        let features = b.trunk(&self.trunk(), x, t, None)?;
+        let features = b.trunk(&self.trunk(), x, Some(t), None)?;
         b.pool(&self.pool, &features)
     }
 }

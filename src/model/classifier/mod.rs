@@ -162,7 +162,7 @@ impl ClassifierSpec {
     /// All of it before the pool.
     pub(super) fn trunk(&self) -> Trunk<'_> {
         let ClassifierSpec { time, conv_in, encoder, middle, .. } = self;
-        Trunk { time, class: None, conv_in, encoder, middle }
+        Trunk { time: Some(time), class: None, condition: None, conv_in, encoder, middle }
     }
     /// Every tensor that the network takes from its checkpoint.
     pub fn params(&self) -> Vec<Param> {

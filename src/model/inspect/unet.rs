@@ -39,6 +39,9 @@ pub struct UnetSettings {
     pub freq_shift: f32,
     /// Classes of a conditional network.
     pub classes: Option<usize>,
+    /// Width of the embedding of an image that the blocks are modulated by, of a network with an encoder for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embedding: Option<usize>,
     /// How a classifier makes logits of features.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pool: Option<String>,
@@ -78,10 +81,11 @@ impl UnetSettings {
             norm_eps: norm.map_or(0.0, |n| n.eps),
             scale_shift: res().any(|r| r.scale_shift),
             downsampling: trunk.encoder.iter().flatten().find_map(downsampling).unwrap_or("none"),
-            time_base: trunk.time.base,
-            cos_first: trunk.time.cos_first,
-            freq_shift: trunk.time.freq_shift,
+            time_base: trunk.time.map_or(0, |t| t.base),
+            cos_first: trunk.time.is_some_and(|t| t.cos_first),
+            freq_shift: trunk.time.map_or(0.0, |t| t.freq_shift),
             classes: trunk.class.map(|c| c.classes),
+            embedding: trunk.condition,
             pool: None,
         }
     }
@@ -126,6 +130,9 @@ impl std::fmt::Display for UnetSettings {
         writeln!(f, "  time         {} wide, {sinusoids}, freq_shift {}; {time}", self.time_base, self.freq_shift)?;
         if let Some(classes) = self.classes {
             writeln!(f, "  classes      {classes}")?;
+        }
+        if let Some(width) = self.embedding {
+            writeln!(f, "  embedding    of an image, {width} wide, by an encoder of its own")?;
         }
         writeln!(f, "  halved by    {}", self.downsampling)
     }

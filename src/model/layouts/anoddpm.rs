@@ -28,6 +28,7 @@ pub(super) fn read(mut src: Source) -> Result<UnetSpec> {
         center_input: false,
         time: src.time(["time_embedding.1", "time_embedding.3"], false, 0.0)?,
         class: None,
+        semantic: None,
         conv_in: src.conv("down.0.0")?,
         encoder: body.encoder.clone(),
         middle: body.middle.clone(),

@@ -106,7 +106,7 @@ impl Grammar<'_> {
             let block = format!("{blocks}.{i}");
             let stages = self.stages(&block, self.rule(i))?;
             let width = match stages.first().and_then(|s| s.first()) {
-                Some(Layer::Res(r)) => r.conv2.cout,
+                Some(Layer::Res(r)) => r.width(),
                 _ => 0,
             };
             let attention = stages.iter().any(|s| s.len() > 1);
@@ -198,8 +198,8 @@ impl Grammar<'_> {
             scale_shift,
             time,
             act: self.set.act,
-            norm2: src.norm(&format!("{name}.norm2"))?,
-            conv2: src.conv(&format!("{name}.conv2{wrap}"))?,
+            condition: None,
+            second: Some((src.norm(&format!("{name}.norm2"))?, src.conv(&format!("{name}.conv2{wrap}"))?)),
             skip: src.under(&format!("{skip}.")).then(|| src.conv(&skip)).transpose()?,
             resample,
             divisor,

@@ -14,7 +14,8 @@ pub(super) fn read(mut src: Source) -> Result<ClassifierSpec> {
     let grammar = Grammar::new(&src, &NAMES, guided::order(&src)?);
     let encoder = numbered::encoder(&grammar, heads, |g, last| {
         let halvings = halvings(&src, &pool)?;
-        levels::turns(g, last, halvings)
+        let keys = ["num_res_blocks", src.cfg.alias(&["channel_mult", "channel_mults"])];
+        levels::turns(g, last, keys, halvings)
     })?;
     let mut spec = ClassifierSpec {
         sample_size: src.cfg.size("image_size")?,

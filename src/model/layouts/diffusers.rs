@@ -53,6 +53,7 @@ pub(super) fn read(mut src: Source) -> Result<UnetSpec> {
         center_input: cfg.flag("center_input_sample")?.unwrap_or(false),
         time: src.time(["time_embedding.linear_1", "time_embedding.linear_2"], cos_first, freq_shift)?,
         class: src.class("class_embedding", "num_class_embeds")?,
+        semantic: None,
         conv_in: src.conv("conv_in")?,
         norm_out: src.norm("conv_norm_out")?,
         conv_out: src.conv("conv_out")?,

@@ -31,6 +31,7 @@ pub(super) fn read(mut src: Source) -> Result<UnetSpec> {
         center_input: false,
         time: src.time(["time_embed.0", "time_embed.2"], true, 0.0)?,
         class: src.class("label_emb", "num_classes")?,
+        semantic: None,
         norm_out: src.norm("out.0")?,
         conv_out: src.conv("out.2")?,
         conv_in,
@@ -80,15 +81,13 @@ pub(super) fn agree(src: &Source, trunk: &Trunk, out: usize, blocks: &[usize]) -
     let base_key = alias(&["model_channels", "base_channels", "num_channels"]);
     src.agree("in_channels", cfg.count("in_channels")?, trunk.conv_in.cin)?;
     src.agree("out_channels", cfg.count("out_channels")?, out)?;
-    src.agree(base_key, cfg.count(base_key)?, trunk.time.base)?;
+    let base = trunk.time.map_or(0, |t| t.base);
+    src.agree(base_key, cfg.count(base_key)?, base)?;
     let levels = blocks.len();
     src.agree("num_res_blocks", cfg.counts("num_res_blocks", levels)?, blocks.to_vec())?;
     let mult_key = alias(&["channel_mult", "channel_mults"]);
-    let base = trunk.time.base as f64;
-    let widths = |mults: Vec<f64>| mults.iter().map(|m| (m * base) as usize).collect::<Vec<_>>();
     let found = trunk.levels();
-    let level_widths = found.iter().map(|l| l.width).collect();
-    src.agree(mult_key, cfg.numbers(mult_key)?.map(widths), level_widths)?;
+    agree_widths(src, trunk, base, mult_key)?;
     let res = |f: fn(&ResBlock) -> bool| trunk.layers().any(|l| matches!(l, Layer::Res(r) if f(r)));
     src.agree("use_scale_shift_norm", cfg.flag("use_scale_shift_norm")?, res(|r| r.scale_shift))?;
     if levels > 1 {
@@ -102,4 +101,10 @@ pub(super) fn agree(src: &Source, trunk: &Trunk, out: usize, blocks: &[usize]) -
         src.agree("attention_resolutions", Some(said), found.iter().map(|l| l.attention).collect())?;
     }
     Ok(())
+}
+
+/// Compares the widths of the levels with multiples of `base`.
+pub(super) fn agree_widths(src: &Source, trunk: &Trunk, base: usize, key: &str) -> Result<()> {
+    let widths = |mults: Vec<f64>| mults.iter().map(|m| (m * base as f64) as usize).collect::<Vec<_>>();
+    src.agree(key, src.cfg.numbers(key)?.map(widths), trunk.levels().iter().map(|l| l.width).collect())
 }

@@ -4,13 +4,13 @@ use super::numbered::Grammar;
 use crate::{Error, Result};
 
 /// The encoder blocks that halve the image, of the blocks 1..=`last`. Every level has as many residual blocks as the config says or,
-/// where it does not, as leave one possibility; `halvings` may be known.
+/// where it does not, as leave one possibility; `halvings` may be known. The config's keys are those of the number of blocks and of the
+/// levels' widths.
 /// # Errors
 /// [`Error::File`] when several numbers, or none, agree with the weights.
-pub(super) fn turns(g: &Grammar, last: usize, halvings: Option<u32>) -> Result<Vec<usize>> {
-    let (src, cfg) = (g.src, g.src.cfg);
-    let said = cfg.count("num_res_blocks")?;
-    let mult_key = cfg.alias(&["channel_mult", "channel_mults"]);
+pub(super) fn turns(g: &Grammar, last: usize, keys: [&str; 2], halvings: Option<u32>) -> Result<Vec<usize>> {
+    let (src, cfg, [blocks_key, mult_key]) = (g.src, g.src.cfg, keys);
+    let said = cfg.count(blocks_key)?;
     let levels = match cfg.numbers(mult_key)? {
         Some(mults) => Some((mults.len(), mult_key)),
         None => halvings.map(|n| (n as usize + 1, "image_size")),
@@ -24,13 +24,13 @@ pub(super) fn turns(g: &Grammar, last: usize, halvings: Option<u32>) -> Result<V
         [blocks] => Ok((1..=last).filter(|n| n % (blocks + 1) == 0).collect()),
         [] => {
             let by_levels = levels.map(|(n, key)| format!("{n} levels by `{key}`"));
-            let said: Vec<_> = said.map(|n| format!("`num_res_blocks` {n}")).into_iter().chain(by_levels).collect();
+            let said: Vec<_> = said.map(|n| format!("`{blocks_key}` {n}")).into_iter().chain(by_levels).collect();
             let with = if said.is_empty() { String::new() } else { format!(", with {}", said.join(" and ")) };
             Err(src.fault(format!("{last} blocks of `{}` do not make levels of equal length{with}", g.names.input)))
         }
         _ => Err(Error::file(
             src.ck.path(),
-            format!("its levels may have {found:?} residual blocks each; a config.json must say `num_res_blocks`"),
+            format!("its levels may have {found:?} residual blocks each; a config.json must say `{blocks_key}`"),
         )),
     }
 }

@@ -3,6 +3,7 @@ mod anoddpm;
 mod autoencoder;
 mod blocks;
 mod classifier;
+mod diffae;
 mod diffusers;
 mod guided;
 mod levels;
@@ -18,8 +19,7 @@ use source::Source;
 pub use autoencoder::{is_autoencoder_class, read_autoencoder};
 
 /// Networks that are recognised, so that the error can name them, but are no UNet that this crate runs.
-const OTHERS: [(&str, &str, &str); 6] = [
-    ("input_blocks.", "time_embed.time_embed.", "a DiffAE network"),
+const OTHERS: [(&str, &str, &str); 5] = [
     (
         "middle_block.resnet_1.",
         "out.3.",
@@ -36,8 +36,8 @@ const OTHERS: [(&str, &str, &str); 6] = [
 /// [`Error::File`] naming the network it is instead, or some keys of one that is not known.
 pub fn recognise(ck: &Checkpoint) -> Result<Layout> {
     let has = |prefix: &str| ck.has_under(prefix);
-    if has("input_blocks.") && has("output_blocks.") && !has("time_embed.time_embed.") {
-        return Ok(Layout::Guided);
+    if has("input_blocks.") && has("output_blocks.") {
+        return Ok(if has("time_embed.time_embed.") { Layout::DiffAe } else { Layout::Guided });
     }
     if has("middle_block.resnet_1.") && (has("up_blocks.") || !has("out.3.")) {
         let old = ck.keys().any(|k| k.ends_with(".proj_attn.weight"));
@@ -81,6 +81,7 @@ fn of_class(name: &str) -> &'static [Layout] {
         n if n.ends_with("UNet2DModel") => &[Layout::Diffusers],
         n if n.ends_with("DiffusionModelUNet") => &[Layout::MonaiCore, Layout::MonaiGenerative],
         n if n.starts_with("AnoDDPM") => &[Layout::AnoDdpm],
+        n if n.ends_with("BeatGANsAutoencModel") => &[Layout::DiffAe],
         n if n.ends_with(CLASSIFIER) => &[],
         n if n.ends_with("UNetModel") => &[Layout::Guided, Layout::AnoDdpm],
         _ => &[],
@@ -132,6 +133,7 @@ pub fn read(ck: &Checkpoint, cfg: &Config, over: &Overrides) -> Result<UnetSpec>
     let spec = match layout {
         Layout::Diffusers => diffusers::read(src),
         Layout::Guided => guided::read(src),
+        Layout::DiffAe => diffae::read(src),
         Layout::AnoDdpm => anoddpm::read(src),
         Layout::MonaiCore | Layout::MonaiGenerative => monai::read(src, layout),
     }?;

@@ -52,6 +52,7 @@ pub(super) fn read(mut src: Source, layout: Layout) -> Result<UnetSpec> {
         center_input: false,
         time: src.time(["time_embed.0", "time_embed.2"], true, 0.0)?,
         class: src.class("class_embedding", "num_class_embeds")?,
+        semantic: None,
         conv_in: src.conv("conv_in.conv")?,
         norm_out: src.norm("out.0")?,
         conv_out: src.conv("out.2.conv")?,

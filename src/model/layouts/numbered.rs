@@ -186,20 +186,30 @@ impl<'a> Grammar<'a> {
 
     fn res(&self, name: &str, resample: Resample) -> Result<ResBlock> {
         let src = self.src;
-        if src.under(&format!("{name}.cond_emb_layers.")) {
-            return Err(src.fault(format!("`{name}.cond_emb_layers` (DiffAE) is not supported")));
-        }
         let conv1 = src.conv(&format!("{name}.in_layers.2"))?;
-        let time = src.linear(&format!("{name}.{}", self.names.emb))?;
+        let (time, second) = match self.names.emb {
+            "" => (None, None),
+            emb => {
+                let second = (src.norm(&format!("{name}.out_layers.0"))?, src.conv(&format!("{name}.out_layers.3"))?);
+                (Some(src.linear(&format!("{name}.{emb}"))?), Some(second))
+            }
+        };
+        let scale_shift = time.as_ref().map_or(Ok(false), |t| scale_shift(src, &t.key, t.cout, conv1.cout))?;
+        let condition = format!("{name}.cond_emb_layers.1");
+        let condition = src.under(&format!("{condition}.")).then(|| src.linear(&condition)).transpose()?;
+        if condition.is_some() && !scale_shift {
+            let fault = "is modulated by an image's embedding, but not by a scale and a shift of the time, which is not supported";
+            return Err(src.fault(format!("`{name}` {fault}")));
+        }
         let skip = format!("{name}.skip_connection");
         Ok(ResBlock {
             name: name.into(),
             norm1: src.norm(&format!("{name}.in_layers.0"))?,
-            scale_shift: scale_shift(src, &time.key, time.cout, conv1.cout)?,
-            time: Some(time),
+            scale_shift,
+            time,
+            condition,
             act: Activation::Silu,
-            norm2: src.norm(&format!("{name}.out_layers.0"))?,
-            conv2: src.conv(&format!("{name}.out_layers.3"))?,
+            second,
             skip: src.under(&format!("{skip}.")).then(|| src.conv(&skip)).transpose()?,
             resample,
             divisor: 1.0,

@@ -25,12 +25,14 @@ pub(super) struct Source<'a> {
     pub cfg: &'a Config,
     pub over: &'a Overrides,
     pub groups: usize,
+    /// A norm of fewer channels than `groups` has a group for each.
+    pub fewer_groups: bool,
     pub eps: f32,
 }
 
 impl<'a> Source<'a> {
     pub fn new(ck: &'a Checkpoint, cfg: &'a Config, over: &'a Overrides) -> Self {
-        Source { ck, cfg, over, groups: 32, eps: 1e-5 }
+        Source { ck, cfg, over, groups: 32, fewer_groups: false, eps: 1e-5 }
     }
 
     /// Sets groups and epsilon: the override, else the config's `keys`, else `defaults`. Of a layout where they vary, and whose file
@@ -108,7 +110,8 @@ impl<'a> Source<'a> {
         }
     }
     pub fn norm(&self, key: &str) -> Result<Norm> {
-        self.norm_of(key, self.groups)
+        let channels = self.weight(key)?.first().copied().unwrap_or(0);
+        self.norm_of(key, if self.fewer_groups { self.groups.min(channels) } else { self.groups })
     }
     pub fn norm_of(&self, key: &str, groups: usize) -> Result<Norm> {
         let &[channels] = self.weight(key)? else {

@@ -22,6 +22,8 @@ pub struct Golden {
 pub enum GoldenKind {
     /// One call of a UNet.
     Network,
+    /// The embedding of an image, and one call of the UNet that it modulates.
+    Embedded,
     /// One call of a classifier, and its gradient.
     Classifier,
     /// One call of a ResNet without its classifier.
@@ -51,8 +53,8 @@ pub enum GoldenKind {
 impl GoldenKind {
     /// Whether it is one network alone.
     pub fn is_network(self) -> bool {
-        use GoldenKind::{Autoencoder, Classifier, Comparer, Features, Network};
-        matches!(self, Network | Classifier | Features | Autoencoder | Comparer)
+        use GoldenKind::{Autoencoder, Classifier, Comparer, Embedded, Features, Network};
+        matches!(self, Network | Embedded | Classifier | Features | Autoencoder | Comparer)
     }
 }
 
@@ -81,6 +83,9 @@ impl Golden {
             }
             if is_autoencoder_class(class) {
                 return Ok(Ok(GoldenKind::Autoencoder));
+            }
+            if class.ends_with("BeatGANsAutoencModel") {
+                return Ok(Ok(GoldenKind::Embedded));
             }
             if class.ends_with("DiscriminativeSubNetwork") {
                 return Ok(Ok(GoldenKind::Comparer));

@@ -1,4 +1,5 @@
-//! One call of an autoencoder, with what lies between encoder and decoder; and one of a comparer.
+//! One call of an autoencoder, with what lies between encoder and decoder; one of a UNet that an image's embedding modulates; and one of a
+//! comparer.
 use super::golden::{Golden, NETWORK_TOLERANCE};
 use super::once;
 use crate::graph::{Graph, NodeId, StateId};
@@ -51,6 +52,30 @@ pub fn autoencoder(golden: &Golden, device: &Device) -> Result<Vec<Deviation>> {
     }
     let decoded = net.decode(ck, g, latent)?;
     outputs.add(&["out", "decoded"], decoded)?;
+    let found = outputs.found;
+    network.checkpoint.settle(false)?;
+    run.finish(device, section, found)
+}
+
+/// DiffAE: the image `x_start` to its embedding `cond`, and with it the noised image `x` at the times `t` to `out`.
+pub fn embedded(golden: &Golden, device: &Device) -> Result<Vec<Deviation>> {
+    let network = golden.own_network()?;
+    let (net, ck) = (network.as_unet()?, &network.checkpoint);
+    let encoder = net.semantic.as_ref();
+    let encoder = encoder.ok_or_else(|| Error::file(ck.path(), "holds no encoder of images"))?;
+    let mut run = Run::new(golden);
+    let (x, image) = (run.given("x")?, run.given("x_start")?);
+    let times = golden.need("t", golden.io.numbers("t", run.graph.states[x.0].shape.n)?)?;
+    let t = run.graph.state("t", times.shape);
+    run.given.push((t, times));
+    let g = &mut run.graph;
+    let section = g.section("network");
+    let (x, t, image) = (g.read(x), g.read(t), g.read(image));
+    let embedding = encoder.build(ck, g, image)?;
+    let mut outputs = Outputs { golden, found: Vec::new() };
+    outputs.add(&["cond"], embedding)?;
+    let out = net.build(ck, g, x, t, Some(embedding))?;
+    outputs.add(&["out"], out)?;
     let found = outputs.found;
     network.checkpoint.settle(false)?;
     run.finish(device, section, found)

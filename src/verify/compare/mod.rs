@@ -90,6 +90,7 @@ fn nothing(status: Status, message: String) -> Compared {
 fn run(golden: &Golden, kind: GoldenKind, device: &Device) -> Result<Vec<Deviation>> {
     match kind {
         GoldenKind::Network | GoldenKind::Features => network::run(golden, kind, device),
+        GoldenKind::Embedded => latent::embedded(golden, device),
         GoldenKind::Classifier => classifier::run(golden, device),
         GoldenKind::Autoencoder => latent::autoencoder(golden, device),
         GoldenKind::Comparer => latent::comparer(golden, device),

@@ -27,7 +27,7 @@ impl Given {
         let n = image.shape.n;
         let call = network.call(image.shape)?;
         let mut given = vec![image];
-        if matches!(kind, GoldenKind::Network | GoldenKind::Classifier) {
+        if matches!(kind, GoldenKind::Network | GoldenKind::Embedded | GoldenKind::Classifier) {
             given.push(golden.need("t", golden.io.numbers("t", n)?)?);
         }
         if kind == GoldenKind::Network {
@@ -36,6 +36,9 @@ impl Given {
                 some => some,
             };
             given.extend(classes);
+        }
+        if kind == GoldenKind::Embedded {
+            given.push(golden.io.vectors("cond", n)?);
         }
         if given.len() != call.inputs.len() {
             let fault = format!("holds {} inputs, but the network takes {}", given.len(), call.inputs.len());

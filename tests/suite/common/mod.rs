@@ -47,9 +47,10 @@ pub fn denoisers_and_classifiers() -> impl Iterator<Item = &'static str> {
 /// The ResNet goldens of `tests/goldens`.
 pub const RESNETS: [&str; 3] = ["resnet-basic", "resnet-bottleneck", "resnet-wide"];
 
-/// The goldens of autoencoders and comparers.
-pub const LATENT: [&str; 7] = [
+/// The goldens of autoencoders, comparers, and of a UNet that an image's embedding modulates.
+pub const LATENT: [&str; 8] = [
     "compvis-autoencoderkl",
+    "diffae",
     "diffusers-autoencoderkl",
     "diffusers-vqmodel",
     "draem-segnet-6ch",

@@ -138,6 +138,20 @@ fn a_block_of_a_unet() {
 }
 
 #[test]
+fn of_two_modulations_as_one() {
+    let x = Shape::new(2, 4, 4, 6);
+    let vector = |c| Shape::new(2, 1, 1, c);
+    let (mut n, reads) = Checked::new(&[("x", x), ("time", vector(12)), ("condition", vector(6))]);
+    let [input, time, condition] = reads[..] else { unreachable!() };
+    let g = &mut n.g;
+    let both = g.push("both", crate::kernels::modulate::Modulate, &[time, condition]).unwrap();
+    let (gamma, beta) = (values(6, 3), values(6, 4));
+    let y = g.group_norm("norm", input, (&gamma, &beta), 3, 1e-5, Some(both), Activation::Silu).unwrap();
+    let wrt: Vec<_> = n.states.iter().map(|&s| (Wrt::from(s), Wrt::from(s))).collect();
+    n.check(y, &wrt);
+}
+
+#[test]
 fn what_is_fused_is_refused() {
     let x = Shape::new(1, 4, 4, 4);
     let (mut n, reads) = Checked::new(&[("x", x)]);

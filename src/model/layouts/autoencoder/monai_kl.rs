@@ -115,7 +115,7 @@ fn agree(src: &Source, net: &Autoencoder) -> Result<()> {
         match layer {
             Layer::Down(_) => levels.push(none()),
             Layer::Res(r) => {
-                last.width = r.conv2.cout;
+                last.width = r.width();
                 last.blocks += 1;
             }
             Layer::Attention(_) => last.attention = true,
