@@ -1,6 +1,6 @@
 //! `detector.json`: everything about a detector that its networks' weights do not say.
-use super::{Postprocessing, System};
 use super::networks::{NetworkFile, Role};
+use super::{Postprocessing, System};
 use crate::{Error, Result, json};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

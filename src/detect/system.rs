@@ -2,15 +2,8 @@
 use super::config::{InputConfig, NoisePer, ScoreConfig};
 use super::settings::Setting;
 use super::{
-    Job, ModelFolder, Postprocessing,
-    advrad::AdvRad,
-    anoddpm::AnoDdpm,
-    diffad::DiffAd,
-    dte::Dte,
-    networks::Role,
-    pddpm::Pddpm,
-    pinaya::Pinaya,
-    wolleb::Wolleb,
+    Job, ModelFolder, Postprocessing, advrad::AdvRad, anoddpm::AnoDdpm, diffad::DiffAd, dte::Dte, networks::Role,
+    pddpm::Pddpm, pinaya::Pinaya, wolleb::Wolleb,
 };
 use crate::diffusion::NoiseSource;
 use crate::{Error, Result, json};

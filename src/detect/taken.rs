@@ -32,7 +32,9 @@ impl DetectorConfig {
             ScoreConfig::Top { fraction } => format!("the mean of the greatest {} % of the map", percent(fraction)),
             ScoreConfig::Foreground => "the mean of the map over the foreground".into(),
             ScoreConfig::Window { side } => {
-                format!("the greatest mean of {side}x{side} pixels of the map at the networks' size, with zeros around it")
+                format!(
+                    "the greatest mean of {side}x{side} pixels of the map at the networks' size, with zeros around it"
+                )
             }
         }
     }

@@ -40,7 +40,9 @@ impl System {
             System::Dte(_) => return setting.range,
         };
         match setting.range {
-            Range::Count(low, high) if ["k", "start", "band.first", "band.last", "condition_step"].contains(&setting.name) => {
+            Range::Count(low, high)
+                if ["k", "start", "band.first", "band.last", "condition_step"].contains(&setting.name) =>
+            {
                 Range::Count(low, high.min(steps.saturating_sub(1)))
             }
             Range::Count(low, high) if setting.name == "lambda" => Range::Count(low, high.min(steps)),

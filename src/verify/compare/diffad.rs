@@ -130,7 +130,8 @@ fn whole(golden: &Golden, device: &Device, system: DiffAd) -> Result<Vec<Deviati
 fn looks(job: &Job, noised: bool) -> Result<Vec<Look>> {
     let end = job.phases.len();
     let picture = job.outputs.reconstruction.ok_or_else(|| Error::Invalid("a job without a picture".into()))?;
-    let condition = noised.then(|| Ok::<_, Error>((after(job, "condition", false)?, state(job, "condition")?, "condition")));
+    let condition =
+        noised.then(|| Ok::<_, Error>((after(job, "condition", false)?, state(job, "condition")?, "condition")));
     let before = [Some(Ok((after(job, "encode", false)?, state(job, "own")?, "own"))), condition];
     let mut all = before.into_iter().flatten().collect::<Result<Vec<_>>>()?;
     all.push((after(job, "denoise", false)?, state(job, "latent")?, "latent_first"));
