@@ -195,7 +195,7 @@ impl ModelArgs {
             System::AnoDdpm(s) => (Some(&mut s.sampler), s.lambda),
             System::AdvRad(s) => (Some(&mut s.sampler), s.k.saturating_add(1)),
             System::Pinaya(s) => (Some(&mut s.sampler), s.start.saturating_add(1)),
-            System::Pddpm(_) | System::Dte(_) | System::Wolleb(_) => (None, 0),
+            System::Pddpm(_) | System::Dte(_) | System::Wolleb(_) | System::DiffAd(_) => (None, 0),
         };
         if let (Some(SamplerConfig::Ddim { steps, .. }), false) = (sampler, asked) {
             *steps = (*steps).min(levels);

@@ -20,11 +20,12 @@ pub(crate) fn read_map_of(results: &Path, record: &Record) -> Result<Map> {
     let path = map_of(results, record);
     let map = read_map(&path)?;
     let config = DetectorConfig::recorded(&record.parameters).map_err(|e| Error::file(&record.path, e.to_string()))?;
-    // A mean over a foreground takes the image, too.
-    if config.score == ScoreConfig::Foreground {
+    // A mean over a foreground takes the image, too, and a window the map before it was brought to the image's size.
+    let other_size = config.input.as_ref().is_none_or(|i| (i.width, i.height) != (map.width, map.height));
+    if config.score == ScoreConfig::Foreground || (config.score.at_networks_size() && other_size) {
         return Ok(map);
     }
-    let (own, said) = (score(&map.data, config.score), record.score);
+    let (own, said) = (score(&map.data, [map.height, map.width], config.score), record.score);
     match (own - said).abs() <= ROUNDING * own.abs().max(said.abs()) {
         true => Ok(map),
         false => Err(Error::file(

@@ -9,8 +9,16 @@ pub const RESULTS: &str = "results.json";
 /// The file that a run writes while it is under way: a line for each finished image.
 pub const JOURNAL: &str = "results.journal";
 /// The files of one image, in its folder.
-const OF_IMAGE: [&str; 7] =
-    ["map.npy", "input.png", "reconstruction.png", "heatmap.png", "overlay.png", "mask.png", "preview.jpg"];
+const OF_IMAGE: [&str; 8] = [
+    "map.npy",
+    "input.png",
+    "reconstruction.png",
+    "interpolated.png",
+    "heatmap.png",
+    "overlay.png",
+    "mask.png",
+    "preview.jpg",
+];
 /// The files of one volume, in its folder.
 const OF_VOLUME: [&str; 2] = ["map.nii.gz", "mask.nii.gz"];
 

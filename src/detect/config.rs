@@ -1,7 +1,6 @@
 //! `detector.json`: everything about a detector that its networks' weights do not say.
-use super::System;
 use super::networks::{NetworkFile, Role};
-use super::pddpm::Postprocessing;
+use super::{Postprocessing, System};
 use crate::{Error, Result, json};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -130,6 +129,9 @@ impl DetectorConfig {
             && !(fraction > 0.0 && fraction <= 1.0)
         {
             return Err(Error::Invalid("`score.fraction` must be above 0 and at most 1".into()));
+        }
+        if let ScoreConfig::Window { side } = self.score {
+            must(side % 2 == 1 && side <= 255, "score.side", "odd and up to 255")?;
         }
         let limits = [("pixel", self.threshold.pixel), ("image", self.threshold.image)];
         if let Some((name, _)) = limits.iter().find(|l| l.1.is_some_and(|v| !v.is_finite())) {

@@ -26,7 +26,7 @@ use std::sync::Arc;
 /// map itself.
 ///
 /// # What it leaves out
-/// What a system does to whole volumes on the host (pDDPM's erosion and median, [`super::System::postprocessing`]) is not done: the
+/// What a system does to whole volumes on the host (pDDPM's erosion and median, which Pinaya et al. may have, too: [`super::System::postprocessing`]) is not done: the
 /// map is the one before it, and a threshold that was chosen on maps after it does not hold for this one. The scores are the map's own
 /// mean, maximum and minimum, whatever the model's `score` says. The seed is taken as it is, where pDDPM's files have one each.
 pub struct Embedded {

@@ -34,6 +34,7 @@ impl ModelFolder {
                 refused("each of its steps takes a gradient itself, and second derivatives have no rules")
             }
             System::Pinaya(_) => refused("its mask and its codes are choices, which have no slope"),
+            System::DiffAd(_) => refused("its chain of latents is not differentiated through two other networks"),
         }
     }
 }
@@ -48,6 +49,7 @@ fn channel(score: ScoreConfig) -> Result<isize> {
         ScoreConfig::Max => Ok(1),
         ScoreConfig::Top { .. } => refused("top, the mean over a choice of pixels"),
         ScoreConfig::Foreground => refused("foreground, which depends on a mask outside of the graph"),
+        ScoreConfig::Window { .. } => refused("window, a mean that is made outside of the graph"),
     }
 }
 

@@ -48,6 +48,8 @@ const FREE: &[&str] = &[
     "filter",
     "smooth",
     "blur",
+    "erosion",
+    "median",
     "map",
 ];
 

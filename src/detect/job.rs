@@ -39,6 +39,8 @@ pub struct Outputs {
     pub map: Option<StateId>,
     /// (N,H,W,C), in the networks' range: the mean reconstruction.
     pub reconstruction: Option<StateId>,
+    /// (N,H,W,C), in the networks' range: the picture between image and reconstruction, of a system that makes one.
+    pub interpolated: Option<StateId>,
     /// (N,1,1,3): mean, maximum and minimum of the map.
     pub summary: Option<StateId>,
     /// (N,1,1,K) or (1,N,1,K): numbers from which a system without maps makes its score, on the host.
@@ -103,6 +105,8 @@ pub struct Batch {
     pub map: Option<Tensor>,
     /// (N,H,W,C), in the networks' range: the mean reconstruction.
     pub reconstruction: Option<Tensor>,
+    /// (N,H,W,C), in the networks' range: the picture between image and reconstruction.
+    pub interpolated: Option<Tensor>,
     /// (N,1,1,K) or (1,N,1,K): numbers from which a system without maps makes its score.
     pub statistics: Vec<Tensor>,
     /// (N,1,1,1): the scores, of a job that differentiates.
@@ -182,6 +186,9 @@ impl Runner {
         }
         if let Some(reconstruction) = outputs.reconstruction {
             batch.reconstruction = Some(self.session.read(reconstruction).await?);
+        }
+        if let Some(interpolated) = outputs.interpolated {
+            batch.interpolated = Some(self.session.read(interpolated).await?);
         }
         for &state in &outputs.statistics {
             batch.statistics.push(self.session.read(state).await?);

@@ -1,11 +1,15 @@
 //! A model folder's networks by role.
-use super::{DetectorConfig, HealthyLatents, MeanMap, ModelFolder, dte};
+use super::{DetectorConfig, HealthyLatents, MeanMap, dte};
 use crate::model::{AUTOENCODER, CLASSIFIER, COMPARER, Checkpoint, Network, Overrides, locate, locate_role};
-use crate::{Error, Result, Shape};
+use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+mod agree;
+
+pub(super) use agree::{Denoised, agree, agree_on, latents};
 
 /// What a network is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -208,54 +212,4 @@ fn beside_denoiser(path: &Path, config: &DetectorConfig) -> Result<Option<PathBu
     let said = config.networks.get(&Role::Denoiser).cloned().unwrap_or_default();
     let file = said.file.map_or_else(|| locate(path), |name| Ok(path.join(name)))?;
     Ok(Checkpoint::open_copy(&file, said.unet.weights)?.has_autoencoder_beside().then_some(file))
-}
-
-/// A denoiser that takes and gives images of the model's input, with a variance beside where `learned`; with `classes` it may know
-/// some. What is at fault is named by `detector.json` where there is one, otherwise by the checkpoint.
-pub(super) fn agree(model: &ModelFolder, learned: bool, classes: bool) -> Result<()> {
-    let input = model.config.image()?;
-    let shape = Shape::new(1, input.height, input.width, input.channels);
-    agree_on(model, shape, "input.", (learned, classes))
-}
-
-/// As [`agree`], with a denoiser of what has this shape (1,H,W,C); `whose` goes before the word `channels` in errors.
-pub(super) fn agree_on(model: &ModelFolder, shape: Shape, whose: &str, (learned, classes): (bool, bool)) -> Result<()> {
-    let network = model.networks.denoiser()?;
-    let spec = network.as_unet()?;
-    let said = model.settings.is_file();
-    let path = if said { model.settings.as_path() } else { network.checkpoint.path() };
-    let (takes, gives, channels) = (spec.in_channels(), spec.out_channels(), shape.c);
-    if takes != channels {
-        return Err(Error::file(path, format!("{whose}channels is {channels}, but the network takes {takes}")));
-    }
-    let needed = if learned { 2 * channels } else { channels };
-    if gives != needed {
-        let variance = if learned { "with" } else { "without" };
-        let why = match gives == 2 * channels {
-            true => {
-                "; the second half looks like a learned variance: a detector.json beside it whose schedule has \
-                 \"variance\": \"learned_range\" says so"
-            }
-            false => "",
-        };
-        let fault = format!(
-            "the network gives {gives} channels, but {needed} are needed for {channels} {variance} a variance{why}"
-        );
-        return Err(Error::file(path, fault));
-    }
-    spec.accepts(shape, classes && spec.class.is_some())
-}
-
-impl ModelFolder {
-    /// What the denoiser takes of `n` images: (N,H,W,C), the images themselves, or their latents where there is an autoencoder.
-    /// # Errors
-    /// [`Error::Invalid`] for a model without images, or one of a size that the autoencoder does not take.
-    pub fn denoised(&self, n: usize) -> Result<Shape> {
-        let input = self.config.image()?;
-        let images = Shape::new(n, input.height, input.width, input.channels);
-        match self.networks.graphs.get(&Role::Autoencoder) {
-            Some(network) => network.as_autoencoder()?.latent_shape(images),
-            None => Ok(images),
-        }
-    }
 }

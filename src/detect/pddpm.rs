@@ -5,7 +5,6 @@
 //! for each, in which only the patch is noised, goes through the network, and of the estimate of x0 only the patch is kept.
 //! `finish` divides where patches overlap, and makes the map. What follows on the host, over a whole volume, is
 //! [`Postprocessing`].
-use super::ModelFolder;
 use super::config::{
     BlurConfig, InputConfig, NoiseConfig, NoisePer, PredictionKind, ScheduleConfig, ScheduleKind, VarianceKind,
     Variant, must,
@@ -13,6 +12,7 @@ use super::config::{
 use super::job::{Job, Phase};
 use super::map::{self, MapStates};
 use super::settings::{Range, Setting};
+use super::{ModelFolder, Postprocessing};
 use crate::diffusion::{Method, Noise, NoiseSource, Sampler, Timesteps, noise_to, sampler_step, step_time};
 use crate::graph::Graph;
 use crate::kernels::patches::{PatchCompose, PatchMean, PatchStitch};
@@ -23,10 +23,8 @@ use grid::Patch;
 use serde::{Deserialize, Serialize};
 
 mod grid;
-mod volume;
 
 pub use grid::Overlap;
-pub use volume::Postprocessing;
 
 /// Its settings; absent ones are as published.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -103,10 +101,17 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting::new("noise_per", Range::Words(&["run", "volume", "image"]), "what shares one noise"),
     Setting::new("residual", Range::Words(super::anoddpm::RESIDUALS), "from image and reconstruction to the map"),
     Setting::new("blur", Range::Blur, "smoothing of the map, in pixels of the network's input"),
-    Setting::new("erosion", Range::Count(0, 4096), "steps of eroding the foreground; 0 for none"),
-    Setting::new("median", Range::Count(1, 31), "side of the median's window over a volume, odd; 1 for none"),
+    EROSION,
+    MEDIAN,
     Setting::new("min_component", Range::Count(0, 1_000_000_000), "largest component of the mask that is dropped"),
 ];
+
+/// Erosion of the foreground, as all systems name it that have one.
+pub(super) const EROSION: Setting =
+    Setting::new("erosion", Range::Count(0, 4096), "steps of eroding the foreground; 0 for none");
+/// The median over a volume, likewise.
+pub(super) const MEDIAN: Setting =
+    Setting::new("median", Range::Count(1, 31), "side of the median's window over a volume, odd; 1 for none");
 
 /// Bytes of activations that a call of the network may take at most; one patch of each image is always taken.
 const ACTIVATIONS: u64 = 256 << 20;
@@ -127,7 +132,7 @@ impl Pddpm {
         must(self.patch >= 1, "patch", "1 at least")?;
         must((1..=self.patch).contains(&self.stride), "stride", "1..=patch")?;
         must(self.patches_per_call.is_none_or(|n| (1..=4096).contains(&n)), "patches_per_call", "1..=4096")?;
-        must(self.median % 2 == 1 && self.median <= 31, "median", "odd and up to 31")?;
+        self.postprocessing(1).check()?;
         self.noise.check()?;
         self.blur.map_or(Ok(()), BlurConfig::check)?;
         if let Some(input) = input {

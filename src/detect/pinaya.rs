@@ -4,14 +4,16 @@
 //!
 //! No code was published. What is not in the abstract is a reconstruction, each default with its reason here; no number of the paper is
 //! repeated. The job is in `chain`, the measurement of healthy latents that sets the mask's threshold in [`super::HealthyLatents`].
-use super::ModelFolder;
 use super::config::{
     BlurConfig, InputConfig, NoisePer, SamplerConfig, ScheduleConfig, ScheduleKind, VarianceKind, must,
 };
+use super::networks::{self, Denoised, latents};
+use super::pddpm::{EROSION, MEDIAN};
 use super::settings::{Range, Setting};
+use super::{ModelFolder, Postprocessing};
 use crate::diffusion::{Method, Quiet, Sampler, Timesteps};
 use crate::kernels::score::ResidualKind;
-use crate::{Error, Result, Shape};
+use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 mod chain;
@@ -55,6 +57,11 @@ pub struct Pinaya {
     pub smooth: Option<BlurConfig>,
     /// Smoothing of the map.
     pub blur: Option<BlurConfig>,
+    /// Steps by which the foreground's mask is eroded before the map is multiplied by it; 0, as by default, for none. With it
+    /// what an autoencoder loses at the skull does not count. This and the median are pDDPM's, published for the same scans.
+    pub erosion: usize,
+    /// Side of the median's window over a volume, odd; 1, as by default, for none.
+    pub median: usize,
     /// What the map is.
     pub map: MapOf,
 }
@@ -124,6 +131,8 @@ impl Default for Pinaya {
             filter: true,
             smooth: None,
             blur: None,
+            erosion: 0,
+            median: 1,
             map: MapOf::Residual,
         }
     }
@@ -145,6 +154,8 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting::new("filter", Range::Flag, "multiply the residual by the mask"),
     Setting::new("smooth", Range::Blur, "smoothing of that mask, in pixels of the image"),
     Setting::new("blur", Range::Blur, "smoothing of the map, in pixels of the image"),
+    EROSION,
+    MEDIAN,
     Setting::new("map", Range::Words(&["residual", "divergence"]), "what the map is; divergence paints nothing"),
     Setting::new("quantised", Range::Flag, "the denoiser knows latents as the codebook gives them"),
     Setting::new("latent_scale", Range::Number(1e-6, 1e6), "what latents are multiplied by for the denoiser"),
@@ -188,8 +199,15 @@ impl Pinaya {
         for blur in [self.smooth, self.blur] {
             blur.map_or(Ok(()), BlurConfig::check)?;
         }
+        must(self.erosion <= 4096, "erosion", "up to 4096")?;
+        Postprocessing { median: self.median, ..Postprocessing::default() }.check()?;
         self.timesteps()?;
         self.sampler().map(drop)
+    }
+    /// What is done with the maps of a volume on the host; none where nothing is, and slices stand alone.
+    pub(super) fn postprocessing(&self) -> Option<Postprocessing> {
+        let all = Postprocessing { erosion: self.erosion, median: self.median, min_component: 0 };
+        Some(all).filter(Postprocessing::does_anything)
     }
     /// What results take for granted, in a sentence.
     pub(super) fn taken(&self) -> Option<String> {
@@ -232,22 +250,14 @@ impl Pinaya {
     }
     /// An autoencoder with a codebook for images of the input's size, and a denoiser of its latents.
     pub(super) fn agree(&self, model: &ModelFolder) -> Result<()> {
-        let (input, network) = (model.config.image()?, model.networks.autoencoder()?);
-        let (autoencoder, path) = (network.as_autoencoder()?, network.checkpoint.path());
+        let network = model.networks.autoencoder()?;
+        let autoencoder = network.as_autoencoder()?;
         if autoencoder.codes().is_none() {
-            let title = autoencoder.title();
-            return Err(Error::file(path, format!("is a {title}, which has no codebook: this system needs a VQ one")));
-        }
-        let image = Shape::new(1, input.height, input.width, input.channels);
-        let fault = |e: Error| Error::file(path, e.to_string());
-        let latent = autoencoder.latent_shape(image).map_err(fault)?;
-        let back = autoencoder.image_shape(latent).map_err(fault)?;
-        if back != image {
-            let (h, w, f) = (input.height, input.width, autoencoder.factor());
-            let fault = format!("makes images of {back} of latents of {h}x{w} pixels: sides must be multiples of {f}");
-            return Err(Error::file(path, fault));
+            let fault = format!("is a {}, which has no codebook: this system needs a VQ one", autoencoder.title());
+            return Err(Error::file(network.checkpoint.path(), fault));
         }
         let learned = self.schedule.variance == VarianceKind::LearnedRange;
-        super::networks::agree_on(model, latent, "the number of the latents' ", (learned, false))
+        let whose = "the number of the latents' ";
+        networks::agree_on(model, Denoised { learned, whose, ..Denoised::of(latents(model)?) })
     }
 }

@@ -1,20 +1,16 @@
 //! The published systems: the only list of them.
 use super::config::{InputConfig, NoisePer, ScoreConfig};
-use super::settings::{Range, Setting, apply};
+use super::settings::Setting;
 use super::{
-    Job, ModelFolder,
-    advrad::AdvRad,
-    anoddpm::AnoDdpm,
-    dte::Dte,
-    networks::Role,
-    pddpm::{Pddpm, Postprocessing},
-    pinaya::Pinaya,
-    wolleb::Wolleb,
+    Job, ModelFolder, Postprocessing, advrad::AdvRad, anoddpm::AnoDdpm, diffad::DiffAd, dte::Dte, networks::Role,
+    pddpm::Pddpm, pinaya::Pinaya, wolleb::Wolleb,
 };
 use crate::diffusion::NoiseSource;
 use crate::{Error, Result, json};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::Value;
+
+mod by_name;
 
 /// A published system with its settings; in `detector.json` told apart by `method`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -38,6 +34,9 @@ pub enum System {
     /// Pinaya et al. 2022: latents that fit badly are painted anew.
     #[serde(rename = "pinaya")]
     Pinaya(Pinaya),
+    /// DiffAD (Zhang et al. 2023): good latents drawn beside the image's own, and a network that compares.
+    #[serde(rename = "diffad")]
+    DiffAd(DiffAd),
 }
 
 /// By its method, so that a fault names the setting.
@@ -55,6 +54,7 @@ impl<'de> Deserialize<'de> for System {
             System::Dte(_) => json::from_value(&settings).map(System::Dte),
             System::Wolleb(_) => json::from_value(&settings).map(System::Wolleb),
             System::Pinaya(_) => json::from_value(&settings).map(System::Pinaya),
+            System::DiffAd(_) => json::from_value(&settings).map(System::DiffAd),
         };
         read.map_err(D::Error::custom)
     }
@@ -62,7 +62,7 @@ impl<'de> Deserialize<'de> for System {
 
 impl System {
     /// What `detector.json` calls the systems.
-    pub const METHODS: [&'static str; 6] = ["anoddpm", "pddpm", "advrad", "dte", "wolleb", "pinaya"];
+    pub const METHODS: [&'static str; 7] = ["anoddpm", "pddpm", "advrad", "dte", "wolleb", "pinaya", "diffad"];
 
     /// A system by the name of its method, as published.
     /// # Errors
@@ -75,6 +75,7 @@ impl System {
             "dte" => Ok(System::Dte(Dte::default())),
             "wolleb" => Ok(System::Wolleb(Wolleb::default())),
             "pinaya" => Ok(System::Pinaya(Pinaya::default())),
+            "diffad" => Ok(System::DiffAd(DiffAd::default())),
             _ => {
                 let known = System::METHODS.join(", ");
                 Err(Error::Invalid(format!("there is no method `{method}`; these are known: {known}")))
@@ -90,6 +91,7 @@ impl System {
             System::Dte(_) => "dte",
             System::Wolleb(_) => "wolleb",
             System::Pinaya(_) => "pinaya",
+            System::DiffAd(_) => "diffad",
         }
     }
     /// What publications call it.
@@ -101,6 +103,7 @@ impl System {
             System::Dte(d) => d.estimator.unwrap_or_default().name(),
             System::Wolleb(_) => "Wolleb et al.",
             System::Pinaya(_) => "Pinaya et al.",
+            System::DiffAd(_) => "DiffAD",
         }
     }
     /// The networks that it may have.
@@ -110,6 +113,7 @@ impl System {
             System::Dte(_) => &[Role::Estimator, Role::Features],
             System::Wolleb(_) => &[Role::Denoiser, Role::Classifier],
             System::Pinaya(_) => &[Role::Denoiser, Role::Autoencoder],
+            System::DiffAd(_) => &[Role::Denoiser, Role::Autoencoder, Role::Comparer],
         }
     }
     /// Whether its networks see the image itself, brought to their size; otherwise it takes rows of numbers.
@@ -123,7 +127,7 @@ impl System {
     /// Whether it draws noise when it scores.
     pub fn draws_noise(&self) -> bool {
         match self {
-            System::AnoDdpm(_) | System::Pddpm(_) | System::Pinaya(_) => true,
+            System::AnoDdpm(_) | System::Pddpm(_) | System::Pinaya(_) | System::DiffAd(_) => true,
             System::AdvRad(s) => s.noise != super::advrad::Diffusion::None,
             System::Dte(_) => false,
             System::Wolleb(s) => s.variant == super::config::Variant::Published,
@@ -138,6 +142,7 @@ impl System {
             System::Dte(_) => NoisePer::Run,
             System::Wolleb(s) => s.noise_per(),
             System::Pinaya(s) => s.noise_per,
+            System::DiffAd(s) => s.noise_per,
         }
     }
     /// Forward passes of the denoiser for an image of this size: what its time is proportional to, on every device.
@@ -149,20 +154,27 @@ impl System {
             System::Dte(_) => 1,
             System::Wolleb(s) => s.passes(),
             System::Pinaya(s) => s.passes(),
+            System::DiffAd(s) => s.passes(),
         }
     }
     /// Whether each map has its own threshold for pixels, by Otsu's method.
     pub fn cuts_by_otsu(&self) -> bool {
         matches!(self, System::Wolleb(s) if s.otsu)
     }
-    /// How a map becomes a score where nothing else is said: AdvRAD's is the maximum, the others' the mean.
+    /// How a map becomes a score where nothing else is said: AdvRAD's is the maximum, DiffAD's that of the mean over a window, the others'
+    /// the mean.
     pub fn usual_score(&self) -> ScoreConfig {
-        if matches!(self, System::AdvRad(_)) { ScoreConfig::Max } else { ScoreConfig::default() }
+        match self {
+            System::AdvRad(_) => ScoreConfig::Max,
+            System::DiffAd(_) => super::diffad::SCORE,
+            _ => ScoreConfig::default(),
+        }
     }
     /// What is done with the maps of a whole volume; none for a system whose slices stand alone.
     pub fn postprocessing(&self, input: Option<&InputConfig>) -> Option<Postprocessing> {
         match self {
             System::Pddpm(s) => input.map(|i| s.postprocessing(i.height)),
+            System::Pinaya(s) => s.postprocessing(),
             _ => None,
         }
     }
@@ -177,6 +189,7 @@ impl System {
             System::Dte(_) => Ok(()),
             System::Wolleb(s) => s.check(input),
             System::Pinaya(s) => s.check(input),
+            System::DiffAd(s) => s.check(input),
         }
     }
     /// Holds the networks of a model folder against the settings.
@@ -190,6 +203,7 @@ impl System {
             System::Dte(s) => s.agree(model),
             System::Wolleb(s) => s.agree(model),
             System::Pinaya(s) => s.agree(model),
+            System::DiffAd(s) => s.agree(model),
         }
     }
     /// What a batch of `n` images, or rows, runs. `noise` replaces the source that the settings name.
@@ -203,6 +217,7 @@ impl System {
             System::Dte(s) => s.job(model, n),
             System::Wolleb(s) => s.job(model, n, noise),
             System::Pinaya(s) => s.job(model, n, noise),
+            System::DiffAd(s) => s.job(model, n, noise),
         }
     }
     /// Its settings by name.
@@ -214,6 +229,7 @@ impl System {
             System::Dte(_) => super::dte::SETTINGS,
             System::Wolleb(_) => super::wolleb::SETTINGS,
             System::Pinaya(_) => super::pinaya::SETTINGS,
+            System::DiffAd(_) => super::diffad::SETTINGS,
         }
     }
     /// The settings that trade speed for quality, which `residua dial` measures. Names of parts come after that of the whole.
@@ -227,62 +243,7 @@ impl System {
             System::Pinaya(_) => {
                 &["quantile", "start", "sampler", "sampler.steps", "grow", "residual", "reference", "filter"]
             }
+            System::DiffAd(_) => &["sampler", "sampler.steps", "condition", "mix", "blur"],
         }
     }
-    /// The value of a setting, in words.
-    pub fn value(&self, setting: &Setting) -> String {
-        setting.show(&serde_json::to_value(self).unwrap_or_default())
-    }
-    /// Sets a setting from its text. Ranges that hang together with other settings are checked by [`System::check`].
-    /// # Errors
-    /// [`Error::Invalid`] for a name that the system does not have, listing those that it has, and for a value that does not fit.
-    pub fn set(&mut self, name: &str, text: &str) -> Result<()> {
-        let Some(setting) = self.settings().iter().find(|s| s.name == name) else {
-            let names: Vec<&str> = self.settings().iter().map(|s| s.name).collect();
-            let fault = format!("{} has no setting `{name}`; it has {}", self.title(), names.join(", "));
-            return Err(Error::Invalid(fault));
-        };
-        let invalid = |fault: String| Error::Invalid(format!("`{name}` cannot be `{text}`: {fault}"));
-        let mut all = serde_json::to_value(&*self).map_err(|e| invalid(e.to_string()))?;
-        // Steps may come before the level that leaves room for them, a level before its respacing: `check` holds them together.
-        let later = matches!(setting.range, Range::DdimSteps(..)) || setting.name == "noise_level";
-        let range = if later { setting.range } else { self.range(setting) };
-        apply(&Setting { range, ..*setting }, &mut all, text).map_err(invalid)?;
-        *self = json::from_value(&all).map_err(invalid)?;
-        Ok(())
-    }
-    /// What a setting may be, as far as the other settings allow: lambda ends with the schedule, DDIM's steps with lambda.
-    pub fn range(&self, setting: &Setting) -> Range {
-        let (steps, lambda) = match self {
-            System::AnoDdpm(s) => (s.schedule.train_steps, s.lambda),
-            System::Pddpm(s) => (s.schedule.train_steps, s.lambda),
-            System::Wolleb(s) => return s.range(setting),
-            System::AdvRad(s) => (s.schedule.train_steps, s.k + 1),
-            System::Pinaya(s) => (s.schedule.train_steps, s.start + 1),
-            System::Dte(_) => return setting.range,
-        };
-        match setting.range {
-            Range::Count(low, high) if ["k", "start", "band.first", "band.last"].contains(&setting.name) => {
-                Range::Count(low, high.min(steps.saturating_sub(1)))
-            }
-            Range::Count(low, high) if setting.name == "lambda" => Range::Count(low, high.min(steps)),
-            Range::DdimSteps(low, high) => Range::DdimSteps(low, high.min(lambda)),
-            other => other,
-        }
-    }
-    /// The settings that maps and scores depend on, as JSON, those left out that are as published.
-    pub(super) fn chosen(&self) -> Value {
-        let published = System::named(self.method()).and_then(|s| to_json(&s));
-        let mut all = to_json(self).unwrap_or_default();
-        if let (Some(all), Ok(published)) = (all.as_object_mut(), published) {
-            all.retain(|key, value| key == "method" || published.get(key) != Some(value));
-            // How masks are cut changes neither maps nor scores.
-            all.remove("otsu");
-        }
-        all
-    }
-}
-
-fn to_json(system: &System) -> Result<Value> {
-    serde_json::to_value(system).map_err(|e| Error::Invalid(e.to_string()))
 }

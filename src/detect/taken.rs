@@ -16,6 +16,9 @@ impl DetectorConfig {
         if let System::Pinaya(system) = &self.system {
             said.extend(system.taken());
         }
+        if let System::DiffAd(system) = &self.system {
+            said.extend(system.taken(self.input.as_ref()));
+        }
         if self.reads_foregrounds() {
             said.push("The foreground is the file NAME_mask beside an image or, without one, what lies above its lowest value.".into());
         }
@@ -28,6 +31,11 @@ impl DetectorConfig {
             ScoreConfig::Mean => "the mean of the map".into(),
             ScoreConfig::Top { fraction } => format!("the mean of the greatest {} % of the map", percent(fraction)),
             ScoreConfig::Foreground => "the mean of the map over the foreground".into(),
+            ScoreConfig::Window { side } => {
+                format!(
+                    "the greatest mean of {side}x{side} pixels of the map at the networks' size, with zeros around it"
+                )
+            }
         }
     }
 }

@@ -65,6 +65,20 @@ impl Timesteps {
         Ok(Timesteps { list: (0..steps).rev().map(|i| i * stride + offset).collect(), stride: Some(stride) })
     }
 
+    /// latent-diffusion's "uniform": every `total / steps`-th from 1 on. Where `steps` does not divide `total` these are more than were
+    /// asked for, as there (`make_ddim_timesteps`).
+    /// # Errors
+    /// [`Error::Invalid`] for no or too many steps, and where the first of them is past the schedule, as with 1000 of 1000.
+    pub fn uniform(total: usize, steps: usize) -> Result<Self> {
+        count(total, steps)?;
+        let stride = total / steps;
+        let list: Vec<usize> = (0..total).step_by(stride).map(|t| t + 1).rev().collect();
+        if list.first().is_some_and(|&t| t >= total) {
+            return invalid(format!("{steps} steps of {total} begin at step {total}, which is past the last"));
+        }
+        Ok(Timesteps { list, stride: Some(stride) })
+    }
+
     /// diffusers' "trailing": from `total` down by `total / steps`, rounded, less one.
     /// # Errors
     /// [`Error::Invalid`] for no or too many steps.
@@ -165,6 +179,19 @@ mod tests {
         assert_eq!(lin(100, 8).list, [99, 85, 71, 57, 42, 28, 14, 0]);
         assert_eq!((sum(&lin(1000, 30)), sum(&lin(250, 50))), ((30, 14985), (50, 6225)));
         assert_eq!(lin(1000, 1).list, [0]);
+    }
+
+    #[test]
+    fn spacings_of_latent_diffusion() {
+        // `np.asarray(list(range(0, T, T // S))) + 1`, reversed.
+        let uniform = |t, n| Timesteps::uniform(t, n).unwrap();
+        assert_eq!(uniform(1000, 10).list, [901, 801, 701, 601, 501, 401, 301, 201, 101, 1]);
+        assert_eq!((sum(&uniform(1000, 50)), uniform(1000, 50).stride), ((50, 24550), Some(20)));
+        assert_eq!((sum(&uniform(1000, 30)), uniform(1000, 30).list[0]), ((31, 15376), 991));
+        assert_eq!(uniform(12, 5).list, [11, 9, 7, 5, 3, 1]);
+        for (total, steps) in [(1000, 0), (1000, 1001), (1000, 1000), (1000, 501), (1000, 333), (1000, 111), (10, 3)] {
+            assert!(Timesteps::uniform(total, steps).is_err(), "{steps} of {total}");
+        }
     }
 
     #[test]

@@ -11,7 +11,6 @@ import argparse
 import os
 import sys
 
-import numpy as np
 import torch
 from safetensors.torch import save_file
 
@@ -20,22 +19,9 @@ import monai
 import pinaya
 import unet
 import vqvae
+from small import rounded, store, widened
 
 BAND, START, PAINTING, SMOOTH = (300, 500, 3), 500, 5, 1.0
-
-
-def rounded(model):
-    """The network with its values as F16 stores them."""
-    for tensor in model.state_dict().values():
-        tensor.copy_(tensor.half().float())
-    return model
-
-
-def store(folder, config, state):
-    """A network's folder, as the other goldens have it."""
-    os.makedirs(folder, exist_ok=True)
-    unet.save_weights(os.path.join(folder, "model.safetensors"), state)
-    unet.write_json(os.path.join(folder, "config.json"), config)
 
 
 def networks(folder, x):
@@ -51,18 +37,7 @@ def networks(folder, x):
     network = unet.UNet(cfg)
     store(os.path.join(folder, "autoencoder"), autoencoder.config, rounded(autoencoder).state_dict())
     store(os.path.join(folder, "network"), monai.to_config(cfg), monai.to_monai(rounded(network).state_dict()))
-    half = len(network.time_embedding.rate)
-    network = network.double()
-    network.time_embedding.rate = torch.exp(-np.log(10000.0) * torch.arange(half, dtype=torch.float64) / half)
-    # The embedding's angles are float32 in the network; here they are as exact as the rest.
-    network.time_embedding.forward = lambda t: embed(network.time_embedding, t)
-    return autoencoder.double().eval(), network.eval()
-
-
-def embed(layer, t):
-    """[cos, sin] of the step and two linear layers, in float64."""
-    angle = t.double()[:, None] * layer.rate
-    return layer.linear_2(torch.nn.functional.silu(layer.linear_1(torch.cat([angle.cos(), angle.sin()], 1))))
+    return autoencoder.double().eval(), widened(network)
 
 
 def margin(autoencoder, z):

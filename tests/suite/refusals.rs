@@ -145,7 +145,7 @@ fn faults_of_settings_are_sentences() {
         (
             "\"anoddpm\"",
             "\"anodpm\"",
-            "there is no method `anodpm`; these are known: anoddpm, pddpm, advrad, dte, wolleb, pinaya",
+            "there is no method `anodpm`; these are known: anoddpm, pddpm, advrad, dte, wolleb, pinaya, diffad",
         ),
         ("\"format\": 2", "\"format\": \"2\"", "`format` is \"2\"; 1 and 2 are known"),
         ("}}", "}", "the file ends in the middle of its JSON"),

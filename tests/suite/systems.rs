@@ -6,6 +6,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
+mod diffad;
 mod pinaya;
 mod volumes;
 mod wolleb;

@@ -10,7 +10,7 @@ It runs the model's own detection on one picture (or on a made one), AnoDDPM's s
     map             (1, 1, H, W), float32: residual and blur
 
 AnoDDPM's sections are start, body and finish; pDDPM's are noising, patches (one call is one patch) and finish; those of Wolleb et
-al. and of AdvRAD stand in selftest_guided.py.
+al. and of AdvRAD stand in selftest_guided.py, those of DiffAD and of Pinaya et al. in selftest_latent.py.
 
 and, as metadata, the settings (`detector`, the text of a detector.json) and `seed`. Nothing here is computed by Residua:
 the network is unet.py's on the stored weights, the noise that of the package `opensimplex` (0.4.5), which is the published one to
@@ -32,6 +32,7 @@ from safetensors.torch import save_file
 
 import pddpm
 import selftest_guided
+import selftest_latent
 import simplex
 import train
 import unet
@@ -82,7 +83,7 @@ def listen(model, keep):
         elif isinstance(m, unet.Attention):
             parts = []
             for f in (m.to_q, m.to_k, m.to_v):
-                handles.append(f.register_forward_hook(lambda _, inputs, out: parts.append(out)))
+                handles.append(f.register_forward_hook(lambda _, inputs, out, parts=parts: parts.append(out)))
             plane = lambda tokens: tokens.transpose(1, 2)
             before(m.to_out[0], name + ".qkv", lambda _, parts=parts: plane(torch.cat(parts, 2)))
             before(m.to_out[0], name, lambda inputs: plane(inputs[0]))
@@ -257,6 +258,9 @@ def main():
     if method in selftest_guided.RUNS:
         det = selftest_guided.shortened(det, max(args.steps, 3))
         rebuilt, heat = selftest_guided.RUNS[method](args.model, x.double(), det, args.seed, keep, listen)
+    elif method in selftest_latent.RUNS:
+        det = selftest_latent.shortened(det, max(args.steps, 2))
+        det, rebuilt, heat = selftest_latent.RUNS[method](args.model, x.double(), det, args.seed, keep, listen)
     else:
         det, rebuilt, heat = by_noise(args, det, x, keep)
     out |= {"x": x, "reconstruction": rebuilt.float(), "map": heat.float()}

@@ -24,8 +24,10 @@ pub(super) fn write(out: &Path, scored: &Scored, mask: Option<&[bool]>, limit: O
     if scored.map.is_none() || array || item.slice.is_some() || item.input.files.len() > 1 {
         write_bytes(&folder.join("input.png"), &picture(&scored.picture).png()?)?;
     }
-    if let Some(reconstruction) = &scored.reconstruction {
-        write_bytes(&folder.join("reconstruction.png"), &picture(reconstruction).png()?)?;
+    for (name, made) in [("reconstruction.png", &scored.reconstruction), ("interpolated.png", &scored.interpolated)] {
+        if let Some(made) = made {
+            write_bytes(&folder.join(name), &picture(made).png()?)?;
+        }
     }
     match &scored.map {
         Some(map) => draw(&folder, &scored.picture, map, limit, mask),

@@ -59,6 +59,7 @@ fn tries(args: &Args, model: &ModelFolder) -> Result<Vec<(String, Vec<String>)>>
         System::Pinaya(_) => {
             vec![("quantile", texts_of(&[0.9, 0.95, 0.975])), ("sampler.steps", samplers(&[10, 20, 50]))]
         }
+        System::DiffAd(_) => vec![("sampler.steps", samplers(&[5, 10, 20, 50]))],
         // How far an image is dissolved, and how hard it is pulled: what the paper itself varies.
         System::Wolleb(s) => {
             let level = s.noise_level;
@@ -102,6 +103,9 @@ pub(super) fn settings(args: &Args, model: &ModelFolder) -> Result<Vec<DetectorC
         System::AnoDdpm(s) => s.passes() / s.runs.max(1) <= s.lambda,
         System::AdvRad(s) => s.passes() <= s.k + 1,
         System::Pinaya(s) => !matches!(s.sampler, SamplerConfig::Ddim { steps, .. } if steps > s.start + 1),
+        System::DiffAd(s) => {
+            !matches!(s.sampler, Some(SamplerConfig::Ddim { steps, .. }) if steps > s.schedule.train_steps / 2)
+        }
         System::Pddpm(_) | System::Dte(_) | System::Wolleb(_) => true,
     };
     let before = all.len();

@@ -171,6 +171,19 @@ pub enum ScoreConfig {
     },
     /// Its mean over the foreground: inside the mask beside the image, or where the image is above its background.
     Foreground,
+    /// The largest mean of a square of the map at the networks' size; what lies beyond its borders counts as zeros (DRAEM's and DiffAD's
+    /// score of an image).
+    Window {
+        /// Its side in pixels, odd, 1 to 255.
+        side: usize,
+    },
+}
+
+impl ScoreConfig {
+    /// Whether it is made of the map at the networks' size, not at the image's own.
+    pub fn at_networks_size(self) -> bool {
+        matches!(self, ScoreConfig::Foreground | ScoreConfig::Window { .. })
+    }
 }
 
 /// Values above are anomalous.

@@ -47,6 +47,7 @@ fn eta(config: &mut DetectorConfig) -> Option<&mut f64> {
         System::AnoDdpm(s) => &mut s.sampler,
         System::AdvRad(s) => &mut s.sampler,
         System::Pinaya(s) => &mut s.sampler,
+        System::DiffAd(s) => s.sampler.as_mut()?,
         System::Pddpm(_) | System::Dte(_) | System::Wolleb(_) => return None,
     };
     if let SamplerConfig::Ddim { eta, .. } = sampler { Some(eta) } else { None }

@@ -124,7 +124,7 @@ fn check(system: System, score: ScoreConfig) {
     for (n, score) in scores.iter().enumerate() {
         let map: Vec<f32> =
             map[n * 4 * SIZE.h * SIZE.w..][..4 * SIZE.h * SIZE.w].iter().step_by(4).map(|v| *v as f32).collect();
-        assert!((score - crate::detect::score(&map, model.config.score)).abs() < 1e-6, "{said}");
+        assert!((score - crate::detect::score(&map, [SIZE.h, SIZE.w], model.config.score)).abs() < 1e-6, "{said}");
     }
 
     let largest = gradient.iter().fold(0.0f64, |a, g| a.max(g.abs()));

@@ -12,6 +12,8 @@ pub struct Scored {
     pub map: Option<Map>,
     /// What the system made of it; none for a system that reconstructs nothing.
     pub reconstruction: Option<Picture>,
+    /// What lies between the image and its reconstruction, of a system that makes such a picture.
+    pub interpolated: Option<Picture>,
     /// Finite; the higher, the more anomalous.
     pub score: f64,
     /// Its share of the batch's time.

@@ -30,10 +30,11 @@ impl Foregrounds {
     }
 }
 
-/// A map's score, that of its foreground being the mean inside the mask; 0 where the mask is empty.
-pub fn score_in(map: &[f32], inside: &[bool], by: ScoreConfig) -> f64 {
+/// The score of a map, or of several one after the other, of this size; that of the foreground is the mean inside the mask, 0 where that
+/// is empty.
+pub fn score_in(map: &[f32], size: [usize; 2], inside: &[bool], by: ScoreConfig) -> f64 {
     if by != ScoreConfig::Foreground {
-        return score(map, by);
+        return score(map, size, by);
     }
     let (sum, count) = map.iter().zip(inside).filter(|p| *p.1).fold((0.0, 0), |(s, n), p| (s + f64::from(*p.0), n + 1));
     if count > 0 { sum / f64::from(count) } else { 0.0 }

@@ -10,6 +10,7 @@ pub struct Found {
     pub picture: Picture,
     pub map: Option<Map>,
     pub reconstruction: Option<Picture>,
+    pub interpolated: Option<Picture>,
     /// Of a system that has its own.
     pub score: Option<f64>,
     pub seconds: f64,
@@ -25,6 +26,7 @@ impl Found {
             batch.map.as_ref().map(|m| Map::new(w, h, m.data[n * w * h..(n + 1) * w * h].to_vec())).transpose()?;
         let rebuilt = |t: &Tensor| Picture::from_tensor(t, n, input.value_range(), &picture);
         let reconstruction = batch.reconstruction.as_ref().map(rebuilt).transpose()?;
-        Ok(Found { item, picture, map, reconstruction, score: None, seconds })
+        let interpolated = batch.interpolated.as_ref().map(rebuilt).transpose()?;
+        Ok(Found { item, picture, map, reconstruction, interpolated, score: None, seconds })
     }
 }

@@ -1,7 +1,7 @@
 //! From results at the networks' size to those at the images' own, over a whole volume where the system works on volumes.
 use super::foreground::{Foregrounds, score_in};
 use super::{Finished, Found, Scored, ScoredVolume};
-use crate::data::Map;
+use crate::data::{Map, Picture};
 use crate::detect::config::ScoreConfig;
 use crate::detect::{Item, ModelFolder, score};
 use crate::score::Voxels;
@@ -75,7 +75,7 @@ fn volume(items: Vec<Item>, found: Vec<Found>, model: &ModelFolder) -> Result<(V
         maps = after.smooth(maps, &foregrounds.voxels)?;
     }
     let empty = maps.data().iter().all(|&v| v == 0.0);
-    let whole = score_in(maps.data(), foregrounds.voxels.data(), model.config.score);
+    let whole = score_in(maps.data(), [h, w], foregrounds.voxels.data(), model.config.score);
     let mut scored = Vec::new();
     for (mut found, at) in found.into_iter().zip(places.iter().copied()) {
         let range = at * w * h..(at + 1) * w * h;
@@ -96,21 +96,24 @@ fn volume(items: Vec<Item>, found: Vec<Found>, model: &ModelFolder) -> Result<(V
 
 /// One image brought back to its own size. `foreground` is at the networks' size.
 fn own_size(found: Found, model: &ModelFolder, foreground: Option<&[bool]>) -> Result<Scored> {
-    let Found { item, picture, map, reconstruction, score: own, seconds } = found;
+    let Found { item, picture, map, reconstruction, interpolated, score: own, seconds } = found;
     let size = (picture.width, picture.height);
     let large = map.as_ref().map(|m| m.resize(size.0, size.1)).transpose()?;
-    let reconstruction = reconstruction.map(|r| r.resize(size.0, size.1)).transpose()?;
+    let large_picture = |p: Option<Picture>| p.map(|p| p.resize(size.0, size.1)).transpose();
+    let (reconstruction, interpolated) = (large_picture(reconstruction)?, large_picture(interpolated)?);
     let by = model.config.score;
-    let score = match (own, &map, &large, foreground) {
+    let score = match (own, &map, &large) {
         (Some(score), ..) => score,
-        (None, Some(small), _, Some(inside)) if by == ScoreConfig::Foreground => score_in(&small.data, inside, by),
-        (None, _, Some(large), _) => score(&large.data, by),
+        (None, Some(small), _) if by.at_networks_size() => {
+            score_in(&small.data, [small.height, small.width], foreground.unwrap_or_default(), by)
+        }
+        (None, _, Some(large)) => score(&large.data, [large.height, large.width], by),
         _ => return Err(Error::Invalid("this system gives neither a score nor a map".into())),
     };
     if !score.is_finite() {
         return Err(not_finite(&item, "score"));
     }
-    Ok(Scored { item, picture, map: large, reconstruction, score, seconds })
+    Ok(Scored { item, picture, map: large, reconstruction, interpolated, score, seconds })
 }
 
 /// NaN or infinity in what came out of an image.

@@ -108,7 +108,7 @@ fn replay(
 }
 
 /// The timesteps must be those of the original, where the config lists them.
-fn agree(golden: &Golden, timesteps: &Timesteps) -> Result<()> {
+pub(super) fn agree(golden: &Golden, timesteps: &Timesteps) -> Result<()> {
     let Some(listed) = golden.integers("timesteps")? else { return Ok(()) };
     let ours: Vec<i64> = timesteps.list.iter().map(|&t| t as i64).collect();
     if ours != listed {

@@ -42,6 +42,8 @@ pub enum GoldenKind {
     Wolleb,
     /// Pinaya et al.: latents judged and painted anew.
     Pinaya,
+    /// DiffAD: latents drawn beside those of the image, or all of it.
+    DiffAd,
     /// AdvRAD, one call, with the score's gradient.
     AdvRad,
     /// A chain by a diffusers scheduler.
@@ -102,6 +104,7 @@ impl Golden {
                 "pddpm" => Ok(GoldenKind::Pddpm),
                 "wolleb" => Ok(GoldenKind::Wolleb),
                 "pinaya" => Ok(GoldenKind::Pinaya),
+                "diffad" | "diffad latent ddim" => Ok(GoldenKind::DiffAd),
                 "advrad" | "advrad one-shot" => Ok(GoldenKind::AdvRad),
                 other => Err(other.to_owned()),
             });

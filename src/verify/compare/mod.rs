@@ -12,8 +12,10 @@ use std::path::Path;
 mod advrad;
 mod chain;
 mod classifier;
+mod diffad;
 mod golden;
 mod latent;
+mod look;
 mod network;
 mod once;
 mod pinaya;
@@ -99,6 +101,7 @@ fn run(golden: &Golden, kind: GoldenKind, device: &Device) -> Result<Vec<Deviati
         GoldenKind::Pddpm => systems::pddpm(golden, device),
         GoldenKind::Wolleb => wolleb::wolleb(golden, device),
         GoldenKind::Pinaya => pinaya::run(golden, device),
+        GoldenKind::DiffAd => diffad::run(golden, device),
         GoldenKind::AdvRad => advrad::run(golden, device),
         GoldenKind::Diffusers => chain::diffusers(golden, device),
         GoldenKind::Guided => chain::guided(golden, device),

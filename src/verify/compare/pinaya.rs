@@ -1,23 +1,15 @@
 //! Pinaya et al. whole, by the system's own job with its noise given: latents and codes, divergence, mask, painting, picture, map.
-use super::golden::{CHAIN_TOLERANCE, Golden};
+use super::golden::Golden;
+use super::look::{self, Look, after, state};
 use super::schedule;
 use crate::detect::config::{BlurConfig, InputConfig, PredictionKind, SamplerConfig};
 use crate::detect::networks::{Networks, Role};
 use crate::detect::pinaya::{Band, Pinaya};
 use crate::detect::{DetectorConfig, Job, ModelFolder, System};
 use crate::diffusion::NoiseSource;
-use crate::graph::StateId;
 use crate::model::{Network, Overrides};
 use crate::verify::measure::Deviation;
 use crate::{Device, Error, Result, Shape, Tensor};
-
-/// What is read of a job's states after so many of its phases, under the golden's name for it.
-struct Look {
-    after: usize,
-    state: StateId,
-    name: &'static str,
-    exact: bool,
-}
 
 /// `threshold`, `band` (its steps), `painting` (those of DDIM), and where they are given `schedule`, `prediction`, `quantised` and `grow`.
 fn settings(golden: &Golden) -> Result<Pinaya> {
@@ -86,76 +78,29 @@ pub fn run(golden: &Golden, device: &Device) -> Result<Vec<Deviation>> {
     let noise = Tensor::new(draws, [judging.data, paint.data].concat())?;
 
     let job = model.config.system.job(&model, n, Some(NoiseSource::Given))?;
-    let mut results = results(golden, device, &job, &looks(&job)?, &image, &noise)?;
+    let (mut results, _) = look::results(golden, device, &job, &looks(&job)?, (&image, &noise))?;
     model.config.system = System::Pinaya(plain);
     let job = model.config.system.job(&model, n, Some(NoiseSource::Given))?;
     let look = Look { after: job.phases.len(), state: job.map()?, name: "residual", exact: false };
-    results.extend(self::results(golden, device, &job, &[look], &image, &noise)?);
+    results.extend(look::results(golden, device, &job, &[look], (&image, &noise))?.0);
     Ok(results)
 }
 
 /// Everything that the job leaves on its way and that a golden may hold, in the order in which it is there.
 fn looks(job: &Job) -> Result<Vec<Look>> {
-    let fault = |what: &str| Error::Invalid(format!("a job without {what}"));
-    let after = |name: &str, last: bool| {
-        let is = |p: &crate::detect::Phase| job.graph.sections[p.section.0] == name;
-        let found = if last { job.phases.iter().rposition(is) } else { job.phases.iter().position(is) };
-        found.map(|at| at + 1).ok_or_else(|| fault(name))
-    };
-    let state = |name: &str| {
-        let found = job.graph.states.iter().position(|s| s.name == name);
-        found.map(StateId).ok_or_else(|| fault(name))
-    };
-    let picture = job.outputs.reconstruction.ok_or_else(|| fault("a picture"))?;
-    let (encoded, judged, end) = (after("encode", false)?, after("divergence", true)?, job.phases.len());
-    let (first, last) = (after("put back", false)?, after("put back", true)?);
+    let (encoded, judged, end) = (after(job, "encode", false)?, after(job, "divergence", true)?, job.phases.len());
+    let (first, last) = (after(job, "put back", false)?, after(job, "put back", true)?);
+    let picture = job.outputs.reconstruction.ok_or_else(|| Error::Invalid("a job without a picture".into()))?;
     let all = [
-        (encoded, state("indices")?, "indices", true),
-        (encoded, state("codes")?, "codes", false),
-        (judged, state("divergence")?, "kl", false),
-        (after("mask", false)?, state("mask")?, "mask", true),
-        (first, state("latent")?, "latent_first", false),
-        (last, state("latent")?, "latent", false),
-        (end, state("indices")?, "out_indices", true),
+        (encoded, state(job, "indices")?, "indices", true),
+        (encoded, state(job, "codes")?, "codes", false),
+        (judged, state(job, "divergence")?, "kl", false),
+        (after(job, "mask", false)?, state(job, "mask")?, "mask", true),
+        (first, state(job, "latent")?, "latent_first", false),
+        (last, state(job, "latent")?, "latent", false),
+        (end, state(job, "indices")?, "out_indices", true),
         (end, picture, "out", false),
         (end, job.map()?, "map", false),
     ];
     Ok(all.map(|(after, state, name, exact)| Look { after, state, name, exact }).into())
-}
-
-/// Runs a job from look to look.
-fn results(
-    golden: &Golden,
-    device: &Device,
-    job: &Job,
-    looks: &[Look],
-    image: &Tensor,
-    noise: &Tensor,
-) -> Result<Vec<Deviation>> {
-    let (schedule, rows) = (job.schedule(), job.rows(0));
-    let given = job.noise.ok_or_else(|| Error::Invalid("this job has no noise".into()))?.given()?;
-    let found = device.drive(async {
-        let mut session = device.session(&job.graph, rows.len()).await?;
-        session.upload(job.input, image)?;
-        session.upload(given, noise)?;
-        session.set_steps(&rows)?;
-        let (mut found, mut done) = (Vec::with_capacity(looks.len()), 0);
-        for look in looks {
-            session.run(&schedule[done..look.after], |_| true).await?;
-            done = look.after;
-            found.push(session.read(look.state).await?);
-        }
-        Ok::<_, Error>(found)
-    })?;
-    let mut results = Vec::new();
-    for (look, found) in looks.iter().zip(&found) {
-        if golden.io.find(look.name)?.is_none() {
-            continue;
-        }
-        results.push(match look.exact {
-            true => golden.compare_exactly(look.name, found)?,
-            false => golden.compare(look.name, found, CHAIN_TOLERANCE)?,
-        });
-    }
-    Ok(results)
 }

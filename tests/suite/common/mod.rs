@@ -1,6 +1,7 @@
 //! What the integration tests share: where the goldens are, the program, adapters, networks as graphs.
 #![allow(dead_code)]
 pub mod bench;
+pub mod compared;
 pub mod folder;
 pub mod guided;
 pub mod host;
@@ -60,11 +61,14 @@ pub const LATENT: [&str; 8] = [
 ];
 
 /// The chains of `tests/goldens`.
-pub const CHAINS: [&str; 15] = [
+pub const CHAINS: [&str; 18] = [
     "advrad-multiscale",
     "advrad-oneshot-grad",
     "anoddpm-gauss",
     "anoddpm-simplex",
+    "diffad",
+    "diffad-ldm-ddim",
+    "diffad-noised",
     "diffusers-ddim",
     "diffusers-ddim-eta1-trailing",
     "diffusers-ddim-vpred",

@@ -1,9 +1,11 @@
-//! What pDDPM does with the maps of a whole volume, in the published order.
+//! What is done with the maps of a whole volume on the host, in the order that pDDPM publishes: the eroded foreground, the median, and of
+//! masks the small components.
+use super::config::must;
 use crate::Result;
 use crate::score::{Holes, Voxels, drop_small, erode, masked, median3d};
 
 /// The steps after the maps; each can be switched off. A picture is a volume of one slice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Postprocessing {
     /// Steps by which the foreground is eroded, slice by slice, before the map is multiplied by it; 0 for none.
     pub erosion: usize,
@@ -14,6 +16,14 @@ pub struct Postprocessing {
 }
 
 impl Postprocessing {
+    /// Holds the median's side to its range.
+    pub(super) fn check(&self) -> Result<()> {
+        must(self.median % 2 == 1 && self.median <= 31, "median", "odd and up to 31")
+    }
+    /// Whether it changes anything; where it does not, slices stand alone.
+    pub(super) fn does_anything(&self) -> bool {
+        self.erosion > 0 || self.median > 1 || self.min_component > 0
+    }
     /// The maps (slices at the network's size) inside the eroded foreground, smoothed by the median.
     /// # Errors
     /// [`crate::Error::Invalid`] when the two differ in their axes, or for a map that is not finite.
