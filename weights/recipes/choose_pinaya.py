@@ -1,16 +1,13 @@
-"""Chooses the settings of a detector of Pinaya et al. on a validation split, or evaluates settings that were chosen.
+"""Chooses the settings of a detector of Pinaya et al. on a validation split and writes MODEL/detector.json.
 
-    python choose_pinaya.py MODEL --normal DIR --defect DIR --masks DIR --every 4 --write settings.json
-    python choose_pinaya.py MODEL --normal DIR --defect DIR --masks DIR --every 6 --evaluate settings.json
+    python choose_pinaya.py MODEL --normal DIR --defect DIR --masks DIR --every 4
 
 MODEL holds the denoiser and, in `autoencoder`, the VQ autoencoder. The best pixel AUPRC over the defective slices is chosen. The
-thresholds of the mask are quantiles of the latents of the normal slices; evaluating takes the threshold that was written.
+thresholds of the mask are quantiles of the latents of the normal slices: `residua calibrate` measures them anew, with Residua's noise.
 """
 import argparse
 import itertools
-import json
 import os
-import time
 
 import numpy as np
 import torch
@@ -72,8 +69,25 @@ def heat(x, rebuilt, plain, mask, s):
     return torch.from_numpy(np.stack([pddpm.clean(m[0], b, s["erosion"], s["median"])[None] for m, b in zip(blurred, brain)]))
 
 
+def detector(a, s):
+    """A detector.json of chosen settings."""
+    gaussian = lambda sigma: {"kind": "gaussian", "sigma": sigma} if sigma else None
+    return {
+        "format": 2, "name": os.path.basename(os.path.normpath(a.model)),
+        "input": {"width": a.size, "height": a.size, "channels": 1, "range": [0, 1], "scaling": {"kind": "fixed"}},
+        "networks": {"denoiser": {"file": "denoiser.safetensors"}, "autoencoder": {"file": "autoencoder/autoencoder.safetensors"}},
+        "system": {
+            "method": "pinaya",
+            "band": {"first": s["band"][0], "last": s["band"][-1], "steps": len(s["band"])},
+            "quantile": s["quantile"], "grow": s["grow"], "start": s["start"],
+            "sampler": {"kind": "ddim", "steps": s["steps"], "eta": 0.0},
+            "residual": s["residual"], "reference": s["reference"], "filter": s["smooth"] is not None,
+            "smooth": gaussian(s["smooth"]), "blur": s["blur"], "erosion": s["erosion"], "median": s["median"]},
+        "score": s["score"], "threshold": s["cuts"]}
+
+
 def main():
-    """Chooses or evaluates."""
+    """Tries all combinations."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("model")
     p.add_argument("--normal", required=True)
@@ -81,8 +95,7 @@ def main():
     p.add_argument("--masks", required=True)
     p.add_argument("--every", type=int, default=1, help="take every so many slices, sorted by name")
     p.add_argument("--every-normal", type=int, default=0, help="the same for the normal slices; as --every when not given")
-    p.add_argument("--evaluate", help="JSON file of settings to evaluate")
-    p.add_argument("--write", help="JSON file to write the chosen settings to")
+    p.add_argument("--dry", action="store_true", help="print, do not write")
     p.add_argument("--size", type=int, default=64)
     p.add_argument("--bands", nargs="+", default=["200-400", "300-500", "400-600"], help="first and last step")
     p.add_argument("--band-steps", type=int, default=9)
@@ -120,19 +133,6 @@ def main():
         ranked = [(choose.auroc(v[:n], v[n:]), kind, v) for kind in scores for v in [[choose.score(m, kind) for m in maps]]]
         return *choose.curve(maps[n:], truth), *max(ranked, key=lambda r: r[0])
 
-    if a.evaluate:
-        with open(a.evaluate) as f:
-            s = json.load(f)
-        begin = time.time()
-        kl = sum(d.kl(z, s["band"]).values()) / len(s["band"])
-        mask = pinaya.masked(kl, s["threshold"], s["grow"])
-        rebuilt = d.paint(z, mask, s["start"], s["steps"])
-        precision, dice, cut, area, _, v = judge(s, rebuilt, mask, [s["score"]])
-        flagged = [sum(u > s["cuts"]["image"] for u in part) for part in (v[:n], v[n:])]
-        raw, raw_dice, _ = choose.curve(choose.resize_maps(kl[n:], sizes[n:]), truth)
-        print(f"pixel AUPRC {precision:.4f}, best Dice {dice:.4f} at {cut:.4g}; image AUROC {area:.4f}, normal flagged {flagged[0]}, "
-              f"defective {flagged[1]}; the divergence alone: {raw:.4f}, {raw_dice:.4f}; {time.time() - begin:.0f} s")
-        return
     best, known = None, {}
     for first, last in (map(int, b.split("-")) for b in a.bands):
         steps = pinaya.band(first, last, a.band_steps)
@@ -158,8 +158,8 @@ def main():
             print(f"{top[2]}; image AUROC {area:.4f} by {kind}", flush=True)
             best = top if best is None or top[0] > best[0] else best
     print("chosen:", best[2])
-    if a.write:
-        unet.write_json(a.write, best[1])
+    if not a.dry:
+        unet.write_json(os.path.join(a.model, "detector.json"), detector(a, best[1]))
 
 
 if __name__ == "__main__":
