@@ -127,7 +127,7 @@ fn a_diffusion_autoencoder_that_does_not_fit_is_refused() {
     let without = |part: &'static str| move |all: &mut Tensors| all.retain(|t| !t.0.starts_with(part));
     for (part, says) in [
         ("output_blocks.3.0.cond_emb_layers.", "`output_blocks.3.0` has no weights for the embedding of an image"),
-        ("encoder.input_blocks.4.", "encoder.input_blocks"),
+        ("encoder.input_blocks.4.", "`enc_num_res_block`"),
         ("encoder.out.3.", "encoder.out.3"),
     ] {
         let said = fault(&without(part), &[]);
