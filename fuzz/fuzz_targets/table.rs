@@ -13,7 +13,13 @@ fuzz_target!(
     |bytes: &[u8]| {
         let names = |of: &[&str]| of.iter().map(|n| n.to_string()).collect::<Vec<String>>();
         let usual = ColumnRoles::default();
-        let fitted = TableColumns { features: names(&["b", "a"]), label: Some("y".into()), left_out: names(&["c"]) };
+        let fitted = TableColumns {
+            features: names(&["b", "a"]),
+            label: Some("y".into()),
+            left_out: names(&["c"]),
+            anomalous: names(&["1"]),
+            normal: names(&[]),
+        };
         let all = [
             ColumnRoles { label: LabelChoice::Named("a".into()), meaning: LabelMeaning::Anomalous(names(&["1"])), ..usual.clone() },
             ColumnRoles { label: LabelChoice::Absent, drop: names(&["a"]), keep: names(&["id"]), ..usual.clone() },

@@ -94,6 +94,9 @@ pub(super) fn run(args: &Args, given: &Given) -> Result<ExitCode> {
             by.draws, by.sigma, by.alpha
         )));
     }
+    if let Some(twice) = args.radii.iter().enumerate().find(|(i, r)| args.radii[..*i].contains(r)) {
+        return Err(Error::Invalid(format!("--radii names {} twice", twice.1)));
+    }
     let (mut model, chosen) = args.model.open_with_thresholds(given)?;
     let (subjects, taken_for) = args.images.subjects(given, &model, (&args.scoring, &args.out))?;
     let inputs: Vec<_> = subjects.inputs().into_iter().cloned().collect();

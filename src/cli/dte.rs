@@ -211,6 +211,11 @@ fn fit(args: &Fit, given: &Given) -> Result<bool> {
     let mut model = device.drive(fitted).map_err(|e| input.name_fault(e))?;
     (model.features, model.table) = (input.features.clone(), input.columns.clone());
     model.write(&args.out)?;
+    let settings = args.out.join("detector.json");
+    if settings.exists() {
+        let path = settings.display();
+        tracing::warn!("{path} was written for the model that lay here before: thresholds in it do not hold for this one");
+    }
     if let Some(network) = args.input.network() {
         // With it the folder scores images by itself.
         crate::data::copy_file(network, &args.out.join(crate::detect::dte::FEATURES_FILE))?;

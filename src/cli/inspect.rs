@@ -173,7 +173,7 @@ impl Report {
             println!("{method}, fitted to {rows}\n  sha256       {sha256}");
             println!("  columns      {columns}\n  parameters   {parameters}");
         }
-        self.networks.iter().for_each(|(role, s)| print!("{role}: {s}"));
+        // These are of the network above, so that the others follow.
         self.step.iter().for_each(|step| print!("{step}"));
         if let Some(Cost { activation_bytes, launches, .. }) = self.gradient {
             let mib = activation_bytes as f64 / f64::from(1 << 20);
@@ -183,6 +183,7 @@ impl Report {
             let crate::Shape { h, w, .. } = subject.shape()?;
             println!("  (no file says the input's size: {h} x {w} is a guess, --size chooses another)");
         }
+        self.networks.iter().for_each(|(role, s)| print!("{role}: {s}"));
         let Some(config) = &self.detector else { return Ok(()) };
         println!("  detector     {} ({})", config.name, config.system.title());
         let all = serde_json::to_value(config).map_err(|e| Error::Invalid(e.to_string()))?;

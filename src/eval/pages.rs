@@ -110,15 +110,16 @@ pub(crate) fn fixed(value: Option<f64>) -> String {
 pub(crate) struct Section {
     title: &'static str,
     note: Option<String>,
-    head: Vec<&'static str>,
+    head: Vec<String>,
     rows: Vec<Vec<String>>,
     folded: bool,
 }
 
 impl Section {
     /// A table.
-    pub fn table(title: &'static str, head: &[&'static str], rows: Vec<Vec<String>>) -> Self {
-        Section { title, note: None, head: head.to_vec(), rows, folded: false }
+    pub fn table(title: &'static str, head: &[&str], rows: Vec<Vec<String>>) -> Self {
+        let head = head.iter().map(|h| (*h).to_owned()).collect();
+        Section { title, note: None, head, rows, folded: false }
     }
     /// A sentence that stands for a table.
     pub fn note(title: &'static str, note: String) -> Self {

@@ -106,6 +106,7 @@ fn every_system_that_runs_is_certified_and_what_cannot_hold_is_refused() {
         assert!(code == 2 && says.iter().all(|s| said.contains(s)), "{more:?}: {code} {said}");
         assert!(!p.at("out/certify.json").exists(), "{more:?}");
     };
+    refused(&["--radii", "0.1,0.1"], &["--radii names 0.1 twice"]);
     refused(&["--radii", "0.5"], &["--radii 0.5", "60 draws", "certify up to"]);
     refused(&["--pixel-threshold", "1"], &["--pixel-threshold", "of scores"]);
     refused(&["--alpha", "0.7"], &["one half"]);

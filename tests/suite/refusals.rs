@@ -183,8 +183,12 @@ fn nothing_that_lies_there_is_written_over() {
     let p = Place::new();
     std::fs::write(p.at("t.csv"), "a,b,y\n1,2,0\n2,1,0\n1,1,0\n9,9,1\n").unwrap();
     let (table, model) = (p.text("t.csv"), p.text("fitted"));
-    let ran = run(&["dte", "fit", &table, "--out", &model, "--neighbours", "1", "--device", "cpu"]);
-    assert_eq!(ran.0, 0, "{}", ran.2);
+    let fit = || run(&["dte", "fit", &table, "--out", &model, "--neighbours", "1", "--device", "cpu"]);
+    let (code, _, said) = fit();
+    assert!(code == 0 && !said.contains("detector.json"), "{code} {said}");
+    std::fs::write(p.at("fitted/detector.json"), r#"{"threshold": {"image": 1}}"#).unwrap();
+    let (code, _, said) = fit();
+    assert!(code == 0 && said.contains("written for the model that lay here before"), "{code} {said}");
     p.refused("dte score @t.csv --model @fitted --out @t.csv --device cpu", "is an input, which would be lost");
     assert!(std::fs::read_to_string(p.at("t.csv")).unwrap().starts_with("a,b,y"));
     std::fs::create_dir(p.at("unet")).unwrap();

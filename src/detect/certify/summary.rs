@@ -34,7 +34,7 @@ pub fn at_radius(images: &[(&Draws, Option<bool>)], radius: f64, by: &Smoothing)
         let labelled: Option<Vec<(Bounds, bool)>> = bounds.iter().map(|(b, label)| Some((*b, (*label)?))).collect();
         labelled.and_then(|l| certified_auroc(&l))
     };
-    let alone = bounds(by.alpha);
+    let (alone, together) = (bounds(by.alpha), bounds(by.alpha / images.len().max(1) as f64));
     let lacks = |(b, label): &&(Bounds, Option<bool>)| match label {
         Some(true) => b.lower.is_none(),
         Some(false) => b.upper.is_none(),
@@ -43,8 +43,9 @@ pub fn at_radius(images: &[(&Draws, Option<bool>)], radius: f64, by: &Smoothing)
     AtRadius {
         radius,
         auroc: auroc(&alone),
-        auroc_together: auroc(&bounds(by.alpha / images.len().max(1) as f64)),
         unbounded: alone.iter().filter(lacks).count(),
+        auroc_together: auroc(&together),
+        unbounded_together: together.iter().filter(lacks).count(),
         certified: None,
         found: None,
         passed: None,
@@ -81,6 +82,9 @@ mod tests {
         assert!(together <= near, "{near} {together}");
         let beyond = at(1.0);
         assert_eq!((beyond.auroc, beyond.unbounded), (Some(0.0), 20));
+        // Between the two reaches the draws are enough for each image, and too few for all of them together.
+        let between = at(0.5 * (by.reach(by.alpha) + by.reach(by.alpha / 20.0)));
+        assert_eq!((between.unbounded, between.unbounded_together), (0, 20));
         let unlabelled: Vec<(&Draws, Option<bool>)> = all.iter().map(|d| (d, None)).collect();
         assert_eq!(at_radius(&unlabelled, 0.1, &by).auroc, None);
     }

@@ -52,10 +52,12 @@ pub struct AtRadius {
     pub radius: f64,
     /// The certified AUROC of the median scores, each image's bounds having the confidence of one image.
     pub auroc: Option<f64>,
-    /// The same, with the confidence holding for the bounds of all images together.
-    pub auroc_together: Option<f64>,
     /// Images whose draws are too few for the bound that counts.
     pub unbounded: usize,
+    /// The certified AUROC with the confidence holding for the bounds of all images together.
+    pub auroc_together: Option<f64>,
+    /// Images whose draws are too few for the bound that counts, with that confidence.
+    pub unbounded_together: usize,
     /// Images with a verdict that is certified at the radius.
     pub certified: Option<usize>,
     /// Of the anomalous images the share that is certified to be found.
@@ -155,7 +157,8 @@ pub(super) mod tests {
 
     pub fn at(radius: f64) -> AtRadius {
         let (certified, found, passed) = (None, None, None);
-        AtRadius { radius, auroc: Some(0.9), auroc_together: Some(0.8), unbounded: 1, certified, found, passed }
+        let (auroc, auroc_together) = (Some(0.9), Some(0.8));
+        AtRadius { radius, auroc, unbounded: 1, auroc_together, unbounded_together: 2, certified, found, passed }
     }
 
     pub fn report(images: Vec<CertificateRecord>) -> CertificateReport {

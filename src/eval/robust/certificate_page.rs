@@ -1,5 +1,5 @@
 //! `certify.html`: what is certified at each radius, and each image's verdict and bounds.
-use super::{CertificateRecord, CertificateReport};
+use super::{AtRadius, CertificateRecord, CertificateReport};
 use crate::eval::pages::{Contents, Made, Section, fixed, html_page};
 use crate::report::{number, score_histogram};
 
@@ -32,7 +32,11 @@ impl CertificateReport {
             self.images.iter().map(|r| (r.median, r.subject.anomalous() == Some(true))).collect();
         let drawings =
             vec![("medians.svg", "Median scores: grey normal, red anomalous", score_histogram(&points, None, &[]))];
-        let second = vec![Section::table("Images", &IMAGES, self.images.iter().map(row).collect())];
+        // The median's bounds have a column for each radius.
+        let bounds: Vec<String> =
+            self.radii.iter().map(|at| format!("median within {}", number(at.radius))).collect();
+        let heads: Vec<&str> = IMAGES.into_iter().chain(bounds.iter().map(String::as_str)).collect();
+        let second = vec![Section::table("Images", &heads, self.images.iter().map(|r| row(r, &self.radii)).collect())];
         let title = "Certificate";
         Contents { title, figures, first, drawings, second, settings: Vec::new(), definitions: DEFINITIONS }
     }
@@ -40,22 +44,31 @@ impl CertificateReport {
     /// As [`RADII`] heads them.
     pub fn radius_rows(&self) -> Vec<Vec<String>> {
         let count = |n: Option<usize>| n.map_or("–".into(), |n| n.to_string());
-        let one = |at: &super::AtRadius| {
+        let one = |at: &AtRadius| {
             let shares = [at.auroc, at.auroc_together, at.found, at.passed].map(fixed);
             let [auroc, together, found, passed] = shares;
-            vec![number(at.radius), auroc, together, at.unbounded.to_string(), count(at.certified), found, passed]
+            let (alone, all) = (at.unbounded.to_string(), at.unbounded_together.to_string());
+            vec![number(at.radius), auroc, alone, together, all, count(at.certified), found, passed]
         };
         self.radii.iter().map(one).collect()
     }
 }
 
 /// The columns of the table by radius.
-pub const RADII: [&str; 7] =
-    ["l2 radius", "certified AUROC", "for all together", "without a bound", "certified verdicts", "found", "passed"];
+pub const RADII: [&str; 8] = [
+    "l2 radius",
+    "certified AUROC",
+    "without a bound",
+    "for all together",
+    "without a bound then",
+    "certified verdicts",
+    "found",
+    "passed",
+];
 
-const IMAGES: [&str; 6] = ["image", "defect", "median score", "verdict", "certified radius", "bounds of the median"];
+const IMAGES: [&str; 5] = ["image", "defect", "median score", "verdict", "certified radius"];
 
-fn row(r: &CertificateRecord) -> Vec<String> {
+fn row(r: &CertificateRecord, radii: &[AtRadius]) -> Vec<String> {
     let (verdict, radius) = match r.verdict {
         None => ("–", "–".to_owned()),
         Some(v) => {
@@ -64,10 +77,12 @@ fn row(r: &CertificateRecord) -> Vec<String> {
         }
     };
     let end = |b: Option<f64>| b.map_or("none".into(), number);
-    let bounds: Vec<String> =
-        r.bounds.iter().map(|b| format!("{}: {} to {}", number(b.radius), end(b.lower), end(b.upper))).collect();
     let defect = r.subject.defect.clone().unwrap_or("–".into());
-    vec![r.subject.name.clone(), defect, number(r.median), verdict.into(), radius, bounds.join("; ")]
+    let mut cells = vec![r.subject.name.clone(), defect, number(r.median), verdict.into(), radius];
+    let bound = |at: &AtRadius| r.bounds.iter().find(|b| b.radius == at.radius);
+    let bounds = |at| bound(at).map_or("–".into(), |b| format!("{} to {}", end(b.lower), end(b.upper)));
+    cells.extend(radii.iter().map(bounds));
+    cells
 }
 
 #[cfg(test)]
@@ -82,7 +97,7 @@ mod tests {
         ]);
         r.said.push("Each certificate holds with 99.9 %.".into());
         let page = r.html();
-        for text in ["AUROC of the medians", "abstains", "0.2: 1.9 to none", "&lt;x&gt;", "holds with 99.9 %", "0.8000"]
+        for text in ["AUROC of the medians", "abstains", "median within 0.2", "1.9 to none", "&lt;x&gt;", "holds with 99.9 %", "0.8000"]
         {
             assert!(page.contains(text), "{text}");
         }
