@@ -1,4 +1,4 @@
-//! DiffAD (Zhang, Li, Dai, Zhang, Chen, ICCV 2023, *Unsupervised Surface Anomaly Detection with Diffusion Probabilistic Model*, code
+//! DiffAD (Zhang et al., ICCV 2023, *Unsupervised Surface Anomaly Detection with Diffusion Probabilistic Model*, code
 //! Loco-Roco/DiffAD at 0c39d44): a latent diffusion model, which is given the latents of the image, draws those of a good one beside
 //! them; a network compares the image with what is decoded from them, and marks what is anomalous.
 //!

@@ -1,0 +1,51 @@
+//! What is done with the maps of a volume: the erosion of the foreground and the median.
+use super::*;
+
+/// The square's median with mirrored borders, and a foreground without its outermost ring, both as they are defined.
+#[test]
+fn maps_may_be_eroded_at_the_foreground_and_smoothed_by_a_median() {
+    let p = place();
+    let model = model(&p, r#", "threshold": 0"#);
+    // Black around an ellipse, so that there is a foreground.
+    let inside = |y: usize, x: usize| (2 * x as isize - 31).pow(2) + (3 * y as isize - 35).pow(2) < 900;
+    let pixel = |x: u32, y: u32| {
+        let value = (x * 7 + y * 3) % 200 + 40;
+        image::Luma([if inside(y as usize, x as usize) { value as u8 } else { 0 }])
+    };
+    image::GrayImage::from_fn(32, 24, pixel).save(p.at("in/a.png")).unwrap();
+    let plain = map(&p, &model, "in/a.png", &[]);
+    let eroded = |y: usize, x: usize| {
+        let near = [(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1)].map(|(v, u)| (y as isize + v, x as isize + u));
+        near.iter().all(|&(v, u)| (0..24).contains(&v) && (0..32).contains(&u) && inside(v as usize, u as usize))
+    };
+    let at = |i: usize| (i / 32, i % 32);
+    let masked: Vec<f32> = (0..24 * 32).map(|i| if eroded(at(i).0, at(i).1) { plain[i] } else { 0.0 }).collect();
+    assert!(masked.iter().filter(|&&v| v > 0.0).count() > 50 && masked != plain);
+    assert_eq!(map(&p, &model, "in/a.png", &["--set", "erosion=1"]), masked);
+    let mirrored = |i: isize, n: isize| {
+        if i < 0 {
+            -1 - i
+        } else if i >= n {
+            2 * n - 1 - i
+        } else {
+            i
+        }
+    };
+    let median = |i: usize| {
+        let (y, x) = (at(i).0 as isize, at(i).1 as isize);
+        let all = (y - 1..=y + 1).flat_map(|v| (x - 1..=x + 1).map(move |u| (v, u)));
+        let mut all: Vec<f32> = all.map(|(v, u)| masked[(mirrored(v, 24) * 32 + mirrored(u, 32)) as usize]).collect();
+        all.sort_by(f32::total_cmp);
+        all[4]
+    };
+    let want: Vec<f32> = (0..24 * 32).map(median).collect();
+    assert_eq!(map(&p, &model, "in/a.png", &["--set", "erosion=1", "--set", "median=3"]), want);
+    let (input, out) = (p.text("in"), p.text("out"));
+    let args = ["detect", &input, "--model", &model, "--out", &out, "--set", "median=4"];
+    refused(&args, "`median` must be odd and up to 31");
+
+    // Then a volume is judged as a whole.
+    nifti(&p.at("in/scan.nii"), [32, 24, 3], 1, &(0..32 * 24 * 3).map(|i| (i * 7 % 251) as u8).collect::<Vec<_>>());
+    let (code, said, results) = p.detect(&model, &["--set", "median=3"]);
+    assert!(code == 0 && results["volumes"][0]["score"].is_number(), "{said}");
+}
