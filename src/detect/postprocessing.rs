@@ -24,12 +24,16 @@ impl Postprocessing {
     pub(super) fn does_anything(&self) -> bool {
         self.erosion > 0 || self.median > 1 || self.min_component > 0
     }
-    /// The maps (slices at the network's size) inside the eroded foreground, smoothed by the median.
+    /// The eroded foreground, outside of which maps become zero; none without an erosion.
+    pub fn inside(&self, foreground: &Voxels<bool>) -> Option<Voxels<bool>> {
+        (self.erosion > 0).then(|| erode(foreground, self.erosion))
+    }
+    /// The maps (slices at the network's size) inside of it, smoothed by the median.
     /// # Errors
     /// [`crate::Error::Invalid`] when the two differ in their axes, or for a map that is not finite.
-    pub fn smooth(&self, maps: Voxels<f32>, foreground: &Voxels<bool>) -> Result<Voxels<f32>> {
-        let inside = if self.erosion > 0 { masked(&maps, &erode(foreground, self.erosion))? } else { maps };
-        if self.median > 1 { median3d(&inside, self.median) } else { Ok(inside) }
+    pub fn smooth(&self, maps: Voxels<f32>, inside: Option<&Voxels<bool>>) -> Result<Voxels<f32>> {
+        let maps = inside.map_or(Ok(None), |inside| masked(&maps, inside).map(Some))?.unwrap_or(maps);
+        if self.median > 1 { median3d(&maps, self.median) } else { Ok(maps) }
     }
     /// What is left of a mask without its small components.
     pub fn segment(&self, above: &Voxels<bool>) -> Voxels<bool> {

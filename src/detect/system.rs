@@ -178,6 +178,10 @@ impl System {
             _ => None,
         }
     }
+    /// Whether its maps are zero outside of a mask of its own, so that zeros alone say that nothing was found.
+    pub fn has_own_mask(&self) -> bool {
+        matches!(self, System::Pinaya(s) if s.paints() && s.filter)
+    }
     /// Holds every setting to its range.
     /// # Errors
     /// [`Error::Invalid`] naming the field.

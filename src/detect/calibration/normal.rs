@@ -51,7 +51,7 @@ pub fn calibrate(scorer: &mut Scorer, inputs: &[Input]) -> Result<Calibrated> {
                     return Ok(());
                 }
                 if let Some(map) = scored.map {
-                    if of == ScoreOf::Pictures && map.data.iter().all(|&v| v == 0.0) {
+                    if of == ScoreOf::Pictures && !scored.judged {
                         return Err(empty(path));
                     }
                     let values: Vec<f32> = map.data.iter().map(|v| v * others as f32).collect();
@@ -70,7 +70,7 @@ pub fn calibrate(scorer: &mut Scorer, inputs: &[Input]) -> Result<Calibrated> {
                     scores.push(scored.score * others);
                 }
             }
-            Finished::Volume(volume) if volume.score == 0.0 => return Err(empty(&volume.items[0].path)),
+            Finished::Volume(volume) if !volume.judged => return Err(empty(&volume.items[0].path)),
             Finished::Volume(volume) => scores.push(volume.score * others),
         }
         Ok(())

@@ -16,6 +16,8 @@ pub struct Scored {
     pub interpolated: Option<Picture>,
     /// Finite; the higher, the more anomalous.
     pub score: f64,
+    /// False where the map is zeros alone because nothing was left to judge, not because nothing was found.
+    pub judged: bool,
     /// Its share of the batch's time.
     pub seconds: f64,
 }
@@ -26,6 +28,8 @@ pub struct ScoredVolume {
     pub items: Vec<Item>,
     /// Finite; the higher, the more anomalous.
     pub score: f64,
+    /// As [`Scored::judged`].
+    pub judged: bool,
 }
 
 /// What a scorer hands over.

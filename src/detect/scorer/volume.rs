@@ -35,12 +35,12 @@ impl Pending {
         }
         let alone = !self.whole && model.config.score != ScoreConfig::Foreground;
         if alone || found.score.is_some() {
-            return own_size(found, model, None).map(|s| vec![Finished::Image(s)]).map_err(failed);
+            return own_size(found, model, None, true).map(|s| vec![Finished::Image(s)]).map_err(failed);
         }
         if self.slices.is_empty() || !self.whole {
             // A picture is a volume of one slice.
             let one = volume(vec![found.item.clone()], vec![found], model);
-            return one.map(|(all, _)| all.into_iter().map(Finished::Image).collect()).map_err(failed);
+            return one.map(|(all, ..)| all.into_iter().map(Finished::Image).collect()).map_err(failed);
         }
         self.found.push(found);
         Ok(Vec::new())
@@ -51,15 +51,15 @@ impl Pending {
         // Of slices that failed nothing is known, so the volume is not judged.
         let complete = self.found.len() == self.slices.len();
         let items = self.slices.clone();
-        let (slices, score) = volume(self.slices, self.found, model).map_err(|e| Box::new((first, e)))?;
-        let whole = Finished::Volume(ScoredVolume { items, score });
+        let (slices, score, judged) = volume(self.slices, self.found, model).map_err(|e| Box::new((first, e)))?;
+        let whole = Finished::Volume(ScoredVolume { items, score, judged });
         Ok(slices.into_iter().map(Finished::Image).chain(complete.then_some(whole)).collect())
     }
 }
 
-/// The slices of a volume after what the system does to it as a whole, and the volume's score. A slice without a result counts as
-/// one without anomalies, and the others say so.
-fn volume(items: Vec<Item>, found: Vec<Found>, model: &ModelFolder) -> Result<(Vec<Scored>, f64)> {
+/// The slices of a volume after what the system does to it as a whole, the volume's score, and whether anything was left to judge. A slice
+/// without a result counts as one without anomalies, and the others say so.
+fn volume(items: Vec<Item>, found: Vec<Found>, model: &ModelFolder) -> Result<(Vec<Scored>, f64, bool)> {
     let input = model.config.image()?;
     let (w, h) = (input.width, input.height);
     let none = || Error::Invalid("this system gives no map".into());
@@ -71,17 +71,21 @@ fn volume(items: Vec<Item>, found: Vec<Found>, model: &ModelFolder) -> Result<(V
     }
     let mut maps = Voxels::new([items.len(), h, w], data)?;
     let foregrounds = Foregrounds::read(model, &items)?;
+    let mut judged = true;
     if let Some(after) = model.config.postprocessing() {
-        maps = after.smooth(maps, &foregrounds.voxels)?;
+        let inside = after.inside(&foregrounds.voxels);
+        judged = inside.as_ref().is_none_or(|inside| inside.data().iter().any(|&v| v));
+        maps = after.smooth(maps, inside.as_ref())?;
     }
-    let empty = maps.data().iter().all(|&v| v == 0.0);
     let whole = score_in(maps.data(), [h, w], foregrounds.voxels.data(), model.config.score);
+    let finds_nothing = model.config.system.has_own_mask();
+    judged &= finds_nothing || (whole != 0.0 && maps.data().iter().any(|&v| v != 0.0));
     let mut scored = Vec::new();
     for (mut found, at) in found.into_iter().zip(places.iter().copied()) {
         let range = at * w * h..(at + 1) * w * h;
         found.map = Some(Map::new(w, h, maps.data()[range.clone()].to_vec())?);
         found.picture.warnings.extend(foregrounds.notice.clone());
-        if empty {
+        if !judged {
             let text = "its map is empty: erosion, median and residual leave nothing of the foreground to judge";
             found.picture.warnings.push(text.into());
         }
@@ -89,13 +93,13 @@ fn volume(items: Vec<Item>, found: Vec<Found>, model: &ModelFolder) -> Result<(V
         if missing > 0 {
             found.picture.warnings.push(format!("{missing} slices of its volume gave no map and count as normal"));
         }
-        scored.push(own_size(found, model, Some(&foregrounds.voxels.data()[range]))?);
+        scored.push(own_size(found, model, Some(&foregrounds.voxels.data()[range]), judged)?);
     }
-    Ok((scored, whole))
+    Ok((scored, whole, judged))
 }
 
-/// One image brought back to its own size. `foreground` is at the networks' size.
-fn own_size(found: Found, model: &ModelFolder, foreground: Option<&[bool]>) -> Result<Scored> {
+/// One image brought back to its own size. `foreground` is at the networks' size; `judged` says whether any of it was left.
+fn own_size(found: Found, model: &ModelFolder, foreground: Option<&[bool]>, judged: bool) -> Result<Scored> {
     let Found { item, picture, map, reconstruction, interpolated, score: own, seconds } = found;
     let size = (picture.width, picture.height);
     let large = map.as_ref().map(|m| m.resize(size.0, size.1)).transpose()?;
@@ -113,7 +117,9 @@ fn own_size(found: Found, model: &ModelFolder, foreground: Option<&[bool]>) -> R
     if !score.is_finite() {
         return Err(not_finite(&item, "score"));
     }
-    Ok(Scored { item, picture, map: large, reconstruction, interpolated, score, seconds })
+    let zeros = large.as_ref().is_some_and(|m| m.data.iter().all(|&v| v == 0.0));
+    let judged = judged && (!zeros || model.config.system.has_own_mask());
+    Ok(Scored { item, picture, map: large, reconstruction, interpolated, score, judged, seconds })
 }
 
 /// NaN or infinity in what came out of an image.

@@ -49,3 +49,26 @@ fn maps_may_be_eroded_at_the_foreground_and_smoothed_by_a_median() {
     let (code, said, results) = p.detect(&model, &["--set", "median=3"]);
     assert!(code == 0 && results["volumes"][0]["score"].is_number(), "{said}");
 }
+
+/// An image whose latents all fit well has an empty mask: a verdict, and no fault of the image. One whose foreground the erosion takes away
+/// was never judged.
+#[test]
+fn a_map_of_zeros_is_a_verdict_unless_nothing_was_left_to_judge() {
+    let p = place();
+    let model = model(&p, r#", "threshold": 1000000"#);
+    let warned = |more: &[&str]| {
+        let (code, said, results) = p.detect(&model, more);
+        assert!(code == 0 && results["images"][0]["score"] == 0.0, "{said}");
+        results["images"][0]["warnings"].to_string().contains("its map is empty")
+    };
+    assert!(!warned(&[]) && !warned(&["--set", "median=3"]) && !warned(&["--set", "erosion=1"]));
+    assert!(warned(&["--set", "erosion=100"]) && warned(&["--set", "erosion=100", "--set", "median=3"]));
+    let (normal, device) = (p.text("normal"), ["--device", "cpu"]);
+    let calibrate = |more: &[&str]| run(&[&["calibrate", &normal, "--model", &model], more, &device].concat());
+    for settings in [&[][..], &["--set", "erosion=1"]] {
+        let (code, out, err) = calibrate(settings);
+        assert_eq!(code, 0, "{settings:?}: {out}{err}");
+    }
+    let (code, _, err) = calibrate(&["--set", "erosion=100"]);
+    assert!(code == 2 && err.contains("its map is empty, so that it tells nothing about normal images"), "{err}");
+}
