@@ -9,11 +9,12 @@ pub const RESULTS: &str = "results.json";
 /// The file that a run writes while it is under way: a line for each finished image.
 pub const JOURNAL: &str = "results.journal";
 /// The files of one image, in its folder.
-const OF_IMAGE: [&str; 8] = [
+const OF_IMAGE: [&str; 9] = [
     "map.npy",
     "input.png",
     "reconstruction.png",
     "interpolated.png",
+    "latent-mask.png",
     "heatmap.png",
     "overlay.png",
     "mask.png",

@@ -41,6 +41,8 @@ pub struct Outputs {
     pub reconstruction: Option<StateId>,
     /// (N,H,W,C), in the networks' range: the picture between image and reconstruction, of a system that makes one.
     pub interpolated: Option<StateId>,
+    /// (N,h,w,1): 1 where latents were painted anew, of a system with a mask of latents, else 0.
+    pub latent_mask: Option<StateId>,
     /// (N,1,1,3): mean, maximum and minimum of the map.
     pub summary: Option<StateId>,
     /// (N,1,1,K) or (1,N,1,K): numbers from which a system without maps makes its score, on the host.
@@ -98,7 +100,7 @@ impl Job {
     }
 }
 
-/// What a batch gives, all at the networks' size.
+/// What a batch gives, at the networks' size where nothing else is said.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     /// (N,H,W,1): the map.
@@ -107,6 +109,8 @@ pub struct Batch {
     pub reconstruction: Option<Tensor>,
     /// (N,H,W,C), in the networks' range: the picture between image and reconstruction.
     pub interpolated: Option<Tensor>,
+    /// (N,h,w,1), at the size of the latents: 1 where they were painted anew, else 0.
+    pub latent_mask: Option<Tensor>,
     /// (N,1,1,K) or (1,N,1,K): numbers from which a system without maps makes its score.
     pub statistics: Vec<Tensor>,
     /// (N,1,1,1): the scores, of a job that differentiates.
@@ -189,6 +193,9 @@ impl Runner {
         }
         if let Some(interpolated) = outputs.interpolated {
             batch.interpolated = Some(self.session.read(interpolated).await?);
+        }
+        if let Some(latent_mask) = outputs.latent_mask {
+            batch.latent_mask = Some(self.session.read(latent_mask).await?);
         }
         for &state in &outputs.statistics {
             batch.statistics.push(self.session.read(state).await?);

@@ -3,7 +3,8 @@
 (() => {
   const PAGE = 24;
   const PICTURES = [['Input', 'input.png'], ['Overlay', 'overlay.png'], ['Heat map', 'heatmap.png'],
-    ['Reconstruction', 'reconstruction.png'], ['Mask', 'mask.png'], ['Interpolated', 'interpolated.png']];
+    ['Reconstruction', 'reconstruction.png'], ['Mask', 'mask.png'], ['Interpolated', 'interpolated.png'],
+    ['Latent mask', 'latent-mask.png']];
   const find = (id) => document.getElementById(id);
   const [cards, rest, tools, pager, search, order, before, after, place] =
     ['cards', 'rest', 'tools', 'pager', 'search', 'order', 'before', 'after', 'place'].map(find);

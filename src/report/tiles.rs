@@ -8,7 +8,8 @@ use std::path::Path;
 
 /// The files in a record's folder that the report shows, after the input itself; `input.png` may be there too, for
 /// inputs that are no picture file, such as a slice of a volume.
-pub const FILES: [&str; 5] = ["overlay.png", "heatmap.png", "reconstruction.png", "mask.png", "interpolated.png"];
+pub const FILES: [&str; 6] =
+    ["overlay.png", "heatmap.png", "reconstruction.png", "mask.png", "interpolated.png", "latent-mask.png"];
 
 /// A kind of picture: what it is called, and its file in a record's folder.
 pub(super) struct Kind {
@@ -21,13 +22,14 @@ const fn kind(caption: &'static str, file: &'static str) -> Kind {
 }
 
 /// In the order in which they are shown; `report.js` knows them by their places.
-pub(super) const PICTURES: [Kind; 6] = [
+pub(super) const PICTURES: [Kind; 7] = [
     kind("Input", "input.png"),
     kind("Overlay", FILES[0]),
     kind("Heat map", FILES[1]),
     kind("Reconstruction", FILES[2]),
     kind("Mask", FILES[3]),
     kind("Interpolated", FILES[4]),
+    kind("Latent mask", FILES[5]),
 ];
 
 /// The pictures of one image; what is missing is left out of the report.
@@ -47,6 +49,8 @@ pub struct Tiles {
     pub mask: Option<Raster>,
     /// What lies between the input and the reconstruction, of a system that makes such a picture.
     pub interpolated: Option<Raster>,
+    /// Where latents were painted anew, of a system with a mask of latents.
+    pub latent_mask: Option<Raster>,
 }
 
 impl Tiles {
@@ -56,18 +60,20 @@ impl Tiles {
         // The signed range also takes files in [0,1].
         let read = |path: &Path| read_picture(path, ValueRange::SIGNED).ok().map(|p| picture(&p));
         let folder = out.join(&record.folder);
-        let [overlay, heatmap, reconstruction, mask, interpolated] = FILES.map(|file| read(&folder.join(file)));
+        let [overlay, heatmap, reconstruction, mask, interpolated, latent_mask] =
+            FILES.map(|file| read(&folder.join(file)));
         // A volume is no picture, and would be read once for each of its slices.
         let own = || if FileKind::of(&record.path) == FileKind::Volume { None } else { read(&record.path) };
         let kept = read(&folder.join("input.png"));
         let input_kept = kept.is_some();
-        Tiles { input_kept, input: kept.or_else(own), overlay, heatmap, reconstruction, mask, interpolated }
+        let input = kept.or_else(own);
+        Tiles { input_kept, input, overlay, heatmap, reconstruction, mask, interpolated, latent_mask }
     }
 
     /// As [`PICTURES`] orders them.
-    pub(super) fn in_order(&self) -> [Option<&Raster>; 6] {
-        [&self.input, &self.overlay, &self.heatmap, &self.reconstruction, &self.mask, &self.interpolated]
-            .map(Option::as_ref)
+    pub(super) fn in_order(&self) -> [Option<&Raster>; 7] {
+        let Tiles { input, overlay, heatmap, reconstruction, mask, interpolated, latent_mask, .. } = self;
+        [input, overlay, heatmap, reconstruction, mask, interpolated, latent_mask].map(Option::as_ref)
     }
 }
 

@@ -29,6 +29,10 @@ pub(super) fn write(out: &Path, scored: &Scored, mask: Option<&[bool]>, limit: O
             write_bytes(&folder.join(name), &picture(made).png()?)?;
         }
     }
+    if let Some(mask) = &scored.latent_mask {
+        let drawn = mask_picture(mask.width, mask.height, &mask.data)?;
+        write_bytes(&folder.join("latent-mask.png"), &drawn.png()?)?;
+    }
     match &scored.map {
         Some(map) => draw(&folder, &scored.picture, map, limit, mask),
         None => Ok(()),

@@ -7,7 +7,7 @@
 //! are on the device once.
 use super::{Pinaya, Reference};
 use crate::detect::ModelFolder;
-use crate::detect::job::{Job, Phase};
+use crate::detect::job::{Job, Outputs, Phase};
 use crate::detect::map::{self, MapStates};
 use crate::diffusion::{Method, Noise, NoiseSource, Schedule, Timesteps, noise_to, sampler_step, step_time};
 use crate::graph::{Graph, NodeId, SectionId, StateId};
@@ -189,7 +189,8 @@ impl Pinaya {
         let made = map::blur(&mut g, made, self.blur)?;
         pictures.finish(&mut g, made)?;
         course.run(&[finish], StepRow::default());
-        Ok(Job::new(g, image, Some(noise), (course.phases, course.rows), pictures.outputs(), predict))
+        let outputs = Outputs { latent_mask: self.paints().then_some(states.mask), ..pictures.outputs() };
+        Ok(Job::new(g, image, Some(noise), (course.phases, course.rows), outputs, predict))
     }
     /// What the divergence of a latent that is painted is above.
     fn limit(&self, model: &ModelFolder) -> Result<f32> {

@@ -1,5 +1,5 @@
 //! What a scorer hands over.
-use crate::data::{Map, Picture};
+use crate::data::{Map, Mask, Picture};
 use crate::detect::items::Item;
 
 /// One image's result, at the image's own size.
@@ -14,6 +14,8 @@ pub struct Scored {
     pub reconstruction: Option<Picture>,
     /// What lies between the image and its reconstruction, of a system that makes such a picture.
     pub interpolated: Option<Picture>,
+    /// Where latents were painted anew, of a system with a mask of latents.
+    pub latent_mask: Option<Mask>,
     /// Finite; the higher, the more anomalous.
     pub score: f64,
     /// False where the map is zeros alone because nothing was left to judge, not because nothing was found.

@@ -49,7 +49,16 @@ impl Scorer<'_> {
         let seconds = start.elapsed().as_secs_f64() / ready.len() as f64;
         let found = |(r, score): (Ready, f64)| {
             let Ready { item, picture, .. } = r;
-            Found { item, picture, map: None, reconstruction: None, interpolated: None, score: Some(score), seconds }
+            Found {
+                item,
+                picture,
+                map: None,
+                reconstruction: None,
+                interpolated: None,
+                latent_mask: None,
+                score: Some(score),
+                seconds,
+            }
         };
         Ok(ready.into_iter().zip(scores).map(found).collect())
     }

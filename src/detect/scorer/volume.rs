@@ -100,11 +100,12 @@ fn volume(items: Vec<Item>, found: Vec<Found>, model: &ModelFolder) -> Result<(V
 
 /// One image brought back to its own size. `foreground` is at the networks' size; `judged` says whether any of it was left.
 fn own_size(found: Found, model: &ModelFolder, foreground: Option<&[bool]>, judged: bool) -> Result<Scored> {
-    let Found { item, picture, map, reconstruction, interpolated, score: own, seconds } = found;
+    let Found { item, picture, map, reconstruction, interpolated, latent_mask, score: own, seconds } = found;
     let size = (picture.width, picture.height);
     let large = map.as_ref().map(|m| m.resize(size.0, size.1)).transpose()?;
     let large_picture = |p: Option<Picture>| p.map(|p| p.resize(size.0, size.1)).transpose();
     let (reconstruction, interpolated) = (large_picture(reconstruction)?, large_picture(interpolated)?);
+    let latent_mask = latent_mask.map(|m| m.resize(size.0, size.1)).transpose()?;
     let by = model.config.score;
     let score = match (own, &map, &large) {
         (Some(score), ..) => score,
@@ -119,7 +120,7 @@ fn own_size(found: Found, model: &ModelFolder, foreground: Option<&[bool]>, judg
     }
     let zeros = large.as_ref().is_some_and(|m| m.data.iter().all(|&v| v == 0.0));
     let judged = judged && (!zeros || model.config.system.has_own_mask());
-    Ok(Scored { item, picture, map: large, reconstruction, interpolated, score, judged, seconds })
+    Ok(Scored { item, picture, map: large, reconstruction, interpolated, latent_mask, score, judged, seconds })
 }
 
 /// NaN or infinity in what came out of an image.

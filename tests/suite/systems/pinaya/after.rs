@@ -72,3 +72,23 @@ fn a_map_of_zeros_is_a_verdict_unless_nothing_was_left_to_judge() {
     let (code, _, err) = calibrate(&["--set", "erosion=100"]);
     assert!(code == 2 && err.contains("its map is empty, so that it tells nothing about normal images"), "{err}");
 }
+
+#[test]
+fn the_mask_of_latents_is_shown() {
+    let p = place();
+    let model = model(&p, "");
+    let shown = |threshold: &str| {
+        let (code, said, _) = p.detect(&model, &["--set", threshold]);
+        assert_eq!(code, 0, "{said}");
+        let page = std::fs::read_to_string(p.at("out/report.html")).unwrap();
+        assert!(page.contains("Latent mask"));
+        image::open(p.at("out/a/latent-mask.png")).unwrap().to_luma8()
+    };
+    let (all, none, some) = (shown("threshold=0"), shown("threshold=1000000"), shown("threshold=0.5"));
+    assert_eq!(all.dimensions(), (32, 24));
+    assert!(all.pixels().all(|v| v.0 == [255]) && none.pixels().all(|v| v.0 == [0]), "all of it, and nothing");
+    // A latent is 4x4 pixels of the image.
+    assert!(some.enumerate_pixels().all(|(x, y, v)| v == some.get_pixel(x / 4 * 4, y / 4 * 4)));
+    let (code, said, _) = p.detect(&model, &["--set", "map=divergence"]);
+    assert!(code == 0 && !p.at("out/a/latent-mask.png").exists(), "{said}");
+}
