@@ -48,6 +48,7 @@ PYTHON
     evaluate brain-flair "$out/brain-flair.csv" --model weights/brain-flair
     evaluate brain-pddpm "$out/brain-flair.csv" --model weights/brain-pddpm
     evaluate brain-wolleb "$out/brain-flair.csv" --model weights/brain-wolleb
+    evaluate brain-pinaya "$out/brain-flair.csv" --model weights/brain-pinaya
 fi
 # The magnetic tiles, whose masks are left out: the score is one pixel's, and the list says what is a defect.
 if [ -d "$data/magnetic-tile" ]; then

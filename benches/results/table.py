@@ -51,6 +51,7 @@ def images(out):
     brain = "TCGA-LGG slices, every third of the test split"
     for name, system, data in [("texture", "AnoDDPM", "textures, validation quarter"), ("brain-flair", "AnoDDPM", brain),
                                ("brain-pddpm", "pDDPM", brain), ("brain-wolleb", "Wolleb et al.", brain),
+                               ("brain-pinaya", "Pinaya et al.", brain),
                                ("tile-advrad", "AdvRAD", "magnetic tiles, test split")]:
         e = load(out, name)
         if e:
