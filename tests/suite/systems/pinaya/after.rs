@@ -58,8 +58,8 @@ fn a_map_of_zeros_is_a_verdict_unless_nothing_was_left_to_judge() {
     let model = model(&p, r#", "threshold": 1000000"#);
     let warned = |more: &[&str]| {
         let (code, said, results) = p.detect(&model, more);
-        assert!(code == 0 && results["images"][0]["score"] == 0.0, "{said}");
-        results["images"][0]["warnings"].to_string().contains("its map is empty")
+        assert!(code == 0 && results["records"][0]["score"] == 0.0, "{said}");
+        results["records"][0]["warnings"].to_string().contains("its map is empty")
     };
     assert!(!warned(&[]) && !warned(&["--set", "median=3"]) && !warned(&["--set", "erosion=1"]));
     assert!(warned(&["--set", "erosion=100"]) && warned(&["--set", "erosion=100", "--set", "median=3"]));
