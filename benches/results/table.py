@@ -52,7 +52,8 @@ def images(out):
     for name, system, data in [("texture", "AnoDDPM", "textures, validation quarter"), ("brain-flair", "AnoDDPM", brain),
                                ("brain-pddpm", "pDDPM", brain), ("brain-wolleb", "Wolleb et al.", brain),
                                ("brain-pinaya", "Pinaya et al.", brain),
-                               ("tile-advrad", "AdvRAD", "magnetic tiles, test split")]:
+                               ("tile-advrad", "AdvRAD", "magnetic tiles, test split"),
+                               ("tile-diffad", "DiffAD", "magnetic tiles, test split")]:
         e = load(out, name)
         if e:
             count = f"{len(e['images'])} images"
