@@ -231,16 +231,27 @@ fn decoding_under_a_classifier() {
 /// Two networks, a mask, and latents painted anew.
 #[test]
 fn latents_painted_anew() {
+    latents(|folder| crate::common::painted::folder(folder, r#", "threshold": 0.005"#), (32, 24));
+}
+
+/// Three networks, and latents drawn beside the image's own.
+#[test]
+fn latents_drawn_and_compared() {
+    latents(|folder| crate::common::compared::folder(folder, ""), (64, 32));
+}
+
+/// The map of a texture by a model folder with networks of latents, of `side` columns and rows, beside that of a file.
+fn latents(make: impl Fn(&Path), side: (u32, u32)) {
     let Some(host) = Host::open(true) else { return };
     let folder = tempfile::tempdir().unwrap();
-    crate::common::painted::folder(folder.path(), r#", "threshold": 0.005"#);
+    make(folder.path());
     let model = ModelFolder::open(folder.path()).unwrap();
     let mut embedded = embedded(&host, &model);
     embedded.seed(5).unwrap();
     let size = (40, 30);
     let texels = pattern(size, 0);
     let image = host.image(size, TextureFormat::Rgba8Unorm, texels.as_flattened());
-    let out = host.picture((32, 24), TextureFormat::R32Float);
+    let out = host.picture(side, TextureFormat::R32Float);
     let mut encoder = host.encoder();
     embedded.encode(&mut encoder, &image, &out).unwrap();
     host.queue.submit([encoder.finish()]);
