@@ -72,6 +72,13 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     // The choice is made, and need not be told again.
     let flags = Overrides { weights: checkpoint.copies().map(|c| c.chosen), ..flags };
     let found = examine(args, &checkpoint, flags)?;
+    if let Found::Model(model) = &found
+        && model.networks.graphs.len() > 1
+    {
+        let roles: Vec<String> = model.networks.graphs.keys().map(ToString::to_string).collect();
+        let fault = "is a model folder of several networks, which is used as it is; name one of its files to convert that";
+        return Err(Error::file(file, format!("{fault} ({})", roles.join(", "))));
+    }
 
     let part = out.with_file_name(format!(
         ".{}.{}.part",

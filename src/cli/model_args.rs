@@ -85,17 +85,17 @@ impl ModelArgs {
     }
     /// The same with maps of what the system takes from normal images.
     pub fn open_to_measure(&self, given: &Given) -> Result<ModelFolder> {
-        Ok(self.open_as(given, |config| config.system.set_to_measure())?.0)
+        Ok(self.open_as(given, Some(|config: &mut DetectorConfig| config.system.set_to_measure()))?.0)
     }
     /// As [`ModelArgs::open`], and what the thresholds that the model holds were chosen for: its folder's own settings, or those of the row that
     /// `--quality` means.
     pub fn open_with_thresholds(&self, given: &Given) -> Result<(ModelFolder, Chosen)> {
-        self.open_as(given, |_| Ok(()))
+        self.open_as(given, None::<fn(&mut DetectorConfig) -> Result<()>>)
     }
     fn open_as(
         &self,
         given: &Given,
-        adjust: impl FnOnce(&mut DetectorConfig) -> Result<()>,
+        measure: Option<impl FnOnce(&mut DetectorConfig) -> Result<()>>,
     ) -> Result<(ModelFolder, Chosen)> {
         let path = match &self.model {
             Some(p) => p.clone(),
@@ -103,6 +103,7 @@ impl ModelArgs {
         };
         let dial = self.quality.map(|q| Ok::<_, Error>((q, Dial::open(&Dial::path(&path))?))).transpose()?;
         let axis = dial.as_ref().and_then(|(_, d)| d.data.axis).unwrap_or(2);
+        let measures = measure.is_some();
         let (mut changed, network) = (None, std::cell::Cell::new(false));
         let model = ModelFolder::open_with(
             &path,
@@ -117,7 +118,7 @@ impl ModelArgs {
                 }
                 let chosen_for = config.clone();
                 self.apply(config)?;
-                adjust(config)?;
+                measure.map_or(Ok(()), |measure| measure(config))?;
                 changed = config.changed(&chosen_for);
                 Ok(())
             },
@@ -138,11 +139,17 @@ impl ModelArgs {
         if network.get() || (flags && model.settings.is_file() && other()) {
             changed = Some(changed.map_or("`unet`".to_owned(), |others| others + ", `unet`"));
         }
+        let measured = model.measured_sha256();
+        if self.quality.is_none() && model.config.threshold_for.is_some() && model.config.threshold_for != measured {
+            let what = "the measurement of normal images";
+            changed = Some(changed.map_or(what.to_owned(), |others| format!("{others}, {what}")));
+        }
         if !model.config.system.takes_image() {
             let system = model.config.system.title();
             given.refuse(&["--size"], |flag| format!("{flag} is about a UNet and its input; {system} has none"))?;
         }
-        if let Some((_, d)) = &dial {
+        // A model that is to measure lacks what the table was made with.
+        if let (Some((_, d)), false) = (&dial, measures) {
             d.check(&Dial::path(&path), &model)?;
             if d.seeds().is_none() {
                 tracing::warn!(
@@ -189,6 +196,9 @@ impl ModelArgs {
     fn apply(&self, config: &mut DetectorConfig) -> Result<()> {
         let all = self.flags()?;
         all.iter().try_for_each(|(name, value, _)| config.system.set(name, value))?;
+        if let Some((flag, why)) = all.iter().find_map(|(name, _, flag)| Some((flag, config.system.idle(name)?))) {
+            return Err(Error::Invalid(format!("{flag} changes nothing: {why}")));
+        }
         // A lower lambda leaves no room for as many steps, unless they were asked for.
         let asked = all.iter().any(|(name, ..)| name.starts_with("sampler"));
         let (sampler, levels) = match &mut config.system {

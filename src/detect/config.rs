@@ -40,13 +40,18 @@ pub struct DetectorConfig {
     /// Where normal ends.
     #[serde(default)]
     pub threshold: Thresholds,
+    /// SHA-256 of the measurement of normal images (see [`crate::detect::NormalMeasurement`]) that the thresholds were chosen with; under
+    /// another one they do not hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold_for: Option<String>,
 }
 
 impl DetectorConfig {
     /// A system on an input, its maps scored as is usual for it, without thresholds.
     pub fn new(name: &str, input: Option<InputConfig>, system: System) -> Self {
         let (networks, threshold, score) = (BTreeMap::new(), Thresholds::default(), system.usual_score());
-        DetectorConfig { format: FORMAT, name: name.into(), input, networks, system, score, threshold }
+        let threshold_for = None;
+        DetectorConfig { format: FORMAT, name: name.into(), input, networks, system, score, threshold, threshold_for }
     }
     /// AnoDDPM as published, for a network of this input: lambda 250, six octaves of simplex noise, every DDPM step with
     /// the large variance, the squared error, a pixel being anomalous above 0.5.
@@ -131,7 +136,8 @@ impl DetectorConfig {
             return Err(Error::Invalid("`score.fraction` must be above 0 and at most 1".into()));
         }
         if let ScoreConfig::Window { side } = self.score {
-            must(side % 2 == 1 && side <= 255, "score.side", "odd and up to 255")?;
+            let most = self.input.as_ref().map_or(255, |i| i.width.min(i.height).min(255));
+            must(side % 2 == 1 && side <= most, "score.side", &format!("odd and up to {most}, as the map has no more"))?;
         }
         let limits = [("pixel", self.threshold.pixel), ("image", self.threshold.image)];
         if let Some((name, _)) = limits.iter().find(|l| l.1.is_some_and(|v| !v.is_finite())) {

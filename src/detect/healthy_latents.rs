@@ -86,7 +86,7 @@ impl HealthyLatents {
     /// [`Error::File`] when it is damaged.
     pub fn open(model: &Path) -> Result<Option<Self>> {
         let path = Self::path(model);
-        if !path.is_file() {
+        if !path.exists() {
             return Ok(None);
         }
         let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
@@ -96,7 +96,11 @@ impl HealthyLatents {
         };
         let found: Self = json::parse(&bytes).map_err(fault)?;
         let sorted = found.quantiles.is_sorted() && found.quantiles.iter().all(|v| v.is_finite());
-        if found.format != 1 || found.images == 0 || found.quantiles.len() != GAPS + 1 || !sorted {
+        let counted = found.images > 0 && found.latents.is_multiple_of(found.images) && found.latents > 0;
+        if !counted || found.quantiles.first().is_some_and(|v| *v < 0.0) {
+            return Err(fault("it must be of images of as many latents each, and no divergence is below 0".into()));
+        }
+        if found.format != 1 || found.quantiles.len() != GAPS + 1 || !sorted {
             return Err(fault(format!("it must be of format 1, of images, and with {} rising quantiles", GAPS + 1)));
         }
         Ok(Some(found.hashed()))

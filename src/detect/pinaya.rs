@@ -179,6 +179,18 @@ impl Pinaya {
         };
         self.band.steps + if self.paints() { painted } else { 0 }
     }
+    /// Why a setting has no effect beside the others, if it has none.
+    pub(super) fn idle(&self, name: &str) -> Option<&'static str> {
+        let whole = name.split('.').next().unwrap_or_default();
+        let painting =
+            ["quantile", "threshold", "grow", "start", "sampler", "residual", "reference", "filter", "smooth"];
+        match whole {
+            name if !self.paints() && painting.contains(&name) => Some("with `map` = divergence nothing is painted"),
+            "quantile" if self.threshold.is_some() => Some("`threshold` goes before it"),
+            "smooth" if !self.filter => Some("`filter` is false, so that no mask is smoothed"),
+            _ => None,
+        }
+    }
     /// Whether anything is painted anew, for which a mask is needed.
     pub(super) fn paints(&self) -> bool {
         self.map == MapOf::Residual
@@ -215,7 +227,10 @@ impl Pinaya {
             Some(threshold) => format!("{threshold}"),
             None => format!("the quantile {} of that of healthy latents", self.quantile),
         };
-        self.paints().then(|| format!("Latents were painted anew where their divergence is above {limit}."))
+        Some(match self.paints() {
+            true => format!("Latents were painted anew where their divergence is above {limit}."),
+            false => "The map is the divergence of the latents; nothing was painted anew.".into(),
+        })
     }
     /// The timesteps of the way back.
     /// # Errors

@@ -182,6 +182,13 @@ impl System {
     pub fn has_own_mask(&self) -> bool {
         matches!(self, System::Pinaya(s) if s.paints() && s.filter)
     }
+    /// Why a setting has no effect beside the others, if it has none.
+    pub fn idle(&self, name: &str) -> Option<&'static str> {
+        match self {
+            System::Pinaya(s) => s.idle(name),
+            _ => None,
+        }
+    }
     /// Holds every setting to its range.
     /// # Errors
     /// [`Error::Invalid`] naming the field.

@@ -116,13 +116,25 @@ pub fn locate_role(folder: &Path, names: &[&str]) -> Result<PathBuf> {
     found.extend(names.iter().map(|n| folder.join(n)).filter(|inner| inner.is_dir()));
     let name = names.first().copied().unwrap_or_default();
     match &found[..] {
-        [one] if one.is_dir() => locate(one),
+        [one] if one.is_dir() => locate_called(one, names),
         [one] => Ok(one.clone()),
-        [] => Err(Error::file(folder, format!("no {name} in this folder ({name}.safetensors, or one of PyTorch)"))),
+        [] => {
+            let fault = format!("no {name} in this folder ({name}.safetensors, one of PyTorch, or a folder `{name}`)");
+            Err(Error::file(folder, fault))
+        }
         several => {
             let found: Vec<_> = several.iter().filter_map(|f| f.file_name()).map(|f| f.to_string_lossy()).collect();
             Err(Error::file(folder, format!("several {name}s, name one of them: {}", found.join(", "))))
         }
+    }
+}
+
+/// The network of a role's own folder: the file that is called as the role, or else what [`locate`] finds.
+fn locate_called(folder: &Path, names: &[&str]) -> Result<PathBuf> {
+    let called: Vec<PathBuf> = all(folder)?.into_iter().filter(|f| is_called(f, names)).collect();
+    match <[PathBuf; 1]>::try_from(called) {
+        Ok([one]) => Ok(one),
+        Err(_) => locate(folder),
     }
 }
 
@@ -147,6 +159,13 @@ mod tests {
         std::fs::write(path.join("model.safetensors"), b"").unwrap();
         assert_eq!(locate(path).unwrap(), path.join("model.safetensors"));
         assert_eq!(locate(&path.join("b.safetensors")).unwrap(), path.join("b.safetensors"));
+        // In a role's own folder, the file of its name goes before others.
+        let inner = path.join("comparer");
+        std::fs::create_dir(&inner).unwrap();
+        std::fs::write(inner.join("zzz.safetensors"), b"").unwrap();
+        assert_eq!(locate_role(path, COMPARER).unwrap(), inner.join("zzz.safetensors"));
+        std::fs::write(inner.join("comparer.safetensors"), b"").unwrap();
+        assert_eq!(locate_role(path, COMPARER).unwrap(), inner.join("comparer.safetensors"));
         assert!(matches!(locate(&path.join("none")), Err(Error::Io { .. })));
     }
     #[test]

@@ -87,6 +87,9 @@ pub(super) fn settings(args: &Args, model: &ModelFolder) -> Result<Vec<DetectorC
     }
     let mut all = vec![model.config.clone()];
     for (name, values) in tries(args, model)? {
+        if let Some(why) = model.config.system.idle(&name) {
+            return Err(Error::Invalid(format!("`{name}` cannot be tried, as it changes nothing: {why}")));
+        }
         let mut more = Vec::new();
         for config in &all {
             for value in &values {
@@ -113,9 +116,9 @@ pub(super) fn settings(args: &Args, model: &ModelFolder) -> Result<Vec<DetectorC
     match before - all.len() {
         0 => {}
         n if all.is_empty() => {
-            return Err(Error::Invalid(format!("all {n} combinations to try have more DDIM steps than lambda allows")));
+            return Err(Error::Invalid(format!("all {n} combinations to try have more DDIM steps than their start allows")));
         }
-        n => tracing::warn!("{n} of {before} combinations have more DDIM steps than lambda allows, and are left out"),
+        n => tracing::warn!("{n} of {before} combinations have more DDIM steps than their start allows, and are left out"),
     }
     for config in &all {
         let setting = DialRow::of(config).settings;

@@ -6,6 +6,7 @@ use residua::detect::{ModelFolder, Runner};
 use safetensors::{Dtype, tensor::TensorView};
 
 mod after;
+mod told;
 
 /// A model folder for images of 24 rows and 32 columns; `more` goes into `system`.
 fn model(p: &Place, more: &str) -> String {
