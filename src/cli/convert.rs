@@ -76,7 +76,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         && model.networks.graphs.len() > 1
     {
         let roles: Vec<String> = model.networks.graphs.keys().map(ToString::to_string).collect();
-        let fault = "is a model folder of several networks, which is used as it is; name one of its files to convert that";
+        let fault =
+            "is a model folder of several networks, which is used as it is; name one of its files to convert that";
         return Err(Error::file(file, format!("{fault} ({})", roles.join(", "))));
     }
 

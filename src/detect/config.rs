@@ -137,7 +137,11 @@ impl DetectorConfig {
         }
         if let ScoreConfig::Window { side } = self.score {
             let most = self.input.as_ref().map_or(255, |i| i.width.min(i.height).min(255));
-            must(side % 2 == 1 && side <= most, "score.side", &format!("odd and up to {most}, as the map has no more"))?;
+            must(
+                side % 2 == 1 && side <= most,
+                "score.side",
+                &format!("odd and up to {most}, as the map has no more"),
+            )?;
         }
         let limits = [("pixel", self.threshold.pixel), ("image", self.threshold.image)];
         if let Some((name, _)) = limits.iter().find(|l| l.1.is_some_and(|v| !v.is_finite())) {

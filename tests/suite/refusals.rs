@@ -108,7 +108,7 @@ fn what_does_not_apply_is_named() {
         ),
         (
             "dial @data --model @model --try-steps 30,40",
-            "all 10 combinations to try have more DDIM steps than lambda allows",
+            "all 10 combinations to try have more DDIM steps than their start allows",
         ),
         ("rescore @data --threshold 1 --model @model", "--model: its calibration is for --fpr"),
         // Numbers that are none.

@@ -116,9 +116,13 @@ pub(super) fn settings(args: &Args, model: &ModelFolder) -> Result<Vec<DetectorC
     match before - all.len() {
         0 => {}
         n if all.is_empty() => {
-            return Err(Error::Invalid(format!("all {n} combinations to try have more DDIM steps than their start allows")));
+            return Err(Error::Invalid(format!(
+                "all {n} combinations to try have more DDIM steps than their start allows"
+            )));
         }
-        n => tracing::warn!("{n} of {before} combinations have more DDIM steps than their start allows, and are left out"),
+        n => tracing::warn!(
+            "{n} of {before} combinations have more DDIM steps than their start allows, and are left out"
+        ),
     }
     for config in &all {
         let setting = DialRow::of(config).settings;

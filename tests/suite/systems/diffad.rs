@@ -113,7 +113,7 @@ fn settings_change_the_score_and_idle_ones_are_refused() {
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text.replacen("\"threshold\"", r#""score": {"kind": "window", "side": 4}, "threshold""#, 1))
         .unwrap();
-    refused(&args, "`score.side` must be odd and up to 255");
+    refused(&args, "`score.side` must be odd and up to 32");
 }
 
 #[test]
