@@ -1,5 +1,5 @@
 //! Shorthands for the nodes that networks are made of. Weights come as PyTorch stores them and are packed here.
-use super::{Graph, NodeId};
+use super::{Graph, NodeId, SectionId, StateId};
 use crate::kernels::{
     Op, WeightId, attention,
     axis_map::{AxisMap, Taps},
@@ -29,6 +29,14 @@ pub struct ConvSpec<'a> {
 }
 
 impl Graph {
+    /// A section of its own that copies a state into another one.
+    pub fn copy(&mut self, name: &str, from: StateId, to: StateId) -> Result<SectionId> {
+        let section = self.section(name);
+        let now = self.read(from);
+        let now = self.push(name, pointwise::Map::COPY, &[now])?;
+        self.write(to, now)?;
+        Ok(section)
+    }
     /// A vector, padded to a multiple of four by zeros.
     pub fn vector(&mut self, name: &str, values: &[f32]) -> WeightId {
         let mut v = values.to_vec();

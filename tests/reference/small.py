@@ -2,10 +2,8 @@
 import os
 import sys
 
-import numpy as np
-import torch
-
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../weights/recipes"))
+import selftest_latent
 import unet
 
 
@@ -25,15 +23,5 @@ def store(folder, config, state):
 
 
 def widened(network):
-    """A UNet in float64. Its embedding's angles are float32 in the network; here they are as exact as the rest."""
-    half = len(network.time_embedding.rate)
-    network = network.double()
-    network.time_embedding.rate = torch.exp(-np.log(10000.0) * torch.arange(half, dtype=torch.float64) / half)
-    network.time_embedding.forward = lambda t: embed(network.time_embedding, t)
-    return network.eval()
-
-
-def embed(layer, t):
-    """[cos, sin] of the step and two linear layers, in float64."""
-    angle = t.double()[:, None] * layer.rate
-    return layer.linear_2(torch.nn.functional.silu(layer.linear_1(torch.cat([angle.cos(), angle.sin()], 1))))
+    """A UNet in float64, as exact throughout."""
+    return selftest_latent.exact(network).eval()

@@ -12,7 +12,7 @@ use crate::detect::map::{self, MapStates};
 use crate::diffusion::{Noise, NoiseSource, chain_step, noise_to, step_time};
 use crate::graph::{ConvSpec, Graph, NodeId, SectionId, StateId};
 use crate::kernels::StepRow;
-use crate::kernels::pointwise::{Activation::Identity, Map};
+use crate::kernels::pointwise::Activation::Identity;
 use crate::model::Network;
 use crate::{Result, Shape};
 
@@ -74,12 +74,12 @@ impl DiffAd {
         let decode = decode(&mut g, autoencoder, states.decoded, pictures.reconstruction, swap)?;
         if let Some(kept) = interpolated {
             let between = self.between(&mut g, &states)?;
-            let keep = copy(&mut g, "keep", pictures.reconstruction, kept)?;
+            let keep = g.copy("keep", pictures.reconstruction, kept)?;
             for section in [between, decode, keep] {
                 run(section, StepRow::default());
             }
         }
-        let drawn = copy(&mut g, "drawn", states.latent, states.decoded)?;
+        let drawn = g.copy("drawn", states.latent, states.decoded)?;
         let compare = self.compare(&mut g, model.networks.comparer()?, (&pictures, interpolated), swap)?;
         for section in [drawn, decode, compare] {
             run(section, StepRow::default());
@@ -147,15 +147,6 @@ fn noise_into(g: &mut Graph, name: &str, (from, to): (StateId, StateId), noise: 
     let (clean, drawn) = (g.read(from), noise.draw(g)?);
     let noised = noise_to(g, clean, drawn)?;
     g.write(to, noised)?;
-    Ok(section)
-}
-
-/// A section that copies a state.
-fn copy(g: &mut Graph, name: &str, from: StateId, to: StateId) -> Result<SectionId> {
-    let section = g.section(name);
-    let now = g.read(from);
-    let now = g.push(name, Map::COPY, &[now])?;
-    g.write(to, now)?;
     Ok(section)
 }
 

@@ -12,7 +12,7 @@ use crate::detect::map::{self, MapStates};
 use crate::diffusion::{Method, Noise, NoiseSource, Schedule, Timesteps, noise_to, sampler_step, step_time};
 use crate::graph::{Graph, NodeId, SectionId, StateId};
 use crate::kernels::axis_map::Taps;
-use crate::kernels::pointwise::{Activation, Map};
+use crate::kernels::pointwise::Activation;
 use crate::kernels::region::{Above, Blend};
 use crate::kernels::score::{Residual, ResidualKind};
 use crate::kernels::{StepRow, sampler::Accumulate};
@@ -54,15 +54,6 @@ impl Course {
         self.phases.extend(sections.iter().map(|&section| Phase { section, row: self.rows.len() }));
         self.rows.push(row);
     }
-}
-
-/// The section `clean`: the image's own latents are what is decoded.
-fn own(g: &mut Graph, states: &States) -> Result<SectionId> {
-    let section = g.section("clean");
-    let clean = g.read(states.clean);
-    let clean = g.push("clean", Map::COPY, &[clean])?;
-    g.write(states.latent, clean)?;
-    Ok(section)
 }
 
 impl Pinaya {
@@ -149,11 +140,9 @@ impl Pinaya {
             let decode = self.decode(&mut g, autoencoder, &pictures, &states)?;
             if self.reference == Reference::Decoded {
                 reference = g.state("reference", shape);
-                let keep = g.section("reference");
-                let plain = g.read(pictures.reconstruction);
-                let plain = g.push("reference", Map::COPY, &[plain])?;
-                g.write(reference, plain)?;
-                course.run(&[own(&mut g, &states)?, decode, keep], StepRow::default());
+                let keep = g.copy("reference", pictures.reconstruction, reference)?;
+                let own = g.copy("clean", states.clean, states.latent)?;
+                course.run(&[own, decode, keep], StepRow::default());
             }
             course.run(&[cut], StepRow::default());
             course.run(&[noised], StepRow { draw: judged.len() as u32, ..sampler.noising(timesteps.list[0])? });
@@ -170,7 +159,8 @@ impl Pinaya {
             soft = self.filter.then_some(states.mask);
         } else {
             let decode = self.decode(&mut g, autoencoder, &pictures, &states)?;
-            course.run(&[own(&mut g, &states)?, decode], StepRow::default());
+            let own = g.copy("clean", states.clean, states.latent)?;
+            course.run(&[own, decode], StepRow::default());
         }
 
         let finish = g.section("finish");

@@ -4,17 +4,12 @@ use std::path::Path;
 
 /// Writes the networks, and a `detector.json` for images of 32 rows and 64 columns; `more` goes into `system`.
 pub fn folder(folder: &Path, more: &str) {
-    for (from, to, weights) in [
+    let networks = [
         ("network", "denoiser", "model.safetensors"),
         ("autoencoder", "autoencoder", "model.safetensors"),
         ("comparer", "comparer", "comparer.safetensors"),
-    ] {
-        std::fs::create_dir_all(folder.join(to)).unwrap();
-        for file in ["config.json", weights] {
-            let from = super::golden("chains/diffad").join(from).join(file);
-            std::fs::copy(from, folder.join(to).join(file)).unwrap();
-        }
-    }
+    ];
+    super::copy_networks("chains/diffad", &networks, folder);
     settings(folder, 64, more);
 }
 

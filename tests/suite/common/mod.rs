@@ -87,6 +87,16 @@ pub fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens").join(name)
 }
 
+/// Copies networks of a golden chain into folders of a model: each's folder in the chain, its folder there, and its weights' file.
+pub fn copy_networks(chain: &str, networks: &[(&str, &str, &str)], folder: &Path) {
+    for (from, to, weights) in networks {
+        std::fs::create_dir_all(folder.join(to)).unwrap();
+        for file in ["config.json", weights] {
+            std::fs::copy(golden(chain).join(from).join(file), folder.join(to).join(file)).unwrap();
+        }
+    }
+}
+
 /// The program, as a user starts it.
 pub fn residua(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_residua")).args(args).output().expect("the program starts")

@@ -3,13 +3,8 @@ use std::path::Path;
 
 /// Writes both networks, and a `detector.json` for images of 24 rows and 32 columns; `more` goes into `system`.
 pub fn folder(folder: &Path, more: &str) {
-    for (from, to) in [("network", "denoiser"), ("autoencoder", "autoencoder")] {
-        std::fs::create_dir_all(folder.join(to)).unwrap();
-        for file in ["config.json", "model.safetensors"] {
-            let from = super::golden("chains/pinaya").join(from).join(file);
-            std::fs::copy(from, folder.join(to).join(file)).unwrap();
-        }
-    }
+    let networks = [("network", "denoiser"), ("autoencoder", "autoencoder")].map(|(a, b)| (a, b, "model.safetensors"));
+    super::copy_networks("chains/pinaya", &networks, folder);
     settings(folder, 32, more);
 }
 
