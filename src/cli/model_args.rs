@@ -205,7 +205,12 @@ impl ModelArgs {
             System::AnoDdpm(s) => (Some(&mut s.sampler), s.lambda),
             System::AdvRad(s) => (Some(&mut s.sampler), s.k.saturating_add(1)),
             System::Pinaya(s) => (Some(&mut s.sampler), s.start.saturating_add(1)),
-            System::Pddpm(_) | System::Dte(_) | System::Wolleb(_) | System::DiffAd(_) => (None, 0),
+            System::Pddpm(_)
+            | System::Dte(_)
+            | System::Wolleb(_)
+            | System::DiffAd(_)
+            | System::Xu(_)
+            | System::Ddad(_) => (None, 0),
         };
         if let (Some(SamplerConfig::Ddim { steps, .. }), false) = (sampler, asked) {
             *steps = (*steps).min(levels);

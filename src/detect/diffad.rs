@@ -12,7 +12,7 @@ use super::config::{
 use super::networks::{self, Denoised, latents};
 use super::settings::{Range, Setting};
 use crate::diffusion::{Method, Quiet, Sampler, Timesteps};
-use crate::{Error, Result, Shape};
+use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 mod chain;
@@ -187,7 +187,7 @@ impl DiffAd {
     /// A KL autoencoder for images of the input's size, a denoiser of its latents that is given others behind them, and a comparer of
     /// as many pictures as it is given.
     pub(super) fn agree(&self, model: &ModelFolder) -> Result<()> {
-        let (input, network) = (model.config.image()?, model.networks.autoencoder()?);
+        let network = model.networks.autoencoder()?;
         let autoencoder = network.as_autoencoder()?;
         if autoencoder.codes().is_some() {
             let fault = format!("is a {}, which has a codebook: this system needs a KL one", autoencoder.title());
@@ -197,23 +197,10 @@ impl DiffAd {
         let learned = self.schedule.variance == VarianceKind::LearnedRange;
         networks::agree_on(model, Denoised { beside: latent.c, learned, whose, ..Denoised::of(latent) })?;
 
-        let network = model.networks.comparer()?;
-        let (comparer, path) = (network.as_comparer()?, network.checkpoint.path());
         let (pictures, which) = match self.interpolated {
             true => (3, "the reconstruction, the interpolated picture and the image"),
             false => (2, "the reconstruction and the image"),
         };
-        let (takes, channels) = (comparer.in_channels(), pictures * input.channels);
-        if takes != channels {
-            let each = input.channels;
-            let fault = format!("takes {takes} channels, but {which} of {each} each make {channels} (`interpolated`)");
-            return Err(Error::file(path, fault));
-        }
-        if comparer.out_channels() != 2 {
-            let fault = format!("gives {} channels; normal and anomalous are two", comparer.out_channels());
-            return Err(Error::file(path, fault));
-        }
-        let given = Shape::new(1, input.height, input.width, channels);
-        comparer.accepts(given).map_err(|e| Error::file(path, e.to_string()))
+        networks::compares(model, pictures, which, "interpolated")
     }
 }

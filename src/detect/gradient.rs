@@ -35,6 +35,12 @@ impl ModelFolder {
             }
             System::Pinaya(_) => refused("its mask and its codes are choices, which have no slope"),
             System::DiffAd(_) => refused("its chain of latents is not differentiated through two other networks"),
+            System::Xu(_) => {
+                refused("its chain is not differentiated through the embedding that guides it and the comparer")
+            }
+            System::Ddad(_) => {
+                refused("its chain is not differentiated through the pull towards the image and the features")
+            }
         }
     }
 }

@@ -65,13 +65,21 @@ pub(super) fn residual(
     blur(g, residual, smoothing)
 }
 
-/// Both passes of the blur.
-pub(super) fn blur(g: &mut Graph, map: NodeId, by: Option<BlurConfig>) -> Result<NodeId> {
-    let weights = match by {
-        None => return Ok(map),
+/// The factors of a blur along one axis; one of 1 for none.
+pub(super) fn blur_factors(by: Option<BlurConfig>) -> Vec<f32> {
+    match by {
+        None => vec![1.0],
         Some(BlurConfig::Gaussian { sigma }) => score::gaussian_weights(sigma, 4.0),
         Some(BlurConfig::Box { size }) => score::box_weights(size),
-    };
+    }
+}
+
+/// Both passes of the blur, borders reflected about the edge.
+pub(super) fn blur(g: &mut Graph, map: NodeId, by: Option<BlurConfig>) -> Result<NodeId> {
+    if by.is_none() {
+        return Ok(map);
+    }
+    let weights = blur_factors(by);
     let radius = weights.len() / 2;
     let weight = g.vector("blur", &weights);
     let across = g.push("blur x", Op::Blur(score::Blur { weight, radius, horizontal: true }), &[map])?;

@@ -1,6 +1,9 @@
 //! A model folder's networks by role.
-use super::{DetectorConfig, HealthyLatents, MeanMap, dte};
-use crate::model::{AUTOENCODER, CLASSIFIER, COMPARER, Checkpoint, Network, Overrides, locate, locate_role};
+use super::xu::FixedNoise;
+use super::{DetectorConfig, HealthyLatents, MeanMap, System, dte};
+use crate::model::{
+    AUTOENCODER, CLASSIFIER, COMPARER, Checkpoint, FEATURES, Network, Overrides, find_role, locate, locate_role,
+};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -9,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 mod agree;
 
-pub(super) use agree::{Denoised, agree, agree_on, latents};
+pub(super) use agree::{Denoised, agree, agree_on, compares, latents};
 
 /// What a network is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -65,6 +68,8 @@ pub struct Networks {
     pub mean_map: Option<MeanMap>,
     /// The divergence of healthy latents, of a system whose mask is cut at a quantile of it.
     pub healthy_latents: Option<HealthyLatents>,
+    /// The noise that all images are drawn from, where a file holds it.
+    pub fixed_noise: Option<FixedNoise>,
 }
 
 /// A fitted estimator of rows, and the file that its numbers lie in.
@@ -104,12 +109,19 @@ impl Networks {
                     networks.graphs.insert(role, Network::autoencoder(&file, &said.unet)?);
                 }
                 Role::Comparer => {
-                    let file = file.map_or_else(|| locate_role(path, COMPARER), Ok)?;
-                    networks.graphs.insert(role, Network::comparer(&file, &said.unet)?);
+                    // A system that can do without one says so itself.
+                    let file = match (file, config.system.needs(role)) {
+                        (None, true) => Some(locate_role(path, COMPARER)?),
+                        (None, false) => find_role(path, COMPARER)?,
+                        (said, _) => said,
+                    };
+                    if let Some(file) = file {
+                        networks.graphs.insert(role, Network::comparer(&file, &said.unet)?);
+                    }
                 }
                 Role::Features => {
-                    let usual = Some(path.join(dte::FEATURES_FILE)).filter(|p| p.is_file());
-                    if let Some(file) = file.or(usual) {
+                    let file = file.map_or_else(|| find_role(path, FEATURES), |file| Ok(Some(file)))?;
+                    if let Some(file) = file {
                         networks.graphs.insert(role, Network::resnet(&file)?);
                     }
                 }
@@ -123,6 +135,9 @@ impl Networks {
                     networks.estimator = Some(RowScorer { model, path, sha256 });
                 }
             }
+        }
+        if let System::Xu(s) = &config.system {
+            networks.fixed_noise = s.noise_file.as_ref().map(|name| FixedNoise::open(&path.join(name))).transpose()?;
         }
         Ok(networks)
     }
@@ -179,7 +194,8 @@ impl Networks {
     }
     fn hash(&self, measured: &[String]) -> String {
         let graphs = self.graphs.values().map(|n| n.checkpoint.sha256());
-        let others = self.estimator.iter().map(|e| e.sha256.clone()).chain(measured.iter().cloned());
+        let noise = self.fixed_noise.iter().map(|n| n.sha256.clone());
+        let others = self.estimator.iter().map(|e| e.sha256.clone()).chain(noise).chain(measured.iter().cloned());
         let all: Vec<String> = graphs.chain(others).collect();
         match &all[..] {
             [one] => one.clone(),

@@ -37,6 +37,10 @@ pub enum Range {
     Names,
     /// `none`, `ddimN`, or counts by commas.
     Respacing,
+    /// `none`, or numbers of layers from 1 to 4 by commas.
+    Layers,
+    /// `none`, or a whole number.
+    OrNone(usize, usize),
 }
 
 impl Range {
@@ -61,6 +65,8 @@ impl std::fmt::Display for Range {
             Range::Name => f.write_str("a name of letters, digits, _, - and ."),
             Range::Names => f.write_str("names by commas, of letters, digits, _, - and ."),
             Range::Respacing => f.write_str("none, ddimN, or counts by commas"),
+            Range::Layers => f.write_str("none, or rising numbers from 1 to 4 by commas"),
+            Range::OrNone(low, high) => write!(f, "none, or {low} to {high}"),
         }
     }
 }
@@ -75,7 +81,8 @@ impl Setting {
         let value = self.name.split('.').fold(system, |v, key| &v[key]);
         let part = |key: &str| text(&value[key]);
         match (value, &self.range) {
-            (Value::Null, Range::Blur | Range::Respacing) => "none".into(),
+            (Value::Null, Range::Blur | Range::Respacing | Range::OrNone(..)) => "none".into(),
+            (Value::Array(layers), Range::Layers) if layers.is_empty() => "none".into(),
             (Value::Array(names), _) => names.iter().map(text).collect::<Vec<_>>().join(","),
             (Value::Null, _) => "-".into(),
             (Value::Object(_), _) => {
@@ -148,6 +155,16 @@ pub fn apply(setting: &Setting, system: &mut Value, text: &str) -> Result<(), St
         Range::Names => {
             let names: Vec<&str> = text.split(',').map(str::trim).collect();
             json!(Some(names).filter(|n| n.iter().all(|n| Range::is_name(n))).ok_or_else(fault)?)
+        }
+        Range::OrNone(..) if text.trim() == "none" => Value::Null,
+        Range::OrNone(low, high) => {
+            json!(Some(count(text.trim())?).filter(|n| (low..=high).contains(n)).ok_or_else(fault)?)
+        }
+        Range::Layers if text.trim() == "none" => json!([]),
+        Range::Layers => {
+            let all: Vec<usize> = text.split(',').map(|t| count(t.trim())).collect::<Result<_, _>>()?;
+            let fits = all.iter().all(|l| (1..=4).contains(l)) && all.is_sorted_by(|a, b| a < b);
+            json!(Some(all).filter(|_| fits).ok_or_else(fault)?)
         }
         Range::Respacing => {
             let counts = |t: &str| t.split(',').all(|n| n.trim().parse::<usize>().is_ok());

@@ -1,9 +1,10 @@
 //! The published systems: the only list of them.
 use super::config::{InputConfig, NoisePer, ScoreConfig};
 use super::settings::Setting;
+use super::xu::MapBy;
 use super::{
-    Job, ModelFolder, Postprocessing, advrad::AdvRad, anoddpm::AnoDdpm, diffad::DiffAd, dte::Dte, networks::Role,
-    pddpm::Pddpm, pinaya::Pinaya, wolleb::Wolleb,
+    Job, ModelFolder, Postprocessing, advrad::AdvRad, anoddpm::AnoDdpm, ddad::Ddad, diffad::DiffAd, dte::Dte,
+    networks::Role, pddpm::Pddpm, pinaya::Pinaya, wolleb::Wolleb, xu::Xu,
 };
 use crate::diffusion::NoiseSource;
 use crate::{Error, Result, json};
@@ -37,6 +38,12 @@ pub enum System {
     /// DiffAD (Zhang et al. 2023): good latents drawn beside the image's own, and a network that compares.
     #[serde(rename = "diffad")]
     DiffAd(DiffAd),
+    /// Xu et al. 2023: an image drawn anew from one noise, guided by an embedding, and a network that compares.
+    #[serde(rename = "xu")]
+    Xu(Xu),
+    /// DDAD (Mousakhan et al. 2023): a noised image pulled back towards itself, compared by pixels and features.
+    #[serde(rename = "ddad")]
+    Ddad(Ddad),
 }
 
 /// By its method, so that a fault names the setting.
@@ -55,6 +62,8 @@ impl<'de> Deserialize<'de> for System {
             System::Wolleb(_) => json::from_value(&settings).map(System::Wolleb),
             System::Pinaya(_) => json::from_value(&settings).map(System::Pinaya),
             System::DiffAd(_) => json::from_value(&settings).map(System::DiffAd),
+            System::Xu(_) => json::from_value(&settings).map(System::Xu),
+            System::Ddad(_) => json::from_value(&settings).map(System::Ddad),
         };
         read.map_err(D::Error::custom)
     }
@@ -62,7 +71,8 @@ impl<'de> Deserialize<'de> for System {
 
 impl System {
     /// What `detector.json` calls the systems.
-    pub const METHODS: [&'static str; 7] = ["anoddpm", "pddpm", "advrad", "dte", "wolleb", "pinaya", "diffad"];
+    pub const METHODS: [&'static str; 9] =
+        ["anoddpm", "pddpm", "advrad", "dte", "wolleb", "pinaya", "diffad", "xu", "ddad"];
 
     /// A system by the name of its method, as published.
     /// # Errors
@@ -76,6 +86,8 @@ impl System {
             "wolleb" => Ok(System::Wolleb(Wolleb::default())),
             "pinaya" => Ok(System::Pinaya(Pinaya::default())),
             "diffad" => Ok(System::DiffAd(DiffAd::default())),
+            "xu" => Ok(System::Xu(Xu::default())),
+            "ddad" => Ok(System::Ddad(Ddad::default())),
             _ => {
                 let known = System::METHODS.join(", ");
                 Err(Error::Invalid(format!("there is no method `{method}`; these are known: {known}")))
@@ -92,6 +104,8 @@ impl System {
             System::Wolleb(_) => "wolleb",
             System::Pinaya(_) => "pinaya",
             System::DiffAd(_) => "diffad",
+            System::Xu(_) => "xu",
+            System::Ddad(_) => "ddad",
         }
     }
     /// What publications call it.
@@ -104,6 +118,8 @@ impl System {
             System::Wolleb(_) => "Wolleb et al.",
             System::Pinaya(_) => "Pinaya et al.",
             System::DiffAd(_) => "DiffAD",
+            System::Xu(_) => "Xu et al.",
+            System::Ddad(_) => "DDAD",
         }
     }
     /// The networks that it may have.
@@ -114,7 +130,13 @@ impl System {
             System::Wolleb(_) => &[Role::Denoiser, Role::Classifier],
             System::Pinaya(_) => &[Role::Denoiser, Role::Autoencoder],
             System::DiffAd(_) => &[Role::Denoiser, Role::Autoencoder, Role::Comparer],
+            System::Xu(_) => &[Role::Denoiser, Role::Comparer, Role::Features],
+            System::Ddad(_) => &[Role::Denoiser, Role::Features],
         }
+    }
+    /// Whether a network that it may have must be there, whatever its settings.
+    pub(super) fn needs(&self, role: Role) -> bool {
+        role != Role::Features && !(role == Role::Comparer && matches!(self, System::Xu(s) if s.map == MapBy::Distance))
     }
     /// Whether its networks see the image itself, brought to their size; otherwise it takes rows of numbers.
     pub fn takes_image(&self) -> bool {
@@ -127,7 +149,8 @@ impl System {
     /// Whether it draws noise when it scores.
     pub fn draws_noise(&self) -> bool {
         match self {
-            System::AnoDdpm(_) | System::Pddpm(_) | System::Pinaya(_) | System::DiffAd(_) => true,
+            System::AnoDdpm(_) | System::Pddpm(_) | System::Pinaya(_) | System::DiffAd(_) | System::Ddad(_) => true,
+            System::Xu(s) => s.draws_noise(),
             System::AdvRad(s) => s.noise != super::advrad::Diffusion::None,
             System::Dte(_) => false,
             System::Wolleb(s) => s.variant == super::config::Variant::Published,
@@ -143,6 +166,14 @@ impl System {
             System::Wolleb(s) => s.noise_per(),
             System::Pinaya(s) => s.noise_per,
             System::DiffAd(s) => s.noise_per,
+            System::Xu(s) => {
+                if s.draws_noise() {
+                    s.noise_per
+                } else {
+                    NoisePer::Run
+                }
+            }
+            System::Ddad(s) => s.noise_per,
         }
     }
     /// Forward passes of the denoiser for an image of this size: what its time is proportional to, on every device.
@@ -155,18 +186,20 @@ impl System {
             System::Wolleb(s) => s.passes(),
             System::Pinaya(s) => s.passes(),
             System::DiffAd(s) => s.passes(),
+            System::Xu(s) => s.passes(),
+            System::Ddad(s) => s.passes(),
         }
     }
     /// Whether each map has its own threshold for pixels, by Otsu's method.
     pub fn cuts_by_otsu(&self) -> bool {
         matches!(self, System::Wolleb(s) if s.otsu)
     }
-    /// How a map becomes a score where nothing else is said: AdvRAD's is the maximum, DiffAD's that of the mean over a window, the others'
-    /// the mean.
+    /// How a map becomes a score where nothing else is said: that of AdvRAD and DDAD is the maximum, that of DiffAD and Xu et al. the
+    /// maximum of the mean over a window, the others' the mean.
     pub fn usual_score(&self) -> ScoreConfig {
         match self {
-            System::AdvRad(_) => ScoreConfig::Max,
-            System::DiffAd(_) => super::diffad::SCORE,
+            System::AdvRad(_) | System::Ddad(_) => ScoreConfig::Max,
+            System::DiffAd(_) | System::Xu(_) => super::diffad::SCORE,
             _ => ScoreConfig::default(),
         }
     }
@@ -186,6 +219,8 @@ impl System {
     pub fn idle(&self, name: &str) -> Option<&'static str> {
         match self {
             System::Pinaya(s) => s.idle(name),
+            System::Xu(s) => s.idle(name),
+            System::Ddad(s) => s.idle(name),
             _ => None,
         }
     }
@@ -201,6 +236,8 @@ impl System {
             System::Wolleb(s) => s.check(input),
             System::Pinaya(s) => s.check(input),
             System::DiffAd(s) => s.check(input),
+            System::Xu(s) => s.check(input),
+            System::Ddad(s) => s.check(input),
         }
     }
     /// Holds the networks of a model folder against the settings.
@@ -215,6 +252,8 @@ impl System {
             System::Wolleb(s) => s.agree(model),
             System::Pinaya(s) => s.agree(model),
             System::DiffAd(s) => s.agree(model),
+            System::Xu(s) => s.agree(model),
+            System::Ddad(s) => s.agree(model),
         }
     }
     /// What a batch of `n` images, or rows, runs. `noise` replaces the source that the settings name.
@@ -229,6 +268,8 @@ impl System {
             System::Wolleb(s) => s.job(model, n, noise),
             System::Pinaya(s) => s.job(model, n, noise),
             System::DiffAd(s) => s.job(model, n, noise),
+            System::Xu(s) => s.job(model, n, noise),
+            System::Ddad(s) => s.job(model, n, noise),
         }
     }
     /// Its settings by name.
@@ -241,6 +282,8 @@ impl System {
             System::Wolleb(_) => super::wolleb::SETTINGS,
             System::Pinaya(_) => super::pinaya::SETTINGS,
             System::DiffAd(_) => super::diffad::SETTINGS,
+            System::Xu(_) => super::xu::SETTINGS,
+            System::Ddad(_) => super::ddad::SETTINGS,
         }
     }
     /// The settings that trade speed for quality, which `residua dial` measures. Names of parts come after that of the whole.
@@ -255,6 +298,8 @@ impl System {
                 &["quantile", "start", "sampler", "sampler.steps", "grow", "residual", "reference", "filter"]
             }
             System::DiffAd(_) => &["sampler", "sampler.steps", "condition", "mix", "blur"],
+            System::Xu(_) => &["start", "lambda", "sampler", "sampler.steps", "blur"],
+            System::Ddad(_) => &["t_start", "skip", "w", "eta", "v", "layers", "blur"],
         }
     }
 }

@@ -19,6 +19,11 @@ impl DetectorConfig {
         if let System::DiffAd(system) = &self.system {
             said.extend(system.taken(self.input.as_ref()));
         }
+        match &self.system {
+            System::Xu(system) => said.extend(system.taken()),
+            System::Ddad(system) => said.extend(system.taken()),
+            _ => {}
+        }
         if self.reads_foregrounds() {
             said.push("The foreground is the file NAME_mask beside an image or, without one, what lies above its lowest value.".into());
         }

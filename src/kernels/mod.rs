@@ -30,12 +30,14 @@ kernels! {
         AttentionGradient: "Self-attention's gradient with respect to q, k and v.",
     }
     axis_map { AxisMap: "A sparse linear map along one axis." }
+    balance { Balance: "Two maps as one, brought to the same maximum." }
     batch_norm { BatchNorm: "BatchNorm over a minibatch, and its gradients." }
     channels { Channels: "A range of channels." }
     concat { Concat: "Concatenation of channels." }
     conv { Conv: "Convolution." }
     conv_gradient { ConvGradient: "The gradient of a convolution's weights." }
     conv_transpose { ConvTranspose: "Transposed convolution." }
+    cosine { Cosine: "One less the cosine between the channels of two images." }
     dense { Dense: "A linear layer that is trained, and its gradients." }
     dropout { Dropout: "Dropout." }
     embedding { TimeEmbedding: "Sinusoids of a time.", Embedding: "A row of a table.", StepTime: "The step's time." }

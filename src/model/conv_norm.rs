@@ -4,7 +4,7 @@ use crate::graph::{ConvSpec, Graph, NodeId};
 use crate::{Error, Result};
 
 /// A convolution and the BatchNorm after it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct ConvNorm {
     /// Of the convolution, without `.weight`.
     pub key: String,
@@ -15,10 +15,12 @@ pub(super) struct ConvNorm {
     pub stride: usize,
     /// The convolution has a bias of its own.
     pub bias: bool,
+    /// Added to the variance.
+    pub eps: f64,
 }
 
-/// Added to the variance: PyTorch's default.
-const EPS: f64 = 1e-5;
+/// PyTorch's default of [`ConvNorm::eps`].
+pub(super) const EPS: f64 = 1e-5;
 
 /// The BatchNorm's vectors.
 const NORM: [&str; 4] = ["weight", "bias", "running_mean", "running_var"];
@@ -30,7 +32,7 @@ impl ConvNorm {
     /// [`Error::MissingTensor`] where it is not there, [`Error::File`] for a weight that is no convolution's.
     pub fn read(ck: &Checkpoint, key: &str, norm: &str, stride: usize) -> Result<Self> {
         let (shape, bias) = (conv_shape(ck, key)?, ck.contains(&format!("{key}.bias")));
-        Ok(ConvNorm { key: key.into(), norm: norm.into(), shape, stride, bias })
+        Ok(ConvNorm { key: key.into(), norm: norm.into(), shape, stride, bias, eps: EPS })
     }
 
     /// Every tensor that it takes from its checkpoint.
@@ -59,7 +61,7 @@ impl ConvNorm {
         let mut bias = Vec::with_capacity(cout);
         let each = weight.len() / cout;
         for (o, filter) in weight.chunks_exact_mut(each).enumerate() {
-            let scale = f64::from(gamma[o]) / (f64::from(variance[o]) + EPS).sqrt();
+            let scale = f64::from(gamma[o]) / (f64::from(variance[o]) + self.eps).sqrt();
             filter.iter_mut().for_each(|w| *w = (f64::from(*w) * scale) as f32);
             let center = f64::from(mean[o]) - own.as_ref().map_or(0.0, |b| f64::from(b[o]));
             bias.push((f64::from(beta[o]) - center * scale) as f32);

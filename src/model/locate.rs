@@ -24,6 +24,8 @@ pub const CLASSIFIER: &[&str] = &["classifier"];
 pub const AUTOENCODER: &[&str] = &["autoencoder", "vae", "vqvae"];
 /// The same of a comparer.
 pub const COMPARER: &[&str] = &["comparer"];
+/// The same of a network of features.
+pub const FEATURES: &[&str] = &["features"];
 
 /// A file as it is; in a folder (or its `unet/`) the file of a known name, or the only safetensors file, or the only one of
 /// PyTorch. The index of several files stands for them all. A file with the name of a role, such as `classifier.*`, is the network that
@@ -77,7 +79,7 @@ pub fn locate(path: &Path) -> Result<PathBuf> {
 
 /// What a folder may stand for.
 fn candidates(folder: &Path) -> Result<Vec<PathBuf>> {
-    let roles = [CLASSIFIER, AUTOENCODER, COMPARER].concat();
+    let roles = [CLASSIFIER, AUTOENCODER, COMPARER, FEATURES].concat();
     let (named, others): (Vec<_>, Vec<_>) = all(folder)?.into_iter().partition(|f| is_called(f, &roles));
     Ok(if others.is_empty() { named } else { others })
 }
@@ -112,16 +114,24 @@ fn is_called(file: &Path, names: &[&str]) -> bool {
 /// # Errors
 /// When there is none, or more than one; `names` has one at least.
 pub fn locate_role(folder: &Path, names: &[&str]) -> Result<PathBuf> {
+    let name = names.first().copied().unwrap_or_default();
+    find_role(folder, names)?.ok_or_else(|| {
+        let fault = format!("no {name} in this folder ({name}.safetensors, one of PyTorch, or a folder `{name}`)");
+        Error::file(folder, fault)
+    })
+}
+
+/// As [`locate_role`]; none when there is none.
+/// # Errors
+/// When there is more than one.
+pub fn find_role(folder: &Path, names: &[&str]) -> Result<Option<PathBuf>> {
     let mut found: Vec<PathBuf> = all(folder)?.into_iter().filter(|f| is_called(f, names)).collect();
     found.extend(names.iter().map(|n| folder.join(n)).filter(|inner| inner.is_dir()));
     let name = names.first().copied().unwrap_or_default();
     match &found[..] {
-        [one] if one.is_dir() => locate_called(one, names),
-        [one] => Ok(one.clone()),
-        [] => {
-            let fault = format!("no {name} in this folder ({name}.safetensors, one of PyTorch, or a folder `{name}`)");
-            Err(Error::file(folder, fault))
-        }
+        [one] if one.is_dir() => locate_called(one, names).map(Some),
+        [one] => Ok(Some(one.clone())),
+        [] => Ok(None),
         several => {
             let found: Vec<_> = several.iter().filter_map(|f| f.file_name()).map(|f| f.to_string_lossy()).collect();
             Err(Error::file(folder, format!("several {name}s, name one of them: {}", found.join(", "))))

@@ -49,7 +49,7 @@ pub use layout::Layout;
 pub use layouts::{
     is_autoencoder, is_autoencoder_class, is_classifier, read, read_autoencoder, read_classifier, recognise,
 };
-pub use locate::{AUTOENCODER, CLASSIFIER, COMPARER, locate, locate_role};
+pub use locate::{AUTOENCODER, CLASSIFIER, COMPARER, FEATURES, find_role, locate, locate_role};
 pub use network::{Call, Network};
 pub use params::Param;
 pub use resnet::ResNet;

@@ -96,7 +96,7 @@ impl Network {
     pub fn classifier(path: &Path, overrides: &Overrides) -> Result<Self> {
         Self::of_classifier(Checkpoint::open_copy(path, overrides.weights)?, overrides)
     }
-    /// Opens a ResNet in torchvision's layout.
+    /// Opens a ResNet in torchvision's layout; its config is [`Config::of_features`].
     /// # Errors
     /// As [`Checkpoint::open`] and [`ResNet::read`].
     pub fn resnet(path: &Path) -> Result<Self> {
@@ -138,7 +138,7 @@ impl Network {
         Ok(Network { checkpoint, architecture: Architecture::Classifier(spec) })
     }
     fn of_resnet(checkpoint: Checkpoint) -> Result<Self> {
-        let net = ResNet::read(&checkpoint)?;
+        let net = ResNet::read(&checkpoint, &Config::of_features(&checkpoint)?)?;
         Ok(Network { checkpoint, architecture: Architecture::ResNet(net) })
     }
     fn of_autoencoder(checkpoint: Checkpoint, overrides: &Overrides) -> Result<Self> {
@@ -216,7 +216,7 @@ impl Network {
             Architecture::Unet(spec) => {
                 inputs.push(g.state("t", one));
                 inputs.extend(spec.class.is_some().then(|| g.state("y", one)));
-                let embedding = spec.semantic.as_ref().map(|s| one.with_c(s.width()));
+                let embedding = spec.condition().map(|width| one.with_c(width));
                 inputs.extend(embedding.map(|shape| g.state("z", shape)));
             }
             Architecture::Classifier(_) => inputs.push(g.state("t", one)),
@@ -237,7 +237,8 @@ impl Network {
             Architecture::Classifier(_) => Config::of_classifier(&self.checkpoint).ok()?.path().to_owned(),
             Architecture::Autoencoder(_) => Config::of_autoencoder(&self.checkpoint).ok()?.path().to_owned(),
             Architecture::Comparer(_) => Config::of_comparer(&self.checkpoint).ok()?.path().to_owned(),
-            Architecture::Unet(_) | Architecture::ResNet(_) => checkpoint.with_file_name("config.json"),
+            Architecture::ResNet(_) => Config::of_features(&self.checkpoint).ok()?.path().to_owned(),
+            Architecture::Unet(_) => checkpoint.with_file_name("config.json"),
         };
         (file != checkpoint && file.is_file()).then_some(file)
     }

@@ -1,6 +1,5 @@
 //! Which tensors a described UNet needs, in which shapes; and that its widths fit together.
 use super::Checkpoint;
-use super::semantic::SemanticEncoder;
 use super::trunk::Trunk;
 use super::unet::{Attention, Conv, Layer, Linear, Norm, Qkv, ResBlock, UnetSpec};
 use crate::{Error, Result};
@@ -104,7 +103,10 @@ impl UnetSpec {
     pub fn check(&self, ck: &Checkpoint) -> Result<()> {
         self.params().iter().try_for_each(|(key, shape)| ck.check(key, shape))?;
         let fault = |text: String| Error::file(ck.path(), text);
-        self.semantic.as_ref().map_or(Ok(()), SemanticEncoder::fits).map_err(fault)?;
+        if let Some(encoder) = &self.semantic {
+            encoder.fits().map_err(fault)?;
+            fits("the embedding of an image", encoder.width(), self.condition().unwrap_or(0)).map_err(fault)?;
+        }
         let mut kept = self.trunk().widths().map_err(fault)?;
         let mut walk = self.trunk().walk(kept.pop().unwrap_or(0));
         if kept.len() != self.decoder.len() {

@@ -201,7 +201,8 @@ pub struct UnetSpec {
     pub time: TimeEmbed,
     /// Class embedding.
     pub class: Option<ClassEmbed>,
-    /// The encoder whose embedding of an image all residual blocks are modulated by (DiffAE).
+    /// The encoder whose embedding of an image all residual blocks are modulated by (DiffAE); none where the embedding comes from
+    /// elsewhere.
     pub semantic: Option<SemanticEncoder>,
     /// First convolution; its output is the first that is kept.
     pub conv_in: Conv,
@@ -226,6 +227,11 @@ impl UnetSpec {
     pub fn out_channels(&self) -> usize {
         self.conv_out.cout
     }
+    /// Width of the embedding of an image that its blocks are modulated by, where they are.
+    pub fn condition(&self) -> Option<usize> {
+        let width = |layer: &Layer| if let Layer::Res(r) = layer { Some(r.condition.as_ref()?.cin) } else { None };
+        self.encoder.iter().flatten().chain(&self.middle).find_map(width)
+    }
     /// All layers in the order they run.
     pub fn layers(&self) -> impl Iterator<Item = &Layer> {
         self.trunk().layers().chain(self.decoder.iter().flatten())
@@ -236,8 +242,8 @@ impl UnetSpec {
     }
     /// All of it before the decoder.
     pub(super) fn trunk(&self) -> Trunk<'_> {
-        let UnetSpec { time, class, semantic, conv_in, encoder, middle, .. } = self;
-        let condition = semantic.as_ref().map(SemanticEncoder::width);
+        let UnetSpec { time, class, conv_in, encoder, middle, .. } = self;
+        let condition = self.condition();
         Trunk { time: Some(time), class: class.as_ref(), condition, conv_in, encoder, middle }
     }
 }

@@ -38,6 +38,13 @@ impl Config {
             |config: &Config| Ok(config.text("_class_name")?.map(|class| class.ends_with("DiscriminativeSubNetwork")));
         Self::of_role(checkpoint, "comparer.json", named)
     }
+    /// The config of a ResNet, by the same rules: `features.json` beside it goes first. Without one the network is torchvision's.
+    /// # Errors
+    /// As [`Config::beside`].
+    pub fn of_features(checkpoint: &Checkpoint) -> Result<Self> {
+        let named = |config: &Config| Ok(config.text("_class_name")?.map(|class| class.ends_with("ResNet")));
+        Self::of_role(checkpoint, "features.json", named)
+    }
 
     /// `own` beside the checkpoint; else the usual one when `named` says that it is this network's, or says nothing and the network is
     /// the one that the folder stands for.

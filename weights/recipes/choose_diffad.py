@@ -31,22 +31,31 @@ def blurred(heat, sigma):
     return torch.from_numpy(ndimage.gaussian_filter(heat.numpy(), (0, 0, sigma, sigma))) if sigma else heat
 
 
-def detector(a, s):
-    """A detector.json of chosen settings."""
+def settings(method, s):
+    """The chosen settings of a system with a comparer."""
+    return {"method": method, "sampler": {"kind": "ddim", "steps": s["steps"], "eta": 0.0},
+            "blur": {"kind": "gaussian", "sigma": s["blur"]} if s["blur"] else None}
+
+
+def detector(a, s, system, limits, networks):
+    """A detector.json of chosen settings, for images in the range `limits`."""
+    files = {name: ("" if name == "denoiser" else name + "/") + name + ".safetensors" for name in networks}
     return {
         "format": 2, "name": os.path.basename(os.path.normpath(a.model)),
-        "input": {"width": a.size, "height": a.size, "channels": 1, "range": [0, 1], "scaling": {"kind": "fixed"}},
-        "networks": {"denoiser": {"file": "denoiser.safetensors"}, "autoencoder": {"file": "autoencoder/autoencoder.safetensors"},
-                     "comparer": {"file": "comparer/comparer.safetensors"}},
-        "system": {
-            "method": "diffad", "sampler": {"kind": "ddim", "steps": s["steps"], "eta": 0.0},
-            "blur": {"kind": "gaussian", "sigma": s["blur"]} if s["blur"] else None},
-        "score": {"kind": "window", "side": s["window"]}, "threshold": s["cuts"]}
+        "input": {"width": a.size, "height": a.size, "channels": 1, "range": limits, "scaling": {"kind": "fixed"}},
+        "networks": {name: {"file": file} for name, file in files.items()},
+        "system": system, "score": {"kind": "window", "side": s["window"]}, "threshold": s["cuts"]}
 
 
-def main():
-    """Tries all combinations."""
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def diffad_detector(a, s):
+    """The detector.json of a DiffAD detector."""
+    return detector(a, s, settings("diffad", s), [0, 1], ("denoiser", "autoencoder", "comparer"))
+
+
+def main(doc, make, describe):
+    """Tries all combinations: `make(folder)` gives the networks, with the methods of diffad.Model, `describe(arguments, chosen)`
+    a detector.json."""
+    p = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("model")
     p.add_argument("images", help="folder of good images that the model was trained on, less those held out")
     p.add_argument("--hold-out", type=int, default=7, help="as in training")
@@ -61,21 +70,23 @@ def main():
     p.add_argument("--threads", type=int, default=1)
     a = p.parse_args()
     torch.set_num_threads(a.threads)
-    model = diffad.Model(a.model)
+    model = make(a.model)
     rng, best = np.random.default_rng(a.seed), None
     good = dataset.load(dataset.find([a.images])[::a.hold_out][::a.every], 1, a.size)
     sets = {"good": good} | {k: [faults.make(g, k, rng) for g in good] for k in faults.KINDS}
     truth = [np.zeros(g.shape[:2], bool) for g in good]
     truth += [(np.abs(f - g)[:, :, 0] > 0.02) for k in faults.KINDS for f, g in zip(sets[k], good)]
     for count in a.steps:
-        heat = {name: model.compare(model.rebuild(inputs(v, a.size), count, [a.seed, i])) for i, (name, v) in enumerate(sets.items())}
+        heat = {name: model.compare(model.rebuild(inputs(v, a.size), count, [a.seed, i]))
+                for i, (name, v) in enumerate(sets.items())}
         for window, sigma in itertools.product(a.windows, a.blurs):
             maps = {name: blurred(m, sigma) for name, m in heat.items()}
             v = {name: diffad.score(m, window).numpy() for name, m in maps.items()}
             areas = [choose.auroc(v["good"], v[k]) for k in faults.KINDS]
             precision, dice, cut = choose.curve([m.numpy() for m in maps.values()], [t for t in truth])
             said = ", ".join(f"{k} {u:.3f}" for k, u in zip(faults.KINDS, areas))
-            said = f"steps {count} window {window} blur {sigma}: mean AUROC {np.mean(areas):.4f} ({said}); pixel AUPRC {precision:.4f} Dice {dice:.4f}"
+            said = (f"steps {count} window {window} blur {sigma}: mean AUROC {np.mean(areas):.4f} ({said}); "
+                    f"pixel AUPRC {precision:.4f} Dice {dice:.4f}")
             print(said, flush=True)
             if best is None or np.mean(areas) + precision > best[0]:
                 best = np.mean(areas) + precision, said, {
@@ -83,8 +94,8 @@ def main():
                     "cuts": {"pixel": cut, "image": float(np.quantile(v["good"], a.quantile))}}
     print("chosen:", best[1])
     if not a.dry:
-        unet.write_json(os.path.join(a.model, "detector.json"), detector(a, best[2]))
+        unet.write_json(os.path.join(a.model, "detector.json"), describe(a, best[2]))
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, diffad.Model, diffad_detector)

@@ -46,8 +46,7 @@ class Model:
     def __init__(self, folder):
         self.denoiser = guided.load(folder)
         self.autoencoder = compvis.load(os.path.join(folder, "autoencoder"))
-        comparer = os.path.join(folder, "comparer")
-        self.comparer = draem.load(comparer) if os.path.exists(os.path.join(comparer, "config.json")) else None
+        self.comparer = draem.beside(folder)
         self.abar = latent.alpha_bars(*BETAS)
 
     @torch.no_grad()
@@ -58,7 +57,6 @@ class Model:
         z = draw(self.denoiser, c, noise, count, self.abar)
         return torch.cat([self.autoencoder.decode(z), self.autoencoder.decode(0.5 * z + 0.5 * c), x], 1)
 
-    @torch.no_grad()
-    def compare(self, given, batch=16):
+    def compare(self, given):
         """The maps (n, 1, h, w) of what `rebuild` gave."""
-        return torch.cat([self.comparer(part).softmax(1)[:, 1:] for part in given.split(batch)])
+        return draem.maps(self.comparer, given)

@@ -108,3 +108,15 @@ def load(folder, weights=WEIGHTS):
         model = Comparer(json.load(f))
     model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in load_file(os.path.join(folder, weights)).items()})
     return model.eval()
+
+
+def beside(folder):
+    """The comparer in the folder `comparer` of a model folder; None where there is none yet."""
+    path = os.path.join(folder, "comparer")
+    return load(path) if os.path.exists(os.path.join(path, "config.json")) else None
+
+
+@torch.no_grad()
+def maps(comparer, given, batch=16):
+    """The maps (n, 1, h, w) of concatenated images (n, c, h, w)."""
+    return torch.cat([comparer(part).softmax(1)[:, 1:] for part in given.split(batch)])

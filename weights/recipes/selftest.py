@@ -10,7 +10,8 @@ It runs the model's own detection on one picture (or on a made one), AnoDDPM's s
     map             (1, 1, H, W), float32: residual and blur
 
 AnoDDPM's sections are start, body and finish; pDDPM's are noising, patches (one call is one patch) and finish; those of Wolleb et
-al. and of AdvRAD stand in selftest_guided.py, those of DiffAD and of Pinaya et al. in selftest_latent.py.
+al. and of AdvRAD stand in selftest_guided.py, those of DiffAD and of Pinaya et al. in selftest_latent.py, those of Xu et al. in
+selftest_xu.py.
 
 and, as metadata, the settings (`detector`, the text of a detector.json) and `seed`. Nothing here is computed by Residua:
 the network is unet.py's on the stored weights, the noise that of the package `opensimplex` (0.4.5), which is the published one to
@@ -33,6 +34,7 @@ from safetensors.torch import save_file
 import pddpm
 import selftest_guided
 import selftest_latent
+import selftest_xu
 import simplex
 import train
 import unet
@@ -49,15 +51,6 @@ def fingerprint(value):
     return torch.cat([head, flat[picks]])
 
 
-def affine(norm, x):
-    """Factor and summand (1, C, 2) that a GroupNorm comes down to on x."""
-    groups = x.reshape(1, norm.num_groups, -1)
-    mean, var = groups.mean(2), groups.var(2, unbiased=False)
-    each = x.shape[1] // norm.num_groups
-    factor = norm.weight * (var + norm.eps).rsqrt().repeat_interleave(each, 1)
-    return torch.stack([factor, norm.bias - mean.repeat_interleave(each, 1) * factor], 2)
-
-
 def listen(model, keep):
     """Hooks that give every layer's output to keep(name, value), under the names of Residua's launches."""
     handles = []
@@ -71,7 +64,7 @@ def listen(model, keep):
     before(model.time_embedding.linear_1, "time_embedding")
     for name, m in model.named_modules():
         if isinstance(m, torch.nn.GroupNorm):
-            before(m, name + ".stats", lambda inputs, m=m: affine(m, inputs[0]))
+            before(m, name + ".stats", lambda inputs, m=m: selftest_latent.affine(m, inputs[0]))
         elif isinstance(m, unet.Resnet):
             if name.startswith("up_blocks"):
                 before(m, name + ".skip")
@@ -261,6 +254,9 @@ def main():
     elif method in selftest_latent.RUNS:
         det = selftest_latent.shortened(det, max(args.steps, 2))
         det, rebuilt, heat = selftest_latent.RUNS[method](args.model, x.double(), det, args.seed, keep, listen)
+    elif method in selftest_xu.RUNS:
+        det = selftest_xu.shortened(det, max(args.steps, 2))
+        det, rebuilt, heat = selftest_xu.RUNS[method](args.model, x.double(), det, args.seed, keep, listen)
     else:
         det, rebuilt, heat = by_noise(args, det, x, keep)
     out |= {"x": x, "reconstruction": rebuilt.float(), "map": heat.float()}

@@ -29,6 +29,15 @@ PINAYA = {"quantised": True, "latent_scale": 1.0, "quantile": 0.975, "grow": 0, 
           "reference": "input", "filter": True, "smooth": None, "blur": None, "map": "residual"}
 
 
+def affine(norm, x):
+    """Factor and summand (1, C, 2) that a GroupNorm comes down to on x."""
+    groups = x.reshape(1, norm.num_groups, -1)
+    mean, var = groups.mean(2), groups.var(2, unbiased=False)
+    each = x.shape[1] // norm.num_groups
+    factor = norm.weight * (var + norm.eps).rsqrt().repeat_interleave(each, 1)
+    return torch.stack([factor, norm.bias - mean.repeat_interleave(each, 1) * factor], 2)
+
+
 def exact(model):
     """A UNet in float64, its embedding's angles, which are float32 there, as exact as it."""
     model, layer = model.double(), model.time_embedding

@@ -1,9 +1,11 @@
-"""Trains DiffAD's comparer on good images with made-up defects, once the autoencoder and the denoiser are trained.
+"""Trains the comparer of DiffAD or of Xu et al. on good images with made-up defects, once the networks that rebuild images are
+trained.
 
     python train_comparer.py IMAGES MODEL --gray --size 128 --range 0 1 --flip xy --minutes 25 --cache rebuilt.npz
+    python train_comparer.py IMAGES MODEL --kind xu --gray --size 128 --range 0 1 --flip xy --minutes 22 --cache rebuilt.npz
 
-The paper draws a reconstruction anew for each batch. Here `--count` images are made, given defects and rebuilt once; the
-training flips them and changes their brightness.
+DiffAD's paper draws a reconstruction anew for each batch; the code of Xu et al. keeps them. Here `--count` images are made, given
+defects and rebuilt once, defects and all; the training flips them and changes their brightness.
 """
 import argparse
 import os
@@ -17,6 +19,10 @@ import draem
 import latent
 import perlin
 import resume
+import xu
+
+# What rebuilds images, by --kind; each is given images in 0..1.
+KINDS = {"diffad": diffad.Model, "xu": xu.Model}
 
 
 def arguments():
@@ -24,6 +30,7 @@ def arguments():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     dataset.add_arguments(p)
     p.add_argument("model", help="model folder; the comparer is written to its folder `comparer`")
+    p.add_argument("--kind", choices=sorted(KINDS), default="diffad", help="what system the model is of")
     p.add_argument("--count", type=int, default=1500, help="images to rebuild")
     p.add_argument("--clean", type=float, default=0.5, help="share of images without a defect")
     p.add_argument("--ddim", type=int, default=10, help="steps of a reconstruction")
@@ -32,13 +39,16 @@ def arguments():
     p.add_argument("--patch", type=int, default=0, help="train on random crops of this side; 0: whole images")
     p.add_argument("--ema", type=float, default=0.99)
     resume.add_arguments(p, batch=8, lr=1e-3)
-    return p.parse_args()
+    args = p.parse_args()
+    if args.kind == "xu" and args.range != [0, 1]:
+        p.error("the images of --kind xu are given as --range 0 1: the generator's own range is put to them here")
+    return args
 
 
 def make(args):
-    """What the comparer is given, (count, 3 c, h, w) in float16, and where the defects are, (count, 1, h, w) of bool."""
+    """What the comparer is given, (count, 2 c or 3 c, h, w) in float16, and where the defects are, (count, 1, h, w) of bool."""
     images, rng = dataset.Samples(args), np.random.default_rng([args.seed, 1])
-    defects, model, given, truth = perlin.Defects(args.size, args.clean), diffad.Model(args.model), [], []
+    defects, model, given, truth = perlin.Defects(args.size, args.clean), KINDS[args.kind](args.model), [], []
     for start in range(0, args.count, 20):
         x = images.draw(min(20, args.count - start), rng)[0].numpy()
         x, where = (np.stack(v) for v in zip(*(defects.add(v, rng) for v in x)))

@@ -60,6 +60,15 @@ fn tries(args: &Args, model: &ModelFolder) -> Result<Vec<(String, Vec<String>)>>
             vec![("quantile", texts_of(&[0.9, 0.95, 0.975])), ("sampler.steps", samplers(&[10, 20, 50]))]
         }
         System::DiffAd(_) => vec![("sampler.steps", samplers(&[5, 10, 20, 50]))],
+        System::Xu(s) => {
+            let mut steps = vec![10, 25, 50, 250];
+            steps.retain(|&n| n <= s.most_steps());
+            vec![("sampler.steps", samplers(&steps))]
+        }
+        System::Ddad(s) => {
+            let skips = [s.skip, 2 * s.skip, 4 * s.skip].map(|n| n.min(s.t_start));
+            vec![("skip", texts(&skips)), ("w", texts_of(&[1.0, 3.0, 8.0]))]
+        }
         // How far an image is dissolved, and how hard it is pulled: what the paper itself varies.
         System::Wolleb(s) => {
             let level = s.noise_level;
@@ -109,6 +118,8 @@ pub(super) fn settings(args: &Args, model: &ModelFolder) -> Result<Vec<DetectorC
         System::DiffAd(s) => {
             !matches!(s.sampler, Some(SamplerConfig::Ddim { steps, .. }) if steps > s.schedule.train_steps / 2)
         }
+        System::Xu(s) => s.timesteps().is_ok(),
+        System::Ddad(s) => s.skip <= s.t_start,
         System::Pddpm(_) | System::Dte(_) | System::Wolleb(_) => true,
     };
     let before = all.len();

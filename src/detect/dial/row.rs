@@ -48,6 +48,8 @@ fn eta(config: &mut DetectorConfig) -> Option<&mut f64> {
         System::AdvRad(s) => &mut s.sampler,
         System::Pinaya(s) => &mut s.sampler,
         System::DiffAd(s) => s.sampler.as_mut()?,
+        System::Xu(s) => s.sampler.as_mut()?,
+        System::Ddad(s) => return Some(&mut s.eta),
         System::Pddpm(_) | System::Dte(_) | System::Wolleb(_) => return None,
     };
     if let SamplerConfig::Ddim { eta, .. } = sampler { Some(eta) } else { None }

@@ -13,6 +13,8 @@ pub(in crate::detect) struct Denoised<'a> {
     pub learned: bool,
     /// It may know classes.
     pub classes: bool,
+    /// It is given the embedding of an image.
+    pub embedded: bool,
     /// What goes before the word `channels` in errors.
     pub whose: &'a str,
 }
@@ -20,7 +22,7 @@ pub(in crate::detect) struct Denoised<'a> {
 impl Denoised<'_> {
     /// Nothing beside, without a variance and classes.
     pub fn of(shape: Shape) -> Self {
-        Denoised { shape, beside: 0, learned: false, classes: false, whose: "input." }
+        Denoised { shape, beside: 0, learned: false, classes: false, embedded: false, whose: "input." }
     }
 }
 
@@ -34,7 +36,7 @@ pub(in crate::detect) fn agree(model: &ModelFolder, learned: bool, classes: bool
 
 /// A denoiser that is of this. What is at fault is named by `detector.json` where there is one, otherwise by the checkpoint.
 pub(in crate::detect) fn agree_on(model: &ModelFolder, of: Denoised) -> Result<()> {
-    let Denoised { shape, beside, learned, classes, whose } = of;
+    let Denoised { shape, beside, learned, classes, embedded, whose } = of;
     let network = model.networks.denoiser()?;
     let spec = network.as_unet()?;
     let said = model.settings.is_file();
@@ -59,7 +61,27 @@ pub(in crate::detect) fn agree_on(model: &ModelFolder, of: Denoised) -> Result<(
         );
         return Err(Error::file(path, fault));
     }
-    spec.accepts(shape.with_c(takes), classes && spec.class.is_some())
+    spec.accepts(shape.with_c(takes), embedded || classes && spec.class.is_some())
+}
+
+/// A comparer of so many pictures of the model's input, which `which` names; `setting` is what chooses them.
+/// # Errors
+/// [`Error::File`] naming the comparer, for other channels and for sizes that it does not take.
+pub(in crate::detect) fn compares(model: &ModelFolder, pictures: usize, which: &str, setting: &str) -> Result<()> {
+    let (input, network) = (model.config.image()?, model.networks.comparer()?);
+    let (comparer, path) = (network.as_comparer()?, network.checkpoint.path());
+    let (takes, channels) = (comparer.in_channels(), pictures * input.channels);
+    if takes != channels {
+        let each = input.channels;
+        let fault = format!("takes {takes} channels, but {which} of {each} each make {channels} (`{setting}`)");
+        return Err(Error::file(path, fault));
+    }
+    if comparer.out_channels() != 2 {
+        let fault = format!("gives {} channels; normal and anomalous are two", comparer.out_channels());
+        return Err(Error::file(path, fault));
+    }
+    let given = Shape::new(1, input.height, input.width, channels);
+    comparer.accepts(given).map_err(|e| Error::file(path, e.to_string()))
 }
 
 /// The shape (1,h,w,c) of the latent of one image of the model's input, which its autoencoder brings back to that size.

@@ -37,11 +37,13 @@ impl System {
             System::Pinaya(s) => (s.schedule.train_steps, s.start + 1),
             // Every second step: with a stride of one, latent-diffusion's steps lead past the schedule.
             System::DiffAd(s) => (s.schedule.train_steps, (s.schedule.train_steps / 2).max(1)),
+            System::Xu(s) => (s.schedule.train_steps, s.most_steps()),
+            System::Ddad(s) => (s.schedule.train_steps, 0),
             System::Dte(_) => return setting.range,
         };
         match setting.range {
             Range::Count(low, high)
-                if ["k", "start", "band.first", "band.last", "condition_step"].contains(&setting.name) =>
+                if ["k", "start", "band.first", "band.last", "condition_step", "t_start"].contains(&setting.name) =>
             {
                 Range::Count(low, high.min(steps.saturating_sub(1)))
             }

@@ -19,7 +19,7 @@ const HALVES: [&str; 2] = ["encoder_segment.", "decoder_segment."];
 /// Stages of two 3x3 convolutions, each with BatchNorm and ReLU, and a 2x2 maximum between them; then as many times but one: twice
 /// the size by bilinear interpolation with aligned corners, a convolution, the stage of that size joined behind it along the
 /// channels, two convolutions; at the end a convolution.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Comparer {
     /// The stages that halve the image, the largest first.
     pub(super) down: Vec<[ConvNorm; 2]>,

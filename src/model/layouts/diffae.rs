@@ -22,14 +22,14 @@ pub(super) fn read(mut src: Source) -> Result<UnetSpec> {
     let (heads, heads_up) = guided::heads(&src)?;
     let settings = Settings { heads: one(heads), heads_up: one(heads_up), order: guided::order(&src)? };
     let body = numbered::read(&src, &NAMES, &settings)?;
-    let semantic = encoder(&src, &settings)?;
+    let semantic = src.under("encoder.").then(|| encoder(&src, &settings)).transpose()?;
     let spec = UnetSpec {
         layout: Layout::DiffAe,
         sample_size: src.cfg.size("image_size")?,
         center_input: false,
         time: src.time(["time_embed.time_embed.0", "time_embed.time_embed.2"], true, 0.0)?,
         class: src.class("label_emb", "num_classes")?,
-        semantic: Some(semantic),
+        semantic,
         norm_out: src.norm("out.0")?,
         conv_out: src.conv("out.2")?,
         conv_in: src.conv("input_blocks.0.0")?,

@@ -1,16 +1,18 @@
 //! ResNets as torchvision stores them (He, Zhang, Ren, Sun, CVPR 2016; the wide ones: Zagoruyko, Komodakis, BMVC 2016),
 //! described by their keys and shapes alone, as extractors of features: the last layer's global average, without `fc`.
 mod build;
+mod settings;
 #[cfg(test)]
 mod tests;
 
 use super::conv_norm::ConvNorm;
-use super::{Checkpoint, Param};
+use super::{Checkpoint, Config, Param};
 use crate::{Error, Result};
+use settings::Settings;
 use std::fmt;
 
 /// A residual block.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Block {
     /// Two of 3×3, or 1×1, 3×3 and 1×1.
     pub convs: Vec<ConvNorm>,
@@ -23,18 +25,32 @@ pub(super) struct Block {
 pub enum BlockKind {
     /// Two 3×3 convolutions.
     Basic,
-    /// 1×1, 3×3 and 1×1, the stride on the 3×3 (torchvision's, "v1.5").
+    /// 1×1, 3×3 and 1×1; the stride is on the 3×3 (torchvision's, "v1.5") or, as first published, on the first 1×1.
     Bottleneck,
 }
 
 /// A residual network without its classifier.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ResNet {
     /// The kind of its blocks.
     pub block: BlockKind,
+    /// What an image is to be standardised by.
+    pub standard: Standard,
     pub(super) stem: ConvNorm,
     pub(super) layers: Vec<Vec<Block>>,
 }
+
+/// How images of values in 0..1 are standardised for the network, channel by channel: `(x − mean)/std`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standard {
+    /// Subtracted.
+    pub mean: Vec<f32>,
+    /// Divides after that.
+    pub std: Vec<f32>,
+}
+
+/// Layers of a whole network.
+const LAYERS: usize = 4;
 
 /// What torchvision calls the depths.
 const DEPTHS: [(BlockKind, [usize; 4], usize); 5] = [
@@ -46,13 +62,16 @@ const DEPTHS: [(BlockKind, [usize; 4], usize); 5] = [
 ];
 
 impl ResNet {
-    /// Recognises the network: its blocks are counted by their keys, all widths come from the shapes. Strides, paddings and
-    /// pooling are torchvision's, as no tensor tells them.
+    /// Recognises the network: its blocks are counted by their keys, all widths come from the shapes. Paddings and pooling are
+    /// torchvision's, as no tensor tells them; so are the place of the stride, the BatchNorms' epsilon and the standardisation
+    /// (ImageNet's), where the config does not say `downsample_in_bottleneck` (true: on the first 1×1 of a layer), `batch_norm_eps`,
+    /// `image_mean` and `image_std`. A network may end before its last layer; it gives maps then, and no features.
     /// # Errors
     /// [`Error::MissingTensor`] or [`Error::TensorShape`] where the keys do not make such a network; [`Error::File`] for
-    /// another stem and, with its name, for a ResNeXt, whose convolutions are grouped.
-    pub fn read(ck: &Checkpoint) -> Result<Self> {
-        let stem = ConvNorm::read(ck, "conv1", "bn1", 2)?;
+    /// another stem, with its name for a ResNeXt, whose convolutions are grouped, and for settings that are none.
+    pub fn read(ck: &Checkpoint, cfg: &Config) -> Result<Self> {
+        let settings = Settings::read(cfg)?;
+        let stem = settings.of(ConvNorm::read(ck, "conv1", "bn1", 2)?);
         if stem.shape[2..] != [7, 7] {
             let fault = format!("tensor `conv1.weight` is {:?}; a ResNet begins with a 7x7 convolution", stem.shape);
             return Err(Error::file(ck.path(), fault));
@@ -60,18 +79,22 @@ impl ResNet {
         let block = if ck.contains("layer1.0.conv3.weight") { BlockKind::Bottleneck } else { BlockKind::Basic };
         let mut width = stem.shape[0];
         let mut layers = Vec::new();
-        for layer in 1..=4 {
+        // A network that was cut short has no classifier, either.
+        let cut = |layer: usize| {
+            layer > 1 && !ck.has_under("fc.") && !(layer..=LAYERS).any(|l| ck.has_under(&format!("layer{l}.")))
+        };
+        for layer in (1..=LAYERS).take_while(|&layer| !cut(layer)) {
             let count = (0..).take_while(|j| ck.has_under(&format!("layer{layer}.{j}."))).count().max(1);
             let mut blocks = Vec::new();
             for j in 0..count {
                 let stride = if layer > 1 && j == 0 { 2 } else { 1 };
-                let read = Block::read(ck, &format!("layer{layer}.{j}"), block, width, stride)?;
+                let read = Block::read(ck, &format!("layer{layer}.{j}"), block, (width, stride), &settings)?;
                 width = read.out();
                 blocks.push(read);
             }
             layers.push(blocks);
         }
-        let net = ResNet { block, stem, layers };
+        let net = ResNet { block, standard: settings.standard(cfg, stem.shape[1])?, stem, layers };
         net.refuse_groups(ck)?;
         net.check(ck)?;
         Ok(net)
@@ -79,6 +102,10 @@ impl ResNet {
     /// Channels of the image.
     pub fn in_channels(&self) -> usize {
         self.stem.shape[1]
+    }
+    /// How many layers it has: four, or fewer where it was cut short.
+    pub fn layers(&self) -> usize {
+        self.layers.len()
     }
     /// Length of a feature vector.
     pub fn features(&self) -> usize {
@@ -156,23 +183,29 @@ impl fmt::Display for ResNet {
 }
 
 impl Block {
-    fn read(ck: &Checkpoint, at: &str, kind: BlockKind, width: usize, stride: usize) -> Result<Self> {
+    fn read(
+        ck: &Checkpoint,
+        at: &str,
+        kind: BlockKind,
+        (width, stride): (usize, usize),
+        settings: &Settings,
+    ) -> Result<Self> {
         // The 3×3 that carries the stride is the first of a basic block and the second of a bottleneck.
         let (kernels, strided): (&[usize], _) = match kind {
             BlockKind::Basic => (&[3, 3], 0),
-            BlockKind::Bottleneck => (&[1, 3, 1], 1),
+            BlockKind::Bottleneck => (&[1, 3, 1], usize::from(!settings.downsample_in_bottleneck)),
         };
         let mut convs = Vec::new();
         for (i, &kernel) in kernels.iter().enumerate() {
             let (key, step) = (format!("{at}.conv{}", i + 1), if i == strided { stride } else { 1 });
             let c = ConvNorm::read(ck, &key, &format!("{at}.bn{}", i + 1), step)?;
             ck.check(&format!("{key}.weight"), &[c.shape[0], c.shape[1], kernel, kernel])?;
-            convs.push(c);
+            convs.push(settings.of(c));
         }
         let mut block = Block { convs, downsample: None };
         let key = format!("{at}.downsample.0");
         if stride > 1 || width != block.out() || ck.contains(&format!("{key}.weight")) {
-            block.downsample = Some(ConvNorm::read(ck, &key, &format!("{at}.downsample.1"), stride)?);
+            block.downsample = Some(settings.of(ConvNorm::read(ck, &key, &format!("{at}.downsample.1"), stride)?));
         }
         Ok(block)
     }

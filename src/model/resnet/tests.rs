@@ -1,5 +1,6 @@
 use super::{BlockKind, ResNet};
 use crate::graph::Graph;
+use crate::model::Config;
 use crate::model::testing::{Keys, file_of};
 use crate::model::{Checkpoint, resnet};
 use crate::{Device, Shape, Tensor, kernels::StepRow};
@@ -55,7 +56,7 @@ impl Make {
         keys
     }
     fn read(&self) -> ResNet {
-        ResNet::read(&self.keys().open()).unwrap()
+        ResNet::read(&self.keys().open(), &Config::default()).unwrap()
     }
 }
 
@@ -72,7 +73,7 @@ fn fault(keys: &Keys) -> String {
         let x = g.read(x);
         net.build(&ck, &mut g, x)
     };
-    ResNet::read(&ck).and_then(build).unwrap_err().to_string()
+    ResNet::read(&ck, &Config::default()).and_then(build).unwrap_err().to_string()
 }
 
 #[test]
@@ -145,7 +146,7 @@ fn a_variance_below_zero_is_refused() {
     let mut g = Graph::new();
     let x = g.state("x", Shape::new(1, 8, 8, 3));
     let x = g.read(x);
-    let text = ResNet::read(&ck).unwrap().build(&ck, &mut g, x).unwrap_err().to_string();
+    let text = ResNet::read(&ck, &Config::default()).unwrap().build(&ck, &mut g, x).unwrap_err().to_string();
     assert!(text.contains("test.safetensors: tensor `bn1.running_var` holds -0.5"), "{text}");
 }
 
@@ -173,7 +174,7 @@ fn batch_norm_is_folded() {
     };
     let tensors: Vec<_> = keys.0.iter().map(|(k, s)| (k.as_str(), s.as_slice(), values(k, s))).collect();
     let ck = Checkpoint::from_bytes("test.safetensors", file_of(&tensors)).unwrap();
-    let net = resnet::ResNet::read(&ck).unwrap();
+    let net = resnet::ResNet::read(&ck, &Config::default()).unwrap();
     let mut g = Graph::new();
     let x = g.state("x", Shape::new(1, 5, 7, 3));
     let section = g.section("network");

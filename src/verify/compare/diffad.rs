@@ -2,19 +2,25 @@
 //! autoencoder and a comparer.
 use super::golden::{CHAIN_TOLERANCE, Golden};
 use super::look::{self, Look, after, state};
-use super::{chain, schedule};
-use crate::detect::config::{InputConfig, PredictionKind, SamplerConfig, ScoreConfig};
+use super::{chain, schedule, whole};
+use crate::detect::config::{PredictionKind, SamplerConfig};
 use crate::detect::diffad::{Condition, DiffAd};
-use crate::detect::networks::{Networks, Role};
-use crate::detect::{DetectorConfig, Job, ModelFolder, System, score};
+use crate::detect::networks::Role;
+use crate::detect::{Job, System};
 use crate::diffusion::{Noise, NoiseSource};
 use crate::graph::Graph;
 use crate::model::{Network, Overrides};
-use crate::verify::measure::{Deviation, deviation};
+use crate::verify::measure::Deviation;
 use crate::{Device, Error, Result, Shape, Tensor};
 
 /// Settings of the system that a golden's config may hold under their own names.
-const NAMED: [&str; 5] = ["condition_step", "interpolated", "mix", "colours", "blur"];
+const NAMED: [(&str, &str); 5] = [
+    ("condition_step", "condition_step"),
+    ("interpolated", "interpolated"),
+    ("mix", "mix"),
+    ("colours", "colours"),
+    ("blur", "blur"),
+];
 
 /// Runs the golden.
 pub fn run(golden: &Golden, device: &Device) -> Result<Vec<Deviation>> {
@@ -45,11 +51,7 @@ fn settings(golden: &Golden) -> Result<DiffAd> {
         _ => Some(Condition::Clean),
     };
     let mut all = System::DiffAd(system);
-    for name in NAMED {
-        let Some(value) = c.get(name) else { continue };
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        all.set(name, &text).map_err(|e| fault(e.to_string()))?;
-    }
+    whole::set(golden, &mut all, &NAMED)?;
     match all {
         System::DiffAd(system) => Ok(system),
         other => Err(fault(format!("its settings made {}", other.title()))),
@@ -92,21 +94,14 @@ fn latents(golden: &Golden, device: &Device, system: &DiffAd) -> Result<Vec<Devi
 /// Image `x` (N,C,H,W), `z_T` and, where the condition is noised, `noise_condition`, to latents, pictures, map and score.
 fn whole(golden: &Golden, device: &Device, system: DiffAd) -> Result<Vec<Deviation>> {
     let image = golden.io.image("x")?;
-    let Shape { n, h, w, c: channels } = image.shape;
-    let input = InputConfig { width: w, height: h, range: [0.0, 1.0], ..InputConfig::square(1, channels) };
     let noised = system.condition() == Condition::Noised;
     let steps = if system.sampler()?.noisy() { system.passes() } else { 0 };
-    let mut config = DetectorConfig::new("golden", Some(input), System::DiffAd(system));
-    if let Some(side) = golden.config.count("window")? {
-        config.score = ScoreConfig::Window { side };
-    }
-    config.check().map_err(|e| Error::file(golden.config.path(), e.to_string()))?;
     let folder = |key: &str| golden.model_folder(key);
     let autoencoder = Network::autoencoder(&folder("autoencoder")?, &Overrides::default())?;
     let comparer = Network::comparer(&folder("comparer")?, &Overrides::default())?;
-    let graphs =
-        [(Role::Denoiser, golden.network()?), (Role::Autoencoder, autoencoder), (Role::Comparer, comparer)].into();
-    let model = ModelFolder::of(&golden.folder, config, Networks { graphs, ..Networks::default() })?;
+    let networks = [(Role::Denoiser, golden.network()?), (Role::Autoencoder, autoencoder), (Role::Comparer, comparer)];
+    let model = whole::model(golden, (&image, [0.0, 1.0]), System::DiffAd(system), networks)?;
+    let n = image.shape.n;
     let latent = model.networks.autoencoder()?.as_autoencoder()?.latent_shape(image.shape)?;
     let mut noise = golden.io.shared_noise("z_T", latent)?;
     if noised {
@@ -118,10 +113,8 @@ fn whole(golden: &Golden, device: &Device, system: DiffAd) -> Result<Vec<Deviati
     let noise = Tensor::new(Shape { n: noise.data.len() / latent.len() * n, ..latent }, noise.data)?;
     let job = model.config.system.job(&model, n, Some(NoiseSource::Given))?;
     let (mut results, found) = look::results(golden, device, &job, &looks(&job, noised)?, (&image, &noise))?;
-    if let (Some(map), Some(said)) = (found.last(), golden.io.find("score")?) {
-        let scores: Vec<f32> =
-            map.data.chunks_exact(h * w).map(|one| score(one, [h, w], model.config.score) as f32).collect();
-        results.push(deviation("score", &scores, &said.data, golden.tolerance.unwrap_or(CHAIN_TOLERANCE)));
+    if let Some(map) = found.last() {
+        results.extend(whole::scores(golden, map, model.config.score)?);
     }
     Ok(results)
 }

@@ -44,6 +44,10 @@ pub enum GoldenKind {
     Pinaya,
     /// DiffAD: latents drawn beside those of the image, or all of it.
     DiffAd,
+    /// Xu et al.: an image drawn anew under its embedding.
+    Xu,
+    /// DDAD: a noised image pulled back.
+    Ddad,
     /// AdvRAD, one call, with the score's gradient.
     AdvRad,
     /// A chain by a diffusers scheduler.
@@ -105,6 +109,8 @@ impl Golden {
                 "wolleb" => Ok(GoldenKind::Wolleb),
                 "pinaya" => Ok(GoldenKind::Pinaya),
                 "diffad" | "diffad latent ddim" => Ok(GoldenKind::DiffAd),
+                "xu" => Ok(GoldenKind::Xu),
+                "ddad" => Ok(GoldenKind::Ddad),
                 "advrad" | "advrad one-shot" => Ok(GoldenKind::AdvRad),
                 other => Err(other.to_owned()),
             });

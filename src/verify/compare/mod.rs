@@ -12,6 +12,7 @@ use std::path::Path;
 mod advrad;
 mod chain;
 mod classifier;
+mod ddad;
 mod diffad;
 mod golden;
 mod latent;
@@ -22,7 +23,9 @@ mod pinaya;
 mod schedule;
 mod simplex;
 mod systems;
+mod whole;
 mod wolleb;
+mod xu;
 
 /// How a golden went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -102,6 +105,8 @@ fn run(golden: &Golden, kind: GoldenKind, device: &Device) -> Result<Vec<Deviati
         GoldenKind::Wolleb => wolleb::wolleb(golden, device),
         GoldenKind::Pinaya => pinaya::run(golden, device),
         GoldenKind::DiffAd => diffad::run(golden, device),
+        GoldenKind::Xu => xu::run(golden, device),
+        GoldenKind::Ddad => ddad::run(golden, device),
         GoldenKind::AdvRad => advrad::run(golden, device),
         GoldenKind::Diffusers => chain::diffusers(golden, device),
         GoldenKind::Guided => chain::guided(golden, device),
