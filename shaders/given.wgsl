@@ -1,6 +1,6 @@
 // out = slice number `draw` of in0, which holds DRAWS tensors of the output's shape one after the other.
 //
-// in0, out: padded NHWC, four channels a load. LEN = vec4s of the output. A draw past the end reads the last slice.
+// in0, out: padded NHWC, four channels a load. LEN = vec4s of the output. Draws past the end begin again with the first slice.
 // Grid: ceil(LEN / 256) groups folded over x and y, one thread a vec4.
 #include lib/step.wgsl
 #const LEN
@@ -12,5 +12,5 @@
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = id.y * groups.x * 256u + id.x;
     if (i >= LEN) { return; }
-    out[i] = in0[min(step.draw, DRAWS - 1u) * LEN + i];
+    out[i] = in0[step.draw % DRAWS * LEN + i];
 }

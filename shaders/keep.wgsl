@@ -1,6 +1,6 @@
 // slice number `draw` of out = in0; out holds SLOTS slices one after the other, and the others stay as they are
 //
-// in0: LEN vec4s. out: SLOTS times LEN. A draw past the end means the last slice.
+// in0: LEN vec4s. out: SLOTS times LEN. Draws past the end begin again with the first slice.
 // Grid: ceil(LEN / 256) groups folded over x and y, one thread a vec4.
 #include lib/step.wgsl
 #const LEN
@@ -12,5 +12,5 @@
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = id.y * groups.x * 256u + id.x;
     if (i >= LEN) { return; }
-    out[min(step.draw, SLOTS - 1u) * LEN + i] = in0[i];
+    out[step.draw % SLOTS * LEN + i] = in0[i];
 }

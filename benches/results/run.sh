@@ -1,18 +1,22 @@
 #!/usr/bin/env bash
-# The table of results in docs/results.md and README.md: every system on every data set, by `residua eval`.
+# The tables of results in docs/results.md and README.md: every system on every data set, by `residua eval`; and the eight systems
+# together, with their goldens (`residua compare`) and the seconds of an image (`residua detect`).
 #
 #   benches/results/run.sh DATA [OUT] [DEVICE]
 #
 # DATA holds adbench/classical and adbench/mvtec-resnet18 (tables of ADBench), brain-flair (test/good, test/tumour and
-# ground_truth/tumour), magnetic-tile (test/good, test/DEFECT) and dte_readme_auroc_{semi,unsup}.csv (published numbers); what is not there is left out. The textures
-# are made by weights/recipes/textures.py, which needs scikit-image. What OUT (default: residua-results) already holds is
-# kept, so that an interrupted run goes on.
+# ground_truth/tumour), magnetic-tile and composite-layup (test/good, test/DEFECT, ground_truth/DEFECT) and
+# dte_readme_auroc_{semi,unsup}.csv (published numbers); what is not there is left out. The textures are made by
+# weights/recipes/textures.py, which needs scikit-image. MODELS, if it is set, is a folder with layup-xu and layup-ddad, the
+# detectors of lay-ups, which are not shipped. What OUT (default: residua-results) already holds is kept, so that an interrupted run
+# goes on; for numbers of another build take another OUT.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 data=${1:?the folder with the data}
 out=${2:-residua-results}
 device=${3:-auto}
 python=${PYTHON:-python3}
+models=${MODELS:-}
 cargo build --release
 mkdir -p "$out"
 
@@ -31,8 +35,36 @@ evaluate() {
     fi
 }
 
+# DEVICE: the goldens of all chains, kept as one JSON object, in which a golden that fails says so.
+goldens() {
+    local file=$out/goldens-$1.json
+    if [ ! -e "$file" ]; then
+        target/release/residua compare tests/goldens/chains --device "$1" --json >"$file.part" || [ -s "$file.part" ]
+        mv "$file.part" "$file"
+        echo "goldens on $1: done" >&2
+    fi
+}
+
+# NAME MODEL: the seconds of an image, of twelve images spread evenly over the list on the standard input.
+timed() {
+    local results=$out/seconds/$1 files
+    mapfile -t files < <(awk '{ all[NR] = $0 } END { n = NR < 12 ? NR : 12; for (i = 0; i < n; i++) print all[1 + int(i * NR / n)] }')
+    if [ -e "$out/$1/done" ] && [ ! -e "$results/results.json" ]; then
+        target/release/residua detect "${files[@]}" --model "$2" --device "$device" --out "$results" >/dev/null ||
+            [ -e "$results/results.json" ]
+        echo "$1: timed" >&2
+    fi
+}
+
+goldens cpu
+adapters='import json, sys; sys.exit(not json.load(sys.stdin)["adapters"])'
+if target/release/residua devices --json | "$python" -c "$adapters"; then
+    goldens gpu
+fi
+
 if [ -d "$out/textures" ] || "$python" weights/recipes/textures.py "$out/textures"; then
     evaluate texture "$out/textures/val" --model weights/texture
+    find "$out/textures/val/good" -name '*.png' | sort | timed texture weights/texture
 fi
 # Every third slice of the test split, as a manifest.
 if [ -d "$data/brain-flair" ]; then
@@ -51,6 +83,9 @@ PYTHON
     evaluate brain-pddpm "$out/brain-flair.csv" --model weights/brain-pddpm
     evaluate brain-wolleb "$out/brain-flair.csv" --model weights/brain-wolleb
     evaluate brain-pinaya "$out/brain-flair.csv" --model weights/brain-pinaya
+    for model in brain-flair brain-pddpm brain-wolleb brain-pinaya; do
+        tail -n +2 "$out/brain-flair.csv" | cut -d, -f1 | timed "$model" "weights/$model"
+    done
 fi
 # The magnetic tiles; for AdvRAD without their masks: the score is one pixel's, and the list says what is a defect.
 if [ -d "$data/magnetic-tile" ]; then
@@ -65,8 +100,19 @@ for folder in sorted((root / "test").iterdir()):
         print(f"{image},{folder.name}")
 PYTHON
     evaluate tile-advrad "$out/tiles.csv" --model weights/tile-advrad
-    evaluate tile-diffad "$data/magnetic-tile" --model weights/tile-diffad
+    for system in diffad xu ddad; do
+        evaluate "tile-$system" "$data/magnetic-tile" --model "weights/tile-$system"
+    done
+    for system in advrad diffad xu ddad; do
+        tail -n +2 "$out/tiles.csv" | cut -d, -f1 | timed "tile-$system" "weights/tile-$system"
+    done
 fi
+for system in xu ddad; do
+    if [ -n "$models" ] && [ -e "$models/layup-$system" ]; then
+        evaluate "layup-$system" "$data/composite-layup" --model "$models/layup-$system"
+        find "$data/composite-layup/test" -type f | sort | timed "layup-$system" "$models/layup-$system"
+    fi
+done
 for setting in semi unsup; do
     published=$data/dte_readme_auroc_$setting.csv
     flags=(--protocol paper --setting "$setting")
@@ -81,3 +127,4 @@ done
 published=$data/dte_readme_auroc_semi.csv
 [ -e "$published" ] || published=
 "$python" benches/results/table.py "$out" docs/results.md README.md ${published:+"$published"}
+"$python" benches/results/systems.py "$out" README.md

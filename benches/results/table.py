@@ -46,18 +46,24 @@ def load(out, name):
     return json.loads((folder / "eval.json").read_text()) if (folder / "done").exists() else None
 
 
+def model_of(name):
+    """Where an evaluation's model lies."""
+    return f"`{name}`, not shipped" if name.startswith("layup-") else f"`weights/{name}`"
+
+
 def images(out):
     """Rows of the image data sets."""
-    brain = "TCGA-LGG slices, every third of the test split"
+    brain, tiles = "TCGA-LGG slices, every third of the test split", "magnetic tiles, test split"
+    layups = "composite lay-ups, test split"
     for name, system, data in [("texture", "AnoDDPM", "textures, validation quarter"), ("brain-flair", "AnoDDPM", brain),
                                ("brain-pddpm", "pDDPM", brain), ("brain-wolleb", "Wolleb et al.", brain),
-                               ("brain-pinaya", "Pinaya et al.", brain),
-                               ("tile-advrad", "AdvRAD", "magnetic tiles, test split"),
-                               ("tile-diffad", "DiffAD", "magnetic tiles, test split")]:
+                               ("brain-pinaya", "Pinaya et al.", brain), ("tile-advrad", "AdvRAD", tiles),
+                               ("tile-diffad", "DiffAD", tiles), ("tile-xu", "Xu et al.", tiles), ("tile-ddad", "DDAD", tiles),
+                               ("layup-xu", "Xu et al.", layups), ("layup-ddad", "DDAD", layups)]:
         e = load(out, name)
         if e:
             count = f"{len(e['images'])} images"
-            yield e, [system, f"`weights/{name}`", data, count, interval(e["image"], "auroc"), interval(e["pixel"], "auprc"),
+            yield e, [system, model_of(name), data, count, interval(e["image"], "auroc"), interval(e["pixel"], "auprc"),
                       interval(e["pixel"], "best_dice"), "–"]
 
 
@@ -83,6 +89,13 @@ def markdown(columns, rows):
     """A table."""
     lines = [columns, ["---"] * len(columns), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def replace(page, name, text):
+    """Puts a text between the lines `<!-- name -->` and `<!-- /name -->` of a page."""
+    start, end, whole = f"<!-- {name} -->\n", f"<!-- /{name} -->", page.read_text()
+    before, rest = whole.split(start)
+    page.write_text(before + start + "\n" + text + "\n" + end + rest.split(end)[1])
 
 
 def per_set(found_groups):
@@ -118,10 +131,7 @@ def main():
     summary = (f"Made by `benches/results/run.sh` on {when}; device: {', '.join(devices)}. In percent, 95 % intervals in brackets.\n\n"
                + markdown(columns, [r for _, r in rows]))
     results.write_text("# Results\n\n" + summary + "\n" + "\n".join(per_set(found)))
-    text = readme.read_text()
-    start, end = "<!-- results -->\n", "<!-- /results -->"
-    before, rest = text.split(start)
-    readme.write_text(before + start + "\n" + summary + "\n" + end + rest.split(end)[1])
+    replace(readme, "results", summary)
 
 
 if __name__ == "__main__":

@@ -220,7 +220,15 @@ fn fit(args: &Fit, given: &Given) -> Result<bool> {
     }
     if let Some(network) = args.input.network() {
         // With it the folder scores images by itself.
-        crate::data::copy_file(network, &args.out.join(crate::detect::dte::FEATURES_FILE))?;
+        let copy = args.out.join(crate::detect::dte::FEATURES_FILE);
+        crate::data::copy_file(network, &copy)?;
+        // What the weights do not say goes with them.
+        let (config, opened) = (copy.with_extension("json"), crate::model::Network::resnet(network)?);
+        match opened.config_text().as_deref() {
+            Some(text) => write_bytes(&config, text)?,
+            None if config.exists() => std::fs::remove_file(&config).map_err(|e| Error::io(&config, e))?,
+            None => {}
+        }
     }
     if let Some(loss) = loss {
         println!("mean loss of the last epoch: {loss:.5}");

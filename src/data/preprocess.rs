@@ -25,6 +25,11 @@ impl Preprocessing {
         Preprocessing { size: 256, crop: 224, mean: vec![0.485, 0.456, 0.406], std: vec![0.229, 0.224, 0.225] }
     }
 
+    /// The same with the standardisation that a network has by its config.
+    pub fn of(mean: &[f32], std: &[f32]) -> Self {
+        Preprocessing { mean: mean.to_vec(), std: std.to_vec(), ..Self::imagenet() }
+    }
+
     /// Checks the settings.
     /// # Errors
     /// [`Error::Invalid`]: a size of zero or above 16384, a crop of zero or above the size, neither 1 nor 3 channels, means and

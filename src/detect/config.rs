@@ -168,7 +168,7 @@ pub(super) fn must(holds: bool, field: &str, be: &str) -> Result<()> {
 }
 
 /// Whether a path leads to something below the folder that it starts from, by names alone.
-fn inside(path: &str) -> bool {
+pub(super) fn inside(path: &str) -> bool {
     !path.is_empty() && Path::new(path).components().all(|c| matches!(c, Component::Normal(_)))
 }
 

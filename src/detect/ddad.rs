@@ -38,7 +38,7 @@ pub struct Ddad {
     pub t_start: usize,
     /// From one step to the next.
     pub skip: usize,
-    /// How hard each step is pulled towards the image, from 0 (not at all) on. The public tables have 0 to 12.
+    /// How hard each step is pulled towards the image, from 0 (not at all) on. The public table has 0 to 11, by category.
     pub w: f64,
     /// Noise of DDIM's steps: 0 for none, 1 for as much as DDPM's.
     pub eta: f64,
@@ -66,7 +66,7 @@ impl Default for Ddad {
             noise_per: NoisePer::Image,
             t_start: 250,
             skip: 25,
-            w: 3.0,
+            w: 2.0,
             eta: 1.0,
             v: 1.0,
             layers: vec![2, 3],
@@ -158,7 +158,7 @@ impl Ddad {
         let crop = self.crop.map(|side| {
             format!("Only the middle {side} x {side} pixels of the networks' input are judged; the map is zero around them (`crop`).")
         });
-        crop.into_iter().chain(self.distance().taken()).collect()
+        crop.into_iter().chain(self.distance().taken(self.noise_per)).collect()
     }
     /// A denoiser of the image, and a network of features where its settings need one.
     pub(super) fn agree(&self, model: &ModelFolder) -> Result<()> {

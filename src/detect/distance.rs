@@ -1,6 +1,6 @@
 //! The map that DDAD makes of an image and its reconstruction (Mousakhan, Brox and Tayyub 2023, section 3.4): how far their pixels
 //! are apart, and how far the features that a network trained on ImageNet has of them.
-use super::config::{BlurConfig, InputConfig, must};
+use super::config::{BlurConfig, InputConfig, NoisePer, must};
 use super::map;
 use super::{ModelFolder, networks::Role};
 use crate::graph::{ConvSpec, Graph, NodeId};
@@ -96,9 +96,10 @@ impl Distance<'_> {
             _ => None,
         }
     }
-    /// What results take for granted, in sentences.
-    pub fn taken(&self) -> Option<String> {
-        let batch = self.normalisation == Normalisation::Batch && self.has_features() && self.v != 0.0;
+    /// What results take for granted, in sentences. An image whose noise is its own goes through the networks alone.
+    pub fn taken(&self, noise_per: NoisePer) -> Option<String> {
+        let several = noise_per != NoisePer::Image && self.normalisation == Normalisation::Batch;
+        let batch = several && self.has_features() && self.v != 0.0;
         batch.then(|| {
             "The distance of pixels was scaled by the largest values of all images that went through the networks together, as published \
              (`normalisation` is batch): scores depend on which images those were."

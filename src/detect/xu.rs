@@ -5,7 +5,9 @@
 //! The job is in `chain`. The paper's text was not at hand, so that what is called `paper` here is what the code's training does where its
 //! test script differs: see [`Xu::variant`].
 use super::ModelFolder;
-use super::config::{BlurConfig, InputConfig, NoisePer, SamplerConfig, ScheduleConfig, VarianceKind, Variant, must};
+use super::config::{
+    BlurConfig, InputConfig, NoisePer, SamplerConfig, ScheduleConfig, VarianceKind, Variant, inside, must,
+};
 use super::distance::{self, Distance, Normalisation};
 use super::networks::{self, Denoised, Role};
 use super::settings::{Range, Setting};
@@ -190,6 +192,8 @@ impl Xu {
     pub(super) fn check(&self, input: Option<&InputConfig>) -> Result<()> {
         let (usual, steps) = (Xu::default(), self.schedule.train_steps);
         must((1..=steps).contains(&self.lambda), "lambda", &format!("1 to the schedule's {steps} steps"))?;
+        let file = self.noise_file.as_deref();
+        must(file.is_none_or(inside), "noise_file", "a file in the model folder, or in a folder inside it")?;
         let fits = self.start == Start::Input || self.lambda == usual.lambda;
         must(fits, "lambda", "left as it is where the chain starts from noise alone")?;
         if self.map == MapBy::Comparer {
@@ -221,7 +225,7 @@ impl Xu {
              was trained with both in 0..1 wants `variant` paper."
                 .into()
         });
-        let batch = if by { None } else { self.distance().taken() };
+        let batch = if by { None } else { self.distance().taken(self.noise_per) };
         mixed.into_iter().chain(batch).collect()
     }
     /// A denoiser of the input that is modulated by an embedding, what makes the embedding, what makes the map, and the noise that a

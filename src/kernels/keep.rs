@@ -4,7 +4,7 @@ use crate::gpu::shader_file;
 use crate::{Result, Shape};
 
 /// Puts x (N,H,W,C) into the slot number `StepRow::draw` of a state (slots·N,H,W,C), in place; [`super::noise::Given`] reads it again.
-/// The others stay as they are. A number past the end means the last slot.
+/// The others stay as they are. Numbers past the end begin again with the first slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keep {
     /// How many there are, one at least.
@@ -35,7 +35,7 @@ impl Keep {
     /// The CPU half.
     pub fn cpu<T: Real>(&self, a: Args<T>) {
         let len = a.inputs[0].len();
-        let slot = (a.step.draw as usize).min(self.slots - 1);
+        let slot = a.step.draw as usize % self.slots;
         a.output[slot * len..][..len].copy_from_slice(a.inputs[0]);
     }
 }
@@ -70,9 +70,9 @@ mod tests {
                 let values: Vec<Tensor> = (0..3).map(|i| testing::random(one, i)).collect();
                 let found = device.drive(async {
                     let mut session = device.session(&g, 3).await.unwrap();
-                    let rows = [2, 0, 7].map(|draw| StepRow { draw, ..StepRow::default() });
+                    let rows = [2, 0, 8].map(|draw| StepRow { draw, ..StepRow::default() });
                     session.set_steps(&rows).unwrap();
-                    // The third overwrites the first: slot 7 is the last one.
+                    // The third overwrites the first: number 8 is slot 2 of three.
                     for (i, value) in values.iter().enumerate() {
                         session.upload(x, value).unwrap();
                         session.run(&[(put, i)], |_| true).await.unwrap();

@@ -13,7 +13,7 @@ pub struct Gaussian {
     pub stream: u32,
 }
 
-/// Draw number `draw` of an input holding many: (D·N,H,W,C) → (N,H,W,C). A draw past the end gives the last slice.
+/// Draw number `draw` of an input holding many: (D·N,H,W,C) → (N,H,W,C). Draws past the end begin again with the first slice.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Given {
     /// Samples of one draw, N.
@@ -141,7 +141,7 @@ impl Kernel for Given {
 impl Given {
     /// The CPU half.
     pub fn cpu<T: Real>(&self, a: Args<T>) {
-        let draw = (a.step.draw as usize).min(a.io.inputs[0].n / self.n - 1);
+        let draw = a.step.draw as usize % (a.io.inputs[0].n / self.n);
         a.output.copy_from_slice(&a.inputs[0][draw * a.output.len()..][..a.output.len()]);
     }
 }

@@ -51,8 +51,9 @@ pub fn locate(path: &Path) -> Result<PathBuf> {
                 return Ok(file);
             }
             let of_kind = |f: &&PathBuf| {
-                let pytorch =
-                    is_pytorch_name(f) || f.file_name().is_some_and(|n| n.to_string_lossy().contains(".bin.index."));
+                let pytorch = is_epoch(f, "")
+                    || is_pytorch_name(f)
+                    || f.file_name().is_some_and(|n| n.to_string_lossy().contains(".bin.index."));
                 pytorch == kind
             };
             let found: Vec<&PathBuf> = files.iter().filter(of_kind).collect();
@@ -95,7 +96,8 @@ fn all(folder: &Path) -> Result<Vec<PathBuf>> {
         // Inputs, outputs and layers of a golden or of a self-test are never weights.
         let records = file.file_name().is_some_and(|n| n == "io.safetensors" || n == "selftest.safetensors");
         let safetensors = file.extension().is_some_and(|e| e == "safetensors") && !records;
-        if (safetensors || is_pytorch_name(&file) || is_index(&file)) && file.is_file() {
+        let known = is_pytorch_name(&file) || is_index(&file) || is_epoch(&file, "") || is_epoch(&file, FEATURES_OF);
+        if (safetensors || known) && file.is_file() {
             found.push(file);
         }
     }
@@ -103,8 +105,21 @@ fn all(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// What DDAD's public code puts before the number of an epoch in the name of a network of features; that of the denoiser is the number alone,
+/// and neither has an extension.
+const FEATURES_OF: &str = "feat";
+
+/// Whether a file is called `prefix` and a number.
+fn is_epoch(file: &Path, prefix: &str) -> bool {
+    let number = file.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_prefix(prefix));
+    number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+}
+
 /// Whether a file is called by one of these names, whatever its extension.
 fn is_called(file: &Path, names: &[&str]) -> bool {
+    if names.contains(&FEATURES[0]) && is_epoch(file, FEATURES_OF) {
+        return true;
+    }
     let name = file.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     names.iter().any(|n| name.strip_prefix(n).is_some_and(|rest| rest.starts_with('.')))
 }

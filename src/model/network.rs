@@ -5,6 +5,7 @@ use super::{
 };
 use crate::graph::{Graph, NodeId, SectionId, StateId, Wrt, gradients};
 use crate::{Error, Result, Shape};
+use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
@@ -249,6 +250,14 @@ impl Network {
             return self.checkpoint.config_json().ok()?.map(Cow::Borrowed);
         }
         std::fs::read(file).ok().map(Cow::Owned)
+    }
+    /// SHA-256 of the weights, in hexadecimal; where a file says what they do not, of that file's bytes behind that text.
+    pub fn identity(&self) -> String {
+        let weights = self.checkpoint.sha256();
+        match self.config_text() {
+            None => weights,
+            Some(text) => crate::hex::hex(&Sha256::digest([weights.as_bytes(), &text].concat())),
+        }
     }
     /// Keys and shapes of the tensors that it uses.
     pub fn params(&self) -> Vec<super::Param> {

@@ -215,7 +215,16 @@ fn assert_same_fields(example: &str, file: &Path, but: &[&str]) {
 
 #[test]
 fn examples_of_files_are_read_by_the_program() {
-    for title in ["### AnoDDPM", "### pDDPM", "### AdvRAD", "### Pinaya et al.", "### DiffAD", "### DTE"] {
+    for title in [
+        "### AnoDDPM",
+        "### pDDPM",
+        "### AdvRAD",
+        "### Pinaya et al.",
+        "### DiffAD",
+        "### Xu et al.",
+        "### DDAD",
+        "### DTE",
+    ] {
         for example in examples(title) {
             DetectorConfig::parse(example.as_bytes()).unwrap_or_else(|e| panic!("{title}: {e}"));
         }

@@ -240,7 +240,19 @@ fn latents_drawn_and_compared() {
     latents(|folder| crate::common::compared::folder(folder, ""), (64, 32));
 }
 
-/// The map of a texture by a model folder with networks of latents, of `side` columns and rows, beside that of a file.
+/// An image drawn anew under its embedding, and compared.
+#[test]
+fn drawn_anew_under_an_embedding() {
+    latents(|folder| crate::common::embedded::xu(folder, ""), (64, 32));
+}
+
+/// An image pulled back towards itself, and compared by pixels and features.
+#[test]
+fn pulled_back_and_compared_by_features() {
+    latents(|folder| crate::common::embedded::ddad(folder, ""), (64, 32));
+}
+
+/// The map of a texture by a model folder with several networks, of `side` columns and rows, beside that of a file.
 fn latents(make: impl Fn(&Path), side: (u32, u32)) {
     let Some(host) = Host::open(true) else { return };
     let folder = tempfile::tempdir().unwrap();

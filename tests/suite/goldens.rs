@@ -67,13 +67,14 @@ fn chains_on_the_processor() {
 
 /// Left out on a software driver, which compiles the shaders of a network and its gradient on one thread, for minutes: another golden, or
 /// `embed::decoding_under_a_classifier` with a small network, runs nearly the same ones.
-const VARIANTS: [&str; 18] = [
+const VARIANTS: [&str; 20] = [
     "advrad-oneshot-grad",
     "classifier-adaptive",
     "classifier-attention",
     "classifier-spatial",
     "classifier-spatial-v2",
     "compvis-autoencoderkl",
+    "ddad-fixed",
     "diffad",
     "diffad-noised",
     "diffusers-autoencoderkl",
@@ -86,6 +87,7 @@ const VARIANTS: [&str; 18] = [
     "wolleb",
     "wolleb-paper",
     "wolleb-respaced",
+    "xu-noised",
 ];
 
 /// Those of the folders, or of the folders in them, that this adapter runs: all of them, but on a software driver without the variants,

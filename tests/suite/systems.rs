@@ -6,10 +6,13 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
+mod ddad;
 mod diffad;
+mod every;
 mod pinaya;
 mod volumes;
 mod wolleb;
+mod xu;
 
 /// A folder with models and images.
 struct Place(TempDir);

@@ -9,12 +9,16 @@ it must be there: train_comparer.py writes it.
 import os
 
 import choose_diffad
+import diffae
 import xu
 
 
 def detector(a, s):
     """A detector.json of chosen settings."""
     system = choose_diffad.settings("xu", s) | {"variant": "paper", "noise_file": xu.NOISE}
+    prediction = diffae.load(a.model).config.get("prediction", "epsilon")
+    if prediction != "epsilon":
+        system["schedule"] = {"prediction": prediction}
     return choose_diffad.detector(a, s, system, [-1, 1], ("denoiser", "comparer"))
 
 

@@ -34,6 +34,7 @@ from safetensors.torch import save_file
 import pddpm
 import selftest_guided
 import selftest_latent
+import selftest_ddad
 import selftest_xu
 import simplex
 import train
@@ -254,6 +255,9 @@ def main():
     elif method in selftest_latent.RUNS:
         det = selftest_latent.shortened(det, max(args.steps, 2))
         det, rebuilt, heat = selftest_latent.RUNS[method](args.model, x.double(), det, args.seed, keep, listen)
+    elif method in selftest_ddad.RUNS:
+        det = selftest_ddad.shortened(det, max(args.steps, 2))
+        det, rebuilt, heat = selftest_ddad.RUNS[method](args.model, x.double(), det, args.seed, keep, listen)
     elif method in selftest_xu.RUNS:
         det = selftest_xu.shortened(det, max(args.steps, 2))
         det, rebuilt, heat = selftest_xu.RUNS[method](args.model, x.double(), det, args.seed, keep, listen)

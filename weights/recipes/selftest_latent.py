@@ -1,7 +1,7 @@
 """The detections of DiffAD and of Pinaya et al. in float64 for selftest.py: the systems whose denoiser works on an autoencoder's latents.
 
 DiffAD's sections are encode, condition, start, denoise, interpolate, keep, drawn, decode and compare; those of Pinaya et al. encode, noised,
-predict, divergence, mask, step, put back, decode and finish. Kept is what lies between the networks, and DiffAD's denoiser in its first
+judge, divergence, mask, begin, predict, step, put back, decode and finish. Kept is what lies between the networks, and DiffAD's denoiser in its first
 call; the others show in it, and `residua selftest` holds each of their layers to its half in float64. The noise is Residua's own
 (gaussian.py).
 """
@@ -137,7 +137,7 @@ def run_pinaya(folder, x, det, seed, keep, _listen):
     kl_noise = [noise(seed, i, z) for i in range(len(band))]
     keep("noised/noise", kl_noise[0])
     keep("noised/noising", latent.add_noise(z, kl_noise[0], abar[band[0]]))
-    keep("predict/time", torch.tensor([band[0]]))
+    keep("noised/time", torch.tensor([band[0]]))
     kl = pinaya.kl_map(call, z, band, kl_noise, abar)
     threshold = gap(kl, s["quantile"])
     mask = pinaya.masked(kl, threshold, s["grow"])

@@ -44,6 +44,8 @@ def main():
     channels = 1 if args.gray else 3
     model = diffae.Model(diffae.make_config(args.size, channels, args.base, args.mults, args.encoder_mults, args.embedding,
                                             layers=args.layers, groups=args.groups))
+    if args.prediction != "epsilon":
+        model.config["prediction"] = args.prediction
     if args.init:
         model.load_state_dict(diffae.load(args.init).state_dict())
     model = model.to(memory_format=torch.channels_last)

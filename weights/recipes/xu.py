@@ -33,9 +33,11 @@ def steps_from(level, count):
     return [(2 * top * k + gaps) // (2 * gaps) for k in range(gaps, -1, -1)]
 
 
-def ddim(x, eps, abar, after):
-    """One step of DDIM from the level `abar` to `after`, the clean image clipped and the noise derived from it again."""
-    clean = ((x - (1 - abar) ** 0.5 * eps) / abar ** 0.5).clamp(-1, 1)
+def ddim(x, out, abar, after, prediction="epsilon"):
+    """One step of DDIM from the level `abar` to `after` by what the network puts out, the noise or v; the clean image is clipped and
+    the noise derived from it again."""
+    clean = abar ** 0.5 * x - (1 - abar) ** 0.5 * out if prediction == "v" else (x - (1 - abar) ** 0.5 * out) / abar ** 0.5
+    clean = clean.clamp(-1, 1)
     return after ** 0.5 * clean + (1 - after) ** 0.5 * (x - abar ** 0.5 * clean) / (1 - abar) ** 0.5
 
 
@@ -46,7 +48,7 @@ def draw(network, z, begin, order, abar, hear=lambda i, x: None):
     x = begin
     for i, t in enumerate(order):
         after = float(abar[order[i + 1]]) if i + 1 < len(order) else 1.0
-        x = ddim(x, network(x, torch.full((len(x),), t), z), float(abar[t]), after)
+        x = ddim(x, network(x, torch.full((len(x),), t), z), float(abar[t]), after, network.config.get("prediction", "epsilon"))
         hear(i, x)
     return x
 

@@ -4,7 +4,7 @@ use crate::cli::scoring::bar;
 use crate::data::{Failure, FileKind, Input, Notices, Preprocessing, Table, ValueRange, find_inputs, read_picture};
 use crate::detect::dte::{Extractor, Features};
 use crate::eval::{is_abnormal, is_normal, is_unsorted};
-use crate::model::Network;
+use crate::model::{Architecture, Network};
 use crate::{Device, Error, Result, Tensor};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
@@ -21,10 +21,10 @@ pub(super) struct ImageArgs {
     /// Side of the square that is cut out [default: 224, or as the model was fitted]
     #[arg(long, value_name = "N", requires = "features")]
     crop: Option<usize>,
-    /// Means of the channels, from 0 to 1 [default: ImageNet's]
+    /// Means of the channels, from 0 to 1 [default: those of the network's config, else ImageNet's]
     #[arg(long, value_name = "R,G,B", value_delimiter = ',', requires = "features")]
     mean: Option<Vec<f32>>,
-    /// Standard deviations of the channels, from 0 to 1 [default: ImageNet's]
+    /// Standard deviations of the channels, from 0 to 1 [default: those of the network's config, else ImageNet's]
     #[arg(long, value_name = "R,G,B", value_delimiter = ',', requires = "features")]
     std: Option<Vec<f32>>,
     /// Images that go through the network at once [default: 8 on a GPU, 4 on the processor]
@@ -33,9 +33,9 @@ pub(super) struct ImageArgs {
 }
 
 impl ImageArgs {
-    /// The flags over what a model records, or over ImageNet's.
-    fn preprocessing(&self, recorded: Option<&Features>) -> Result<Preprocessing> {
-        let base = recorded.map_or_else(Preprocessing::imagenet, |r| r.preprocessing.clone());
+    /// The flags over what a model records, or over the network's own, which its config says.
+    fn preprocessing(&self, recorded: Option<&Features>, own: Preprocessing) -> Result<Preprocessing> {
+        let base = recorded.map_or(own, |r| r.preprocessing.clone());
         let chosen = Preprocessing {
             size: self.size.unwrap_or(base.size),
             crop: self.crop.unwrap_or(base.crop),
@@ -69,10 +69,14 @@ pub(super) fn embed(
     args: &ImageArgs,
     recorded: Option<&Features>,
 ) -> Result<Rows> {
-    let preprocessing = args.preprocessing(recorded)?;
     let inputs = find_inputs(arguments, &[])?;
     let opened = Network::resnet(network)?;
-    let features = Features { sha256: opened.checkpoint.sha256(), preprocessing };
+    let own = match &opened.architecture {
+        Architecture::ResNet(net) => Preprocessing::of(&net.standard.mean, &net.standard.std),
+        _ => Preprocessing::imagenet(),
+    };
+    let preprocessing = args.preprocessing(recorded, own)?;
+    let features = Features { sha256: opened.identity(), preprocessing };
     if recorded.is_some_and(|r| r.sha256 != features.sha256) {
         return Err(Error::file(
             opened.checkpoint.path(),
@@ -177,7 +181,7 @@ mod tests {
         let of = |mean: &[f32], std: &[f32]| {
             let (mean, std) = (Some(mean.to_vec()), Some(std.to_vec()));
             let args = ImageArgs { features: None, size: None, crop: None, mean, std, images_at_once: None };
-            args.preprocessing(None).map(drop).map_err(|e| e.to_string())
+            args.preprocessing(None, Preprocessing::imagenet()).map(drop).map_err(|e| e.to_string())
         };
         assert_eq!(of(&[0.0, 0.5, 1.0], &[0.2, 0.3, 1.0]), Ok(()));
         assert!(

@@ -43,7 +43,7 @@ fn what_does_not_fit_is_named() {
     for (from, to, says) in [
         ("\"format\": 2", "\"format\": 3", "`format` is 3"),
         ("\"format\": 2, ", "", "`format` is missing"),
-        ("\"pddpm\"", "\"ddad\"", "ddad"),
+        ("\"pddpm\"", "\"dddm\"", "dddm"),
         ("\"lambda\": 300", "\"lambda\": 3000", "`lambda`"),
         ("\"stride\": 16", "\"stride\": 33", "`stride`"),
         ("\"patch\": 32", "\"patch\": 65", "`patch`"),

@@ -36,7 +36,7 @@ impl Dte {
     pub(in crate::detect) fn agree(&self, model: &ModelFolder) -> Result<()> {
         let fitted = &model.networks.estimator()?.model;
         match (&fitted.features, model.networks.graphs.get(&Role::Features)) {
-            (Some(wanted), Some(network)) if wanted.sha256 != network.checkpoint.sha256() => {
+            (Some(wanted), Some(network)) if wanted.sha256 != network.identity() => {
                 let fault = "is another network than the one that the model was fitted with";
                 Err(Error::file(network.checkpoint.path(), fault))
             }

@@ -1,23 +1,23 @@
 //! The job of Pinaya et al.
 //!
-//! `encode` makes the clean latents. For each step of the band `noised` takes them there, `predict` asks the denoiser, and `divergence`
-//! adds its part to the map. `mask` cuts that map. Painting noises the latents to the first step and goes back by `predict` and
-//! `step`, and after each step `put back` restores what is outside the mask, noised to the level reached, at the end not at all.
-//! `decode` and `finish` make the picture and the map. The denoiser and the decoder are in one section each, so that their weights
-//! are on the device once.
+//! `encode` makes the clean latents. For each step of the band `noised` takes them there, `judge` asks the denoiser about several steps
+//! at once, and for each `divergence` adds its part to the map. `mask` cuts that map. Painting noises the latents to the first step
+//! (`begin`) and goes back by `predict` and `step`, and after each step `put back` restores what is outside the mask, noised to the
+//! level reached, at the end not at all. `decode` and `finish` make the picture and the map. The denoiser is built for two batch sizes, on
+//! the same weights; the decoder is in one section.
 use super::{Pinaya, Reference};
 use crate::detect::ModelFolder;
 use crate::detect::job::{Job, Outputs, Phase};
 use crate::detect::map::{self, MapStates};
-use crate::diffusion::{Method, Noise, NoiseSource, Schedule, Timesteps, noise_to, sampler_step, step_time};
+use crate::diffusion::{Method, Noise, NoiseSource, Sampler, Schedule, Timesteps, noise_to, sampler_step, step_time};
 use crate::graph::{Graph, NodeId, SectionId, StateId};
 use crate::kernels::axis_map::Taps;
 use crate::kernels::pointwise::Activation;
 use crate::kernels::region::{Above, Blend};
 use crate::kernels::score::{Residual, ResidualKind};
-use crate::kernels::{StepRow, sampler::Accumulate};
+use crate::kernels::{StepRow, keep::Keep, noise::Given, sampler::Accumulate};
 use crate::model::Network;
-use crate::{Result, Shape};
+use crate::{Error, Result, Shape};
 
 /// What a step's mean squared error of the clean latents is multiplied by to be the mean divergence: KL(q(z_{t−1} | z_t, z) ‖
 /// p(z_{t−1} | z_t)) = c²/(2v)·(z − ẑ)², as both are normal and share the variance v = (1−ᾱ_{t−1})/(1−ᾱ_t)·β_t, and c =
@@ -40,6 +40,21 @@ struct States {
     divergence: StateId,
     /// (N,h,w,1): 1 where latents are painted.
     mask: StateId,
+}
+
+/// The sections that judge the latents over the band.
+struct Band {
+    noised: SectionId,
+    judge: SectionId,
+    divergence: SectionId,
+}
+
+/// How many samples the denoiser is asked about at once, at most, where that is more than the images: steps of the band.
+const AT_ONCE: usize = 16;
+
+/// Steps of the band that are judged at once, of `steps` for `n` images: as even parts as there can be.
+fn at_once(steps: usize, n: usize) -> usize {
+    steps.div_ceil(steps.div_ceil((AT_ONCE / n).max(1)).max(1)).max(1)
 }
 
 /// Sections with their rows, in the order they run.
@@ -87,33 +102,21 @@ impl Pinaya {
         let noise = Noise::new(&mut g, source.unwrap_or(NoiseSource::Gaussian), z, draws);
 
         let encode = self.encode(&mut g, autoencoder, image, &states)?;
-        let noised = g.section("noised");
-        let (clean, drawn) = (g.read(states.clean), noise.draw(&mut g)?);
-        let moved = noise_to(&mut g, clean, drawn)?;
-        g.write(states.latent, moved)?;
-
-        let predict = g.section("predict");
-        let (now, t) = (g.read(states.latent), step_time(&mut g, n)?);
-        let predicted = denoiser.build(&mut g, &[now, t])?;
-        let prediction = g.state("prediction", g.shape(predicted));
-        g.write(prediction, predicted)?;
-
         let judge = self.sampler_by(Method::Ddim { eta: 0.0, clipped_epsilon: true })?;
-        let divergence = g.section("divergence");
-        let (clean, now, predicted) = (g.read(states.clean), g.read(states.latent), g.read(prediction));
-        // One step of DDIM to where nothing is noise is the estimate of the clean latents.
-        let estimate = sampler_step(&mut g, &judge, now, predicted, None)?;
-        let error = g.push("error", Residual { kind: ResidualKind::Squared }, &[clean, estimate])?;
-        let sum = g.read(states.divergence);
-        let sum = g.push("divergence", Accumulate, &[sum, error])?;
-        g.write(states.divergence, sum)?;
-
+        let slots = at_once(judged.len(), n);
+        let band = self.band_sections(&mut g, denoiser, (&states, slots), &noise, &judge)?;
         let mut course = Course::default();
         course.run(&[encode], StepRow::default());
-        for (i, &t) in judged.iter().enumerate() {
-            let one = judge.rows(&Timesteps::listed(vec![t])?)?[0];
-            let weight = (weight(&judge.schedule, t)? / judged.len() as f64) as f32;
-            course.run(&[noised, predict, divergence], StepRow { draw: i as u32, weight, ..one });
+        for (part, steps) in judged.chunks(slots).enumerate() {
+            let row = |(i, &t): (usize, &usize)| {
+                let one = judge.rows(&Timesteps::listed(vec![t])?)?[0];
+                let weight = (weight(&judge.schedule, t)? / judged.len() as f64) as f32;
+                Ok::<_, Error>(StepRow { draw: (part * slots + i) as u32, weight, ..one })
+            };
+            let rows = steps.iter().enumerate().map(row).collect::<Result<Vec<_>>>()?;
+            rows.iter().for_each(|row| course.run(&[band.noised], *row));
+            course.run(&[band.judge], StepRow::default());
+            rows.iter().for_each(|row| course.run(&[band.divergence], *row));
         }
         let mut reference = image;
         let mut soft = None;
@@ -123,6 +126,17 @@ impl Pinaya {
             let above = Above { threshold: self.limit(model)?, grow: self.grow };
             let inside = g.push("mask", above, &[map])?;
             g.write(states.mask, inside)?;
+
+            let begin = g.section("begin");
+            let (clean, drawn) = (g.read(states.clean), noise.draw(&mut g)?);
+            let moved = noise_to(&mut g, clean, drawn)?;
+            g.write(states.latent, moved)?;
+
+            let predict = g.section("predict");
+            let (now, t) = (g.read(states.latent), step_time(&mut g, n)?);
+            let predicted = denoiser.build(&mut g, &[now, t])?;
+            let prediction = g.state("prediction", g.shape(predicted));
+            g.write(prediction, predicted)?;
 
             let step = g.section("step");
             let (now, predicted) = (g.read(states.latent), g.read(prediction));
@@ -145,7 +159,7 @@ impl Pinaya {
                 course.run(&[own, decode, keep], StepRow::default());
             }
             course.run(&[cut], StepRow::default());
-            course.run(&[noised], StepRow { draw: judged.len() as u32, ..sampler.noising(timesteps.list[0])? });
+            course.run(&[begin], StepRow { draw: judged.len() as u32, ..sampler.noising(timesteps.list[0])? });
             for (i, row) in sampler.rows(&timesteps)?.into_iter().enumerate() {
                 course.run(&[predict, step], StepRow { draw: (stepping + i) as u32, ..row });
                 let known = match timesteps.list.get(i + 1) {
@@ -180,7 +194,45 @@ impl Pinaya {
         pictures.finish(&mut g, made)?;
         course.run(&[finish], StepRow::default());
         let outputs = Outputs { latent_mask: self.paints().then_some(states.mask), ..pictures.outputs() };
-        Ok(Job::new(g, image, Some(noise), (course.phases, course.rows), outputs, predict))
+        Ok(Job::new(g, image, Some(noise), (course.phases, course.rows), outputs, band.judge))
+    }
+    /// The sections that judge the latents: `noised` puts them, noised to the step of its row, into a slot of `slots`, and the step's time
+    /// beside; `judge` asks the denoiser about all slots; `divergence` adds what it says of one.
+    fn band_sections(
+        &self,
+        g: &mut Graph,
+        denoiser: &Network,
+        (states, slots): (&States, usize),
+        noise: &Noise,
+        sampler: &Sampler,
+    ) -> Result<Band> {
+        let z = g.states[states.clean.0].shape;
+        let several = Shape { n: slots * z.n, ..z };
+        let (trail, times) = (g.state("several", several), g.state("times", Shape::new(several.n, 1, 1, 1)));
+        let noised = g.section("noised");
+        let (clean, drawn, t) = (g.read(states.clean), noise.draw(g)?, step_time(g, z.n)?);
+        let moved = noise_to(g, clean, drawn)?;
+        for (name, state, node) in [("slot", trail, moved), ("slot of the time", times, t)] {
+            let kept = g.push(name, Keep { slots }, &[node])?;
+            g.write(state, kept)?;
+        }
+        let judge = g.section("judge");
+        let (x, t) = (g.read(trail), g.read(times));
+        let predicted = denoiser.build(g, &[x, t])?;
+        let predictions = g.state("predictions", g.shape(predicted));
+        g.write(predictions, predicted)?;
+
+        let divergence = g.section("divergence");
+        let (clean, all, said) = (g.read(states.clean), g.read(trail), g.read(predictions));
+        let now = g.push("of the slot", Given { n: z.n }, &[all])?;
+        let said = g.push("said of it", Given { n: z.n }, &[said])?;
+        // One step of DDIM to where nothing is noise is the estimate of the clean latents.
+        let estimate = sampler_step(g, sampler, now, said, None)?;
+        let error = g.push("error", Residual { kind: ResidualKind::Squared }, &[clean, estimate])?;
+        let sum = g.read(states.divergence);
+        let sum = g.push("divergence", Accumulate, &[sum, error])?;
+        g.write(states.divergence, sum)?;
+        Ok(Band { noised, judge, divergence })
     }
     /// What the divergence of a latent that is painted is above.
     fn limit(&self, model: &ModelFolder) -> Result<f32> {

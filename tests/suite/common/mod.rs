@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 pub mod bench;
 pub mod compared;
+pub mod embedded;
 pub mod folder;
 pub mod guided;
 pub mod host;
@@ -61,11 +62,13 @@ pub const LATENT: [&str; 8] = [
 ];
 
 /// The chains of `tests/goldens`.
-pub const CHAINS: [&str; 18] = [
+pub const CHAINS: [&str; 22] = [
     "advrad-multiscale",
     "advrad-oneshot-grad",
     "anoddpm-gauss",
     "anoddpm-simplex",
+    "ddad",
+    "ddad-fixed",
     "diffad",
     "diffad-ldm-ddim",
     "diffad-noised",
@@ -80,6 +83,8 @@ pub const CHAINS: [&str; 18] = [
     "wolleb",
     "wolleb-paper",
     "wolleb-respaced",
+    "xu",
+    "xu-noised",
 ];
 
 /// A golden network folder that is always there.
