@@ -178,7 +178,10 @@ impl DiffAd {
             .then(|| format!("The denoiser was given the image's latents noised to step {step}."));
         let swapped = (self.swaps(input))
             .then(|| "The networks were given blue, green and red in this order (`colours` is bgr).".to_owned());
-        noised.into_iter().chain(swapped).collect()
+        let more = self.ddim().ok().map(|(asked, _)| (asked, self.passes())).filter(|(asked, taken)| taken > asked).map(|(asked, taken)| {
+            format!("{asked} DDIM steps were asked for, and {taken} were taken: {asked} do not divide the schedule's, as in the public code.")
+        });
+        noised.into_iter().chain(swapped).chain(more).collect()
     }
     /// Whether the networks know the channels in another order than files have.
     fn swaps(&self, input: Option<&InputConfig>) -> bool {

@@ -126,7 +126,8 @@ impl Distance<'_> {
             let scaled = g.map("pixels", pixels, Identity, (self.v * ratio) as f32, 0.0)?;
             return g.add("distance", far, scaled);
         }
-        let (top_far, top_pixels) = (g.push("reduce", Reduce, &[far])?, g.push("reduce", Reduce, &[pixels])?);
+        let top_far = g.push("largest of the features", Reduce, &[far])?;
+        let top_pixels = g.push("largest of the pixels", Reduce, &[pixels])?;
         let op = Balance { factor: self.v as f32, batch: self.normalisation == Normalisation::Batch };
         g.push("distance", op, &[far, pixels, top_far, top_pixels])
     }

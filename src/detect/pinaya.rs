@@ -192,7 +192,7 @@ impl Pinaya {
         }
     }
     /// Whether anything is painted anew, for which a mask is needed.
-    pub(super) fn paints(&self) -> bool {
+    pub fn paints(&self) -> bool {
         self.map == MapOf::Residual
     }
     pub(super) fn check(&self, _: Option<&InputConfig>) -> Result<()> {

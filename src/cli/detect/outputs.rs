@@ -1,14 +1,19 @@
 //! The files that one image leaves behind.
 use crate::Result;
 use crate::data::{Map, Picture, clear_image, create_folder, is_whole, write_bytes, write_npy};
-use crate::detect::Scored;
+use crate::detect::{Scored, System};
 use crate::report::{heatmap, mask_picture, overlay, picture};
 use std::path::Path;
 
-/// Whether everything that a finished image has at the least is in its folder, and `map.npy` when `raw`.
-pub(super) fn are_there(folder: &Path, has_map: bool, raw: bool) -> bool {
-    let files: &[&str] = if has_map { &["heatmap.png", "overlay.png", "mask.png"] } else { &["input.png"] };
-    files.iter().chain(raw.then_some(&"map.npy")).all(|file| is_whole(&folder.join(file)))
+/// Whether everything that a system leaves of a finished image is in its folder, and `map.npy` when `raw`.
+pub(super) fn are_there(folder: &Path, system: &System, raw: bool) -> bool {
+    let files: &[&str] = if system.has_map() { &["heatmap.png", "overlay.png", "mask.png"] } else { &["input.png"] };
+    let own = match system {
+        System::DiffAd(s) if s.interpolated => Some(&"interpolated.png"),
+        System::Pinaya(s) if s.paints() => Some(&"latent-mask.png"),
+        _ => None,
+    };
+    files.iter().chain(own).chain(raw.then_some(&"map.npy")).all(|file| is_whole(&folder.join(file)))
 }
 
 /// Writes the pictures of one image, `input.png` for what is no picture file, and `map.npy` when `raw`; each whole or not at

@@ -121,14 +121,14 @@ impl Settings<'_> {
 
     /// Whether these are the results of all of an input, and their files are there.
     fn is_finished(&self, input: &Input, records: &[Record], volume: Option<&VolumeRecord>) -> bool {
-        let (out, has_map) = (&self.args.out, self.config.system.has_map());
+        let (out, system) = (&self.args.out, &self.config.system);
         let Some(first) = records.first() else { return false };
         let one = |r: &Record| {
             self.made(r)
                 && r.path.file_name() == input.path.file_name()
                 && r.input_sha256.is_some()
                 && r.input_sha256 == first.input_sha256
-                && outputs::are_there(&out.join(&r.folder), has_map, self.args.maps)
+                && outputs::are_there(&out.join(&r.folder), system, self.args.maps)
         };
         let whole = match input.kind {
             FileKind::Volume => self.is_whole_volume(input, records, volume),

@@ -13,6 +13,7 @@ fn the_variants_differ_in_condition_and_steps_unless_they_are_said() {
     let said = DiffAd { condition: Some(Condition::Clean), sampler, ..paper };
     // A stride of 33 takes one step more than were asked for, as in the public code.
     assert_eq!((said.passes(), said.condition()), (31, Condition::Clean));
+    assert!(said.taken(None)[0].contains("30 DDIM steps were asked for, and 31 were taken"), "{:?}", said.taken(None));
 }
 
 /// `alphas[ddim_timesteps]` and `[alphas[0]] + alphas[ddim_timesteps[:-1]]`, of betas made in float64 as latent-diffusion makes them.

@@ -59,6 +59,10 @@ fn an_image_leaves_its_pictures_and_a_score_by_windows() {
     assert!(report.contains("Interpolated") && report.contains("blue, green and red"), "pictures and words");
     assert!(report.contains("the greatest mean of 21x21 pixels"));
     works(&["rescore", &p.text("out"), "--threshold", "0.001"]);
+    // What is missing of a finished image is made again.
+    std::fs::remove_file(p.at("out/a/interpolated.png")).unwrap();
+    let (code, said, _) = p.detect(&model, &["--maps", "--resume"]);
+    assert!(code == 0 && p.at("out/a/interpolated.png").is_file(), "{said}");
 
     // A run over it that makes no such picture leaves none.
     let six = golden("draem-segnet-6ch");

@@ -19,9 +19,9 @@ const SYSTEMS: [Made; 9] = [
     ),
     ("dte", fitted, Ok("")),
     ("wolleb", |_, m| guided::folder(m, 1, "", ""), Ok("scale=1")),
-    ("pinaya", |_, m| painted::folder(m, ""), Ok("quantile=0.9")),
-    ("diffad", |_, m| compared::folder(m, ""), Ok("mix=0.5")),
-    ("xu", |_, m| embedded::xu(m, ""), Ok("blur=none")),
+    ("pinaya", |_, m| painted::folder(m, ""), Ok("sampler.steps=2")),
+    ("diffad", |_, m| compared::folder(m, ""), Ok("sampler.steps=2")),
+    ("xu", |_, m| embedded::xu(m, ""), Ok("sampler.steps=2")),
     ("ddad", |_, m| embedded::ddad(m, ""), Ok("skip=50")),
 ];
 

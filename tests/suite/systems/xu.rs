@@ -78,7 +78,7 @@ fn the_noise_may_lie_in_a_file_which_is_part_of_the_model() {
     let score = || {
         let (code, said, results) = p.detect(&model, &[]);
         assert_eq!(code, 0, "{said}");
-        (results["records"][0]["score"].as_f64().unwrap(), results["model"].to_string())
+        (results["records"][0]["score"].as_f64().unwrap(), results["records"][0]["model"]["sha256"].to_string())
     };
     let (first, of) = score();
     // Another noise is another model.
