@@ -184,10 +184,15 @@ pub(super) fn features(model: &ModelFolder) -> Result<&ResNet> {
 
 /// Whether it takes images of so many channels: of grey ones it may be given three equal channels.
 pub(super) fn takes(net: &ResNet, channels: usize) -> Result<(), String> {
-    match (net.in_channels(), channels) {
-        (takes, channels) if takes == channels || channels == 1 => Ok(()),
-        (takes, channels) => Err(format!("takes images of {takes} channels, but `input.channels` is {channels}")),
+    let takes = net.in_channels();
+    if takes != channels && channels != 1 {
+        return Err(format!("takes images of {takes} channels, but `input.channels` is {channels}"));
     }
+    if net.standard.is_none() {
+        let fault = "and a network of other than colour images needs a config (features.json) with `image_mean` and `image_std`";
+        return Err(format!("takes images of {takes} channels, {fault}"));
+    }
+    Ok(())
 }
 
 /// An image in the model's range (N,H,W,C) as the network of features takes it: to 0..1, standardised, a grey one repeated. One
@@ -199,7 +204,9 @@ pub(super) fn standardised(g: &mut Graph, model: &ModelFolder, x: NodeId) -> Res
     let (out, channels) = (net.in_channels(), g.shape(x).c);
     let (scale, shift) = (1.0 / f64::from(high - low), -f64::from(low) / f64::from(high - low));
     let (mut weight, mut bias) = (vec![0.0; out * channels], Vec::with_capacity(out));
-    for (o, (&mean, &std)) in net.standard.mean.iter().zip(&net.standard.std).enumerate() {
+    let unknown = || Error::Invalid("nobody says how images are standardised for the network of features".into());
+    let standard = net.standard.as_ref().ok_or_else(unknown)?;
+    for (o, (&mean, &std)) in standard.mean.iter().zip(&standard.std).enumerate() {
         weight[o * channels + o % channels] = (scale / f64::from(std)) as f32;
         bias.push(((shift - f64::from(mean)) / f64::from(std)) as f32);
     }

@@ -4,7 +4,7 @@ use crate::cli::scoring::bar;
 use crate::data::{Failure, FileKind, Input, Notices, Preprocessing, Table, ValueRange, find_inputs, read_picture};
 use crate::detect::dte::{Extractor, Features};
 use crate::eval::{is_abnormal, is_normal, is_unsorted};
-use crate::model::{Architecture, Network};
+use crate::model::{Architecture, Network, ResNet};
 use crate::{Device, Error, Result, Tensor};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
@@ -72,7 +72,7 @@ pub(super) fn embed(
     let inputs = find_inputs(arguments, &[])?;
     let opened = Network::resnet(network)?;
     let own = match &opened.architecture {
-        Architecture::ResNet(net) => Preprocessing::of(&net.standard.mean, &net.standard.std),
+        Architecture::ResNet(ResNet { standard: Some(own), .. }) => Preprocessing::of(&own.mean, &own.std),
         _ => Preprocessing::imagenet(),
     };
     let preprocessing = args.preprocessing(recorded, own)?;

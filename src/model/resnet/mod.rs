@@ -34,8 +34,8 @@ pub enum BlockKind {
 pub struct ResNet {
     /// The kind of its blocks.
     pub block: BlockKind,
-    /// What an image is to be standardised by.
-    pub standard: Standard,
+    /// What an image is to be standardised by; none where nobody says it, for others than colour images.
+    pub standard: Option<Standard>,
     pub(super) stem: ConvNorm,
     pub(super) layers: Vec<Vec<Block>>,
 }

@@ -27,15 +27,16 @@ impl Settings {
     pub fn of(&self, conv: ConvNorm) -> ConvNorm {
         ConvNorm { eps: self.eps, ..conv }
     }
-    /// The standardisation: `image_mean` and `image_std`, for images of values in 0..1; ImageNet's of three channels where neither is said.
+    /// The standardisation: `image_mean` and `image_std`, for images of values in 0..1; ImageNet's of three
+    /// channels where neither is said, and none of others.
     /// # Errors
     /// [`Error::File`] for one without the other, others than one number a channel, and deviations that are not above zero.
-    pub fn standard(&self, cfg: &Config, channels: usize) -> Result<Standard> {
+    pub fn standard(&self, cfg: &Config, channels: usize) -> Result<Option<Standard>> {
         let said = (cfg.numbers("image_mean")?, cfg.numbers("image_std")?);
         let (mean, std) = match said {
             (Some(mean), Some(std)) => (mean, std),
             (None, None) if channels == 3 => (vec![0.485, 0.456, 0.406], vec![0.229, 0.224, 0.225]),
-            (None, None) => (vec![0.0; channels], vec![1.0; channels]),
+            (None, None) => return Ok(None),
             _ => return Err(Error::file(cfg.path(), "`image_mean` and `image_std` belong together")),
         };
         let sound = mean.iter().all(|m| (0.0..=1.0).contains(m)) && std.iter().all(|s| *s > 0.0 && *s <= 1.0);
@@ -46,6 +47,6 @@ impl Settings {
             return Err(Error::file(cfg.path(), fault));
         }
         let single = |v: Vec<f64>| v.into_iter().map(|v| v as f32).collect();
-        Ok(Standard { mean: single(mean), std: single(std) })
+        Ok(Some(Standard { mean: single(mean), std: single(std) }))
     }
 }

@@ -91,7 +91,7 @@ fn the_noise_may_lie_in_a_file_which_is_part_of_the_model() {
     let args = ["detect", &input, "--model", &model, "--out", &out, "--device", "cpu"];
     refused(&[&args[..], &["--seed", "2"]].concat(), "draws no noise");
     noise(&p.at("model/x_T.safetensors"), "x_T", [1, 3, 64, 32]);
-    refused(&args, "holds noise of 1x64x32x3, but the model's input is 1x32x64x3");
+    refused(&args, "holds noise of (1,64,32,3), but the model's input is (1,32,64,3)");
     noise(&p.at("model/x_T.safetensors"), "noise", [1, 3, 32, 64]);
     refused(&args, "must hold a tensor `x_T` (K,C,H,W), the noise; it has none");
     std::fs::remove_file(p.at("model/x_T.safetensors")).unwrap();
