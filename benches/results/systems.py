@@ -3,8 +3,8 @@
     python systems.py OUT README.md
 
 OUT is that of benches/results/run.sh: evaluations (NAME/eval.json), goldens (goldens-cpu.json, goldens-gpu.json) and the seconds of some
-images (seconds/NAME/results.json); what is not there is a dash, but for DTE's tables, whose means are then those that an earlier run left in
-docs/results.md. In README.md what lies between the lines `<!-- systems -->` and
+images (seconds/NAME/results.json); where an evaluation is not there, the row has what an earlier run left in docs/results.md, and
+dashes. In README.md what lies between the lines `<!-- systems -->` and
 `<!-- /systems -->` is replaced.
 """
 import json
@@ -71,14 +71,12 @@ def goldens(out, device):
 
 
 def agreement(found, names):
-    """The largest NMSE of all outputs of some goldens, or what is wrong with one."""
-    if not names or not found:
-        return "–"
-    for name in names:
-        status = found[name]["status"] if name in found else "missing"
-        if status != "ok":
-            return f"**{name}: {'out of tolerance' if status == 'fail' else status}**"
-    return f"{max(o['nmse'] for name in names for o in found[name]['outputs']):.1e}"
+    """The largest NMSE of all outputs of those of a system's goldens that were run, or what is wrong with one."""
+    names = [name for name in names if name in found]
+    wrong = next((name for name in names if found[name]["status"] != "ok"), None)
+    if wrong:
+        return f"**{wrong}: {'out of tolerance' if found[wrong]['status'] == 'fail' else found[wrong]['status']}**"
+    return f"{max(o['nmse'] for name in names for o in found[name]['outputs']):.1e}" if names else "–"
 
 
 def seconds(out, name):
@@ -97,11 +95,14 @@ def numbers(e):
     return [percent(e["image"].get("auroc"))] + [percent(e["pixel"].get(key)) for key in ("auroc", "auprc", "pro")]
 
 
-def earlier(results, system):
-    """Mean AUROC and published mean of a system on the tables, as an earlier run of this command left them in docs/results.md."""
-    line = rf"\| {re.escape(system)} \| – \| ADBench's classical tables, trained on normal rows \|[^|]*\| ([\d.]+) \|[^|]*\|[^|]*\| ([\d.]+) \|"
-    found = re.search(line, results.read_text()) if results.exists() else None
-    return [float(v) for v in found.groups()] if found else None
+def earlier(results, system, name):
+    """The row that an earlier run of this command left in docs/results.md, as numbers: image or row AUROC, pixel AUPRC, published AUROC."""
+    key = "ADBench's classical tables, trained on normal rows" if name.startswith("classical") else f"`weights/{name}`"
+    for line in results.read_text().splitlines() if results.exists() else []:
+        cells = [c.strip() for c in line.strip().strip("|").split(" | ")]
+        if len(cells) == 8 and cells[0] == system and key in cells:
+            return [None if c == "–" else float(c.split()[0]) for c in (cells[4], cells[5], cells[7])]
+    return None
 
 
 def rows(out):
@@ -117,8 +118,9 @@ def rows(out):
             if said is None:
                 said = f"AUROC {100 * e['mean']['published']:.2f} (the same tables)" if e and e["mean"]["published"] else "–"
             model, values = "–" if data == TABLES else model_of(name), numbers(e)
-            if data == TABLES and not e and (kept := earlier(Path("docs/results.md"), system)):
-                values[0], said = f"{kept[0]:.1f}", f"AUROC {kept[1]:.2f} (the same tables)"
+            if not e and (kept := earlier(Path("docs/results.md"), system, name)):
+                values[0], values[2] = ("–" if v is None else f"{v:.1f}" for v in kept[:2])
+                said = f"AUROC {kept[2]:.2f} (the same tables)" if kept[2] else said or "–"
             yield e, [system, networks, held, model, data, *values, said, seconds(out, name)]
 
 

@@ -5,9 +5,7 @@ use super::{
 };
 use crate::graph::{Graph, NodeId, SectionId, StateId, Wrt, gradients};
 use crate::{Error, Result, Shape};
-use sha2::{Digest, Sha256};
-use std::borrow::Cow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A network and its checkpoint.
 pub struct Network {
@@ -230,34 +228,6 @@ impl Network {
         let out = g.state("out", g.shape(node));
         g.write(out, node)?;
         Ok(Call { graph: g, section, inputs, out })
-    }
-    /// The file that says what its weights do not, where there is one.
-    pub fn config_file(&self) -> Option<PathBuf> {
-        let checkpoint = self.checkpoint.path();
-        let file = match &self.architecture {
-            Architecture::Classifier(_) => Config::of_classifier(&self.checkpoint).ok()?.path().to_owned(),
-            Architecture::Autoencoder(_) => Config::of_autoencoder(&self.checkpoint).ok()?.path().to_owned(),
-            Architecture::Comparer(_) => Config::of_comparer(&self.checkpoint).ok()?.path().to_owned(),
-            Architecture::ResNet(_) => Config::of_features(&self.checkpoint).ok()?.path().to_owned(),
-            Architecture::Unet(_) => checkpoint.with_file_name("config.json"),
-        };
-        (file != checkpoint && file.is_file()).then_some(file)
-    }
-    /// The bytes of that file: those that the network was opened by, where it is the `config.json` beside the weights.
-    pub fn config_text(&self) -> Option<Cow<'_, [u8]>> {
-        let file = self.config_file()?;
-        if file.file_name()? == "config.json" {
-            return self.checkpoint.config_json().ok()?.map(Cow::Borrowed);
-        }
-        std::fs::read(file).ok().map(Cow::Owned)
-    }
-    /// SHA-256 of the weights, in hexadecimal; where a file says what they do not, of that file's bytes behind that text.
-    pub fn identity(&self) -> String {
-        let weights = self.checkpoint.sha256();
-        match self.config_text() {
-            None => weights,
-            Some(text) => crate::hex::hex(&Sha256::digest([weights.as_bytes(), &text].concat())),
-        }
     }
     /// Keys and shapes of the tensors that it uses.
     pub fn params(&self) -> Vec<super::Param> {

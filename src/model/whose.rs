@@ -1,7 +1,10 @@
 //! Which config is a network's, where another network's may lie beside it.
 use super::layouts::{CLASSIFIER, is_autoencoder_class};
-use super::{Checkpoint, Config, classifier, locate};
+use super::{Architecture, Checkpoint, Config, Network, classifier, locate};
 use crate::Result;
+use sha2::{Digest, Sha256};
+use std::borrow::Cow;
+use std::path::PathBuf;
 
 impl Config {
     /// The config of a classifier: `classifier.json` beside it; where there is none [`Config::of`], unless that is another network's.
@@ -68,5 +71,36 @@ impl Config {
             checkpoint.path().display()
         );
         Ok(Self::nothing(own.path()))
+    }
+}
+
+impl Network {
+    /// The file that says what its weights do not, where there is one.
+    pub fn config_file(&self) -> Option<PathBuf> {
+        let checkpoint = self.checkpoint.path();
+        let file = match &self.architecture {
+            Architecture::Classifier(_) => Config::of_classifier(&self.checkpoint).ok()?.path().to_owned(),
+            Architecture::Autoencoder(_) => Config::of_autoencoder(&self.checkpoint).ok()?.path().to_owned(),
+            Architecture::Comparer(_) => Config::of_comparer(&self.checkpoint).ok()?.path().to_owned(),
+            Architecture::ResNet(_) => Config::of_features(&self.checkpoint).ok()?.path().to_owned(),
+            Architecture::Unet(_) => checkpoint.with_file_name("config.json"),
+        };
+        (file != checkpoint && file.is_file()).then_some(file)
+    }
+    /// The bytes of that file: those that the network was opened by, where it is the `config.json` beside the weights.
+    pub fn config_text(&self) -> Option<Cow<'_, [u8]>> {
+        let file = self.config_file()?;
+        if file.file_name()? == "config.json" {
+            return self.checkpoint.config_json().ok()?.map(Cow::Borrowed);
+        }
+        std::fs::read(file).ok().map(Cow::Owned)
+    }
+    /// SHA-256 of the weights, in hexadecimal; where a file says what they do not, of that file's bytes behind that text.
+    pub fn identity(&self) -> String {
+        let weights = self.checkpoint.sha256();
+        match self.config_text() {
+            None => weights,
+            Some(text) => crate::hex::hex(&Sha256::digest([weights.as_bytes(), &text].concat())),
+        }
     }
 }
