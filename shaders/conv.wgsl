@@ -98,71 +98,128 @@ fn main(
 #end
 #end
 
-    // What this thread stages: LOADS_X pixels at one k, and LOADS_W vec4s of weights.
+    // What this thread stages: LOADS_X pixels at one k, and LOADS_W vec4s of weights. No load is behind a branch, so that
+    // all of a turn are on their way at once: what lies outside is read from where something lies, and x's replaced by zero
+    // where it would count. Rows past M and columns past OUT_C4 only make outputs that are not stored.
     let sk = t % BK4;
     let sp = t / BK4;
 #unroll j 0..$LOADS_X
-    let m$j = bm + sp + $j * (THREADS / BK4);
-#if PLAIN == 0
+    let m$j = min(bm + sp + $j * (THREADS / BK4), M - 1u);
+#if PLAIN
+    let xa$j = x0 + m$j * IN_C4;
+#else
     let sample$j = m$j / OUT_HW;
-    let row$j = i32((m$j % OUT_HW) / OUT_W * STRIDE) - i32(PAD_TOP);
-    let col$j = i32(m$j % OUT_W * STRIDE) - i32(PAD_LEFT);
+    let row$j = m$j % OUT_HW / OUT_W * STRIDE - PAD_TOP;
+    let col$j = m$j % OUT_W * STRIDE - PAD_LEFT;
+#if UP == 0
+    let xa$j = ((sample$j * IN_H + row$j) * IN_W + col$j) * IN_C4;
+#end
+#end
+#end
+#unroll j 0..$LOADS_W
+    let at$j = t + $j * THREADS;
+    let wc$j = w0 + min(bn + at$j % BN4, OUT_C4 - 1u);
+#if W_TAIL == 0
+    let wa$j = wc$j + at$j / BN4 * OUT_C4;
+#end
+#end
+#if AFFINE
+#if ONE_SAMPLE
+    let ab = bm / OUT_HW * 2u * IN_C4;
+#else
+#unroll j 0..$LOADS_X
+    let ab$j = m$j / OUT_HW * 2u * IN_C4;
+#end
 #end
 #end
     for (var k0 = 0u; k0 < K4; k0 += BK4) {
+#if K_TAIL
+        let k = min(k0 + sk, K4 - 1u);
+        let there = k0 + sk < K4;
+#else
         let k = k0 + sk;
-#if PLAIN == 0
+#end
+#if PLAIN
+        let c = k;
+#else
+#if ONE_TAP
+        // All of a turn is of one tap.
+        let tap = k0 / IN_C4;
+        let c = k0 % IN_C4 + sk;
+#else
         let tap = k / IN_C4;
         let c = k % IN_C4;
-        let ky = i32(tap / KW);
-        let kx = i32(tap % KW);
+#end
+        let ky = tap / KW;
+        let kx = tap % KW;
+#if UP == 0
+        let step = (ky * IN_W + kx) * IN_C4 + c;
+#end
+#end
+#unroll j 0..$LOADS_W
+#if W_TAIL
+        let vw$j = w[wc$j + min(k0 * 4u + at$j / BN4, K4 * 4u - 1u) * OUT_C4];
 #else
-        let c = k;
+        let vw$j = w[wa$j + k0 * 4u * OUT_C4];
+#end
 #end
 #if AFFINE
 #if ONE_SAMPLE
-        let ab = bm / OUT_HW * 2u * IN_C4 + c;
-        let a = affine[ab];
-        let b = affine[ab + IN_C4];
+        let b = affine[ab + IN_C4 + c];
+        let a = affine[ab + c];
+#else
+#unroll j 0..$LOADS_X
+        let b$j = affine[ab$j + IN_C4 + c];
+        let a$j = affine[ab$j + c];
+#end
 #end
 #end
 #unroll j 0..$LOADS_X
-        {
-            var v = vec4<f32>(0.0);
 #if PLAIN
-            if (m$j < M && k < K4) {
-                v = x[x0 + m$j * IN_C4 + c];
+        var vx$j = x[xa$j + c];
 #else
-            let row = row$j + ky;
-            let col = col$j + kx;
-            // As u32 a negative coordinate is a huge one.
-            if (m$j < M && k < K4 && u32(row) < (IN_H << UP) && u32(col) < (IN_W << UP)) {
-                v = x[((sample$j * IN_H + (u32(row) >> UP)) * IN_W + (u32(col) >> UP)) * IN_C4 + c];
+        let r$j = row$j + ky;
+        let s$j = col$j + kx;
+        // A coordinate below zero has wrapped round to a huge one.
+#if K_TAIL
+        let ok$j = there & (r$j < (IN_H << UP)) & (s$j < (IN_W << UP));
+#else
+        let ok$j = (r$j < (IN_H << UP)) & (s$j < (IN_W << UP));
 #end
+#if UP
+        let from$j = ((sample$j * IN_H + (r$j >> UP)) * IN_W + (s$j >> UP)) * IN_C4 + c;
+#else
+        let from$j = xa$j + step;
+#end
+        var vx$j = x[select(0u, from$j, ok$j)];
+#end
+#end
+#unroll j 0..$LOADS_X
 #if AFFINE
 #if ONE_SAMPLE
-                v = fma(a, v, b);
+        vx$j = fma(a, vx$j, b);
 #else
-                let ab = m$j / OUT_HW * 2u * IN_C4 + c;
-                v = fma(affine[ab], v, affine[ab + IN_C4]);
+        vx$j = fma(a$j, vx$j, b$j);
 #end
 #end
 #if ACT
-                v = act(v);
+        vx$j = act(vx$j);
 #end
-            }
-            xs[sk * XS_ROW + sp + $j * (THREADS / BK4)] = v;
-        }
+#if PLAIN == 0
+        vx$j = select(vec4<f32>(0.0), vx$j, ok$j);
+#else
+#if K_TAIL
+        vx$j = select(vec4<f32>(0.0), vx$j, there);
+#end
+#end
+        xs[sk * XS_ROW + sp + $j * (THREADS / BK4)] = vx$j;
 #end
 #unroll j 0..$LOADS_W
-        {
-            let at = t + $j * THREADS;
-            let row = k0 * 4u + at / BN4;
-            let col = bn + at % BN4;
-            var v = vec4<f32>(0.0);
-            if (row < K4 * 4u && col < OUT_C4) { v = w[w0 + row * OUT_C4 + col]; }
-            if (at < BK4 * 4u * BN4) { ws[at] = v; }
-        }
+#if W_PART
+        if (at$j < BK4 * 4u * BN4) { ws[at$j] = vw$j; }
+#else
+        ws[at$j] = vw$j;
+#end
 #end
         workgroupBarrier();
         for (var kk = 0u; kk < BK4; kk += 1u) {

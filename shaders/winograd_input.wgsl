@@ -37,25 +37,36 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     let c = i % C4;
     let t = i / C4;
     let n = t / (TILES_H * TILES_W);
-    let row = i32(t / TILES_W % TILES_H * 2u) - i32(PAD_TOP);
-    let col = i32(t % TILES_W * 2u) - i32(PAD_LEFT);
+    // The first row and column wrap round to huge numbers where they are above or left of the image.
+    let row = t / TILES_W % TILES_H * 2u - PAD_TOP;
+    let col = t % TILES_W * 2u - PAD_LEFT;
 #if AFFINE
     let a = affine[n * 2u * C4 + c];
     let b = affine[n * 2u * C4 + C4 + c];
 #end
+    // Every load before the first use and none behind a branch, so that all are on their way at once: what lies outside is
+    // read at place 0 and then replaced.
+#unroll s 0..4
+    let in_r$s = row + $s < (IN_H << UP);
+    let in_c$s = col + $s < (IN_W << UP);
+    let y$s = (n * IN_H + ((row + $s) >> UP)) * IN_W;
+    let x$s = (col + $s) >> UP;
+#end
 #unroll r 0..4
 #unroll s 0..4
-    var d$r$s = vec4<f32>(0.0);
-    // As u32 a negative coordinate is a huge one.
-    if (u32(row + $r) < (IN_H << UP) && u32(col + $s) < (IN_W << UP)) {
-        d$r$s = x[((n * IN_H + (u32(row + $r) >> UP)) * IN_W + (u32(col + $s) >> UP)) * C4 + c];
+    let at$r$s = (y$r + x$s) * C4 + c;
+    var d$r$s = x[select(0u, at$r$s, in_r$r & in_c$s)];
+#end
+#end
+#unroll r 0..4
+#unroll s 0..4
 #if AFFINE
-        d$r$s = fma(a, d$r$s, b);
+    d$r$s = fma(a, d$r$s, b);
 #end
 #if ACT
-        d$r$s = act(d$r$s);
+    d$r$s = act(d$r$s);
 #end
-    }
+    d$r$s = select(vec4<f32>(0.0), d$r$s, in_r$r & in_c$s);
 #end
 #end
     // Columns, then rows.

@@ -30,17 +30,6 @@
 @group(0) @binding($BIND_W0) var<storage, read> bias: array<vec4<f32>>;
 #end
 
-fn store(n: u32, row: u32, col: u32, c: u32, sum: vec4<f32>) {
-    if (row < OUT_H && col < OUT_W) {
-        let at = ((n * OUT_H + row) * OUT_W + col) * C4 + c;
-        var v = sum;
-#if RESIDUAL
-        v += residual[at];
-#end
-        y[at] = SCALE * v;
-    }
-}
-
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = id.y * groups.x * 64u + id.x;
@@ -50,16 +39,19 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     let n = t / (TILES_H * TILES_W);
     let row = t / TILES_W % TILES_H * 2u;
     let col = t % TILES_W * 2u;
-    var e: array<vec4<f32>, 8>;
+    // Every load before the first use and none behind a branch, so that all are on their way at once: what an odd map does
+    // not have is read at its last row or column.
+    let in_row = row + 1u < OUT_H;
+    let in_col = col + 1u < OUT_W;
+    let at00 = ((n * OUT_H + row) * OUT_W + col) * C4 + c;
+    let at01 = at00 + select(0u, C4, in_col);
+    let down = select(0u, OUT_W * C4, in_row);
+    let at10 = at00 + down;
+    let at11 = at01 + down;
+#unroll r 0..4
 #unroll s 0..4
-    {
-        let m0 = m[($s * T + t) * C4 + c];
-        let m1 = m[((4u + $s) * T + t) * C4 + c];
-        let m2 = m[((8u + $s) * T + t) * C4 + c];
-        let m3 = m[((12u + $s) * T + t) * C4 + c];
-        e[$s] = m0 + m1 + m2;
-        e[4 + $s] = m1 - m2 - m3;
-    }
+    let m$r$s = m[(($r * 4u + $s) * T + t) * C4 + c];
+#end
 #end
     var add = vec4<f32>(0.0);
 #if BIAS
@@ -69,7 +61,21 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     add += per_sample[n * C4 + c];
 #end
 #unroll r 0..2
-    store(n, row + $r, col, c, e[$r * 4] + e[$r * 4 + 1] + e[$r * 4 + 2] + add);
-    store(n, row + $r, col + 1u, c, e[$r * 4 + 1] - e[$r * 4 + 2] - e[$r * 4 + 3] + add);
+#unroll s 0..2
+#if RESIDUAL
+    let add$r$s = add + residual[at$r$s];
+#else
+    let add$r$s = add;
 #end
+#end
+#end
+    // Columns, then rows.
+#unroll s 0..4
+    let e0$s = m0$s + m1$s + m2$s;
+    let e1$s = m1$s - m2$s - m3$s;
+#end
+    y[at00] = SCALE * (e00 + e01 + e02 + add00);
+    if (in_col) { y[at01] = SCALE * (e01 - e02 - e03 + add01); }
+    if (in_row) { y[at10] = SCALE * (e10 + e11 + e12 + add10); }
+    if (in_row & in_col) { y[at11] = SCALE * (e11 - e12 - e13 + add11); }
 }

@@ -59,7 +59,7 @@ impl Device {
             let fused = fuse(graph, Fusion::Full);
             match self {
                 Device::Cpu => lower_cpu_with(&fused, &mut made),
-                Device::Gpu(_) => lower_with(&fused, true, &mut made),
+                Device::Gpu(g) => lower_with(&fused, true, g.target, &mut made),
             }
         })
     }

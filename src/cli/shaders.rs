@@ -1,10 +1,11 @@
-//! `residua shaders`: every specialised shader that a model would run, as files. Needs no GPU.
+//! `residua shaders`: every specialised shader that a model would run on a class of GPUs, as files. Needs no GPU.
 use super::NetworkArgs;
 use super::network::{Size, Subject};
 use crate::data::{check_writable, create_folder, write_bytes};
 use crate::gpu::specialise;
-use crate::graph::{Fusion, Plan, fuse, lower};
+use crate::graph::{Fusion, Plan, fuse, lower_for};
 use crate::hex::hex;
+use crate::kernels::class::{Class, NAMED, Target};
 use crate::{Error, Result};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -24,6 +25,18 @@ pub(super) struct Args {
     /// Input size, a side or HEIGHTxWIDTH, instead of what the folder says
     #[arg(long, value_name = "SIZE")]
     size: Option<Size>,
+    /// Whose GPUs: amd, nvidia, intel, apple, or webgpu for any other and a browser
+    #[arg(long = "for", value_name = "CLASS", default_value = "webgpu", value_parser = class)]
+    class: Class,
+}
+
+/// A class of GPUs by its name.
+fn class(name: &str) -> std::result::Result<Class, String> {
+    let found = NAMED.into_iter().find(|(known, _)| *known == name);
+    let names = || NAMED.map(|(known, _)| known).join(", ");
+    found
+        .map(|(_, class)| class)
+        .ok_or_else(|| format!("there is no class of GPUs of this name, but there are {}", names()))
 }
 
 /// A shader's text and how often it is launched.
@@ -37,7 +50,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let subject = Subject::open(&args.model, &args.network, args.size)?;
     check_writable(&args.out)?;
     let work = subject.work(args.network.strict)?;
-    let plan = Plan::new(&lower(&fuse(&work.graph, Fusion::Full), true));
+    let plan = Plan::new(&lower_for(&fuse(&work.graph, Fusion::Full), true, Target::of(args.class)));
     let mut texts: BTreeMap<String, Text> = BTreeMap::new();
     for launch in plan.sections.iter().flatten() {
         let Some(kernel) = launch.op.kernel() else { continue };

@@ -1,4 +1,5 @@
 //! Finding an adapter, opening a device, or taking a host's.
+use crate::kernels::class::{SHARED, Target};
 use crate::{Error, Result};
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,6 +31,8 @@ pub struct Gpu {
     pub queue: wgpu::Queue,
     /// The adapter.
     pub info: wgpu::AdapterInfo,
+    /// What graphs are lowered for.
+    pub target: Target,
     pub(super) trusted: bool,
     pub(super) pipelines: super::pipeline::Pipelines,
     fault: Arc<Mutex<Option<String>>>,
@@ -41,12 +44,14 @@ pub fn wanted_features(adapter: &wgpu::Adapter) -> Features {
     adapter.features() & wanted
 }
 
-/// The limits Residua likes: WebGPU's defaults, with buffers and bindings as large as the adapter allows.
+/// The limits Residua likes: WebGPU's defaults, with buffers and bindings as large as the adapter allows, and as much shared
+/// memory as the kernels have a use for.
 pub fn wanted_limits(adapter: &wgpu::Adapter) -> Limits {
     let has = adapter.limits();
     Limits {
         max_buffer_size: has.max_buffer_size,
         max_storage_buffer_binding_size: has.max_storage_buffer_binding_size,
+        max_compute_workgroup_storage_size: has.max_compute_workgroup_storage_size.min(SHARED as u32),
         ..Limits::defaults()
     }
 }
@@ -133,7 +138,8 @@ impl Gpu {
 
     fn with(device: wgpu::Device, queue: wgpu::Queue, info: wgpu::AdapterInfo, options: Options) -> Gpu {
         let pipelines = super::pipeline::Pipelines::default();
-        Gpu { device, queue, info, trusted: options.trusted, pipelines, fault: Arc::default() }
+        let target = if options.webgpu_floor { Target::default() } else { Target::adapter(&info, &device.limits()) };
+        Gpu { device, queue, info, target, trusted: options.trusted, pipelines, fault: Arc::default() }
     }
 
     /// The fault that the device has reported, if any.

@@ -2,6 +2,7 @@
 use super::{Graph, Node, NodeId};
 use crate::kernels::{
     Io, Op, WeightId,
+    class::Target,
     conv::{Conv, Tile},
     winograd,
 };
@@ -52,13 +53,19 @@ fn transform(out: &mut Graph, conv: &Conv, io: &Io, transformed: &mut Ids) -> We
 }
 
 /// Chooses every convolution's tile and, with `winograd`, replaces 3×3 convolutions at stride 1 that are large enough by
-/// Winograd's three launches. Node ids change; states, sections and weights keep theirs (new weights are appended).
+/// Winograd's three launches. Node ids change; states, sections and weights keep theirs (new weights are appended). The
+/// tiles are those that every GPU takes; [`lower_for`] knows which it is.
 pub fn lower(graph: &Graph, winograd: bool) -> Graph {
-    lower_with(graph, winograd, &mut Transformed::new())
+    lower_for(graph, winograd, Target::default())
 }
 
-/// [`lower`] for several forms of one graph.
-pub(crate) fn lower_with(graph: &Graph, winograd: bool, made: &mut Transformed) -> Graph {
+/// [`lower`] with the tiles of a GPU.
+pub fn lower_for(graph: &Graph, winograd: bool, target: Target) -> Graph {
+    lower_with(graph, winograd, target, &mut Transformed::new())
+}
+
+/// [`lower_for`] for several forms of one graph.
+pub(crate) fn lower_with(graph: &Graph, winograd: bool, target: Target, made: &mut Transformed) -> Graph {
     let mut out = Graph { nodes: Vec::new(), writes: Vec::new(), passes: Vec::new(), ..graph.clone() };
     let mut ids: Vec<NodeId> = Vec::with_capacity(graph.nodes.len());
     let mut transformed = Ids { made, ids: HashMap::new() };
@@ -66,9 +73,10 @@ pub(crate) fn lower_with(graph: &Graph, winograd: bool, made: &mut Transformed) 
         let inputs: Vec<NodeId> = node.inputs.iter().map(|n| ids[n.0]).collect();
         let id = match &node.op {
             Op::Conv(conv) => {
-                let split = if winograd { split(&mut out, graph, node, conv, &inputs, &mut transformed) } else { None };
+                let split =
+                    if winograd { split(&mut out, graph, node, conv, &inputs, target, &mut transformed) } else { None };
                 split.unwrap_or_else(|| {
-                    let tile = Tile::choose(&graph.io(node));
+                    let tile = Tile::choose(target.class, node.shape.pixels(), node.shape.c_pad(), 1);
                     add(&mut out, Node { op: Op::Conv(Conv { tile, ..conv.clone() }), inputs, ..node.clone() })
                 })
             }
@@ -92,13 +100,14 @@ fn split(
     node: &Node,
     conv: &Conv,
     inputs: &[NodeId],
+    target: Target,
     transformed: &mut Ids,
 ) -> Option<NodeId> {
     let io = graph.io(node);
     if !pays(&io) {
         return None;
     }
-    let (input, mut gemm, output) = winograd::lower(conv, &io, conv.weight)?;
+    let (input, mut gemm, output) = winograd::lower(conv, &io, conv.weight, target.class)?;
     gemm.weight = transform(out, conv, &io, transformed);
     let (before, after) = inputs.split_at(1 + usize::from(conv.affine));
     let mut push = |name: &str, op: Op, inputs: &[NodeId]| {

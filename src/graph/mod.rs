@@ -14,7 +14,7 @@ pub use build::ConvSpec;
 pub use fuse::{Fusion, fuse};
 pub use gradient::{Wrt, gradients};
 pub(crate) use lower::{Transformed, lower_cpu_with, lower_with};
-pub use lower::{lower, lower_cpu};
+pub use lower::{lower, lower_cpu, lower_for};
 pub use plan::{Launch, Plan, Slot};
 pub use recompute::Pass;
 pub(crate) use recompute::within_memory;

@@ -1,13 +1,17 @@
 //! Convolution as an implicit matrix product, with what comes before and after it fused in.
-use super::{Io, Kernel, Shader, Value, WeightId, grid_1d, pointwise::Activation};
-use crate::gpu::shader_file;
+use super::{Io, Kernel, Shader, WeightId, pointwise::Activation};
 use crate::{Result, Shape};
 
 mod cpu;
 #[cfg(test)]
 pub(crate) mod tests;
+mod tile;
 
 pub(crate) use cpu::finish;
+pub(crate) use tile::Product;
+#[cfg(test)]
+pub(crate) use tile::TILES;
+pub use tile::Tile;
 
 /// Convolution of any kernel size. Inputs, in order: x; the (N,1,2,Cin) affine when `affine`; a (N,1,1,Cout)
 /// vector when `per_sample`; a tensor of the output's shape when `residual`.
@@ -64,86 +68,6 @@ impl Conv {
             tile: Tile::default(),
             winograd: false,
         }
-    }
-}
-
-/// The output tile of one workgroup: pixels × channels.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Tile {
-    /// 256×4, for the last layers' few channels.
-    T256x4,
-    /// 32×32, for small maps.
-    #[default]
-    T32,
-    /// 64×64, for large maps.
-    T64,
-}
-
-/// A matrix product's sizes in vec4s: `batch` times [pixels × 4·k4] · [4·k4 × 4·out_c4].
-pub(crate) struct Product {
-    pub pixels: usize,
-    pub k4: usize,
-    pub in_c4: usize,
-    pub out_c4: usize,
-    pub batch: usize,
-}
-
-impl Tile {
-    /// The tile for these shapes. A big tile reads less of shared memory for each multiply-add, but only pays once
-    /// there is a workgroup for every core; 64 are a middling GPU's.
-    pub fn choose(io: &Io) -> Tile {
-        Tile::choose_for(io.output.pixels(), io.output.c_pad(), 1)
-    }
-    /// The same for `batch` products at once.
-    pub(crate) fn choose_for(pixels: usize, channels: usize, batch: usize) -> Tile {
-        if channels <= 8 {
-            Tile::T256x4
-        } else if channels > 32 && pixels.div_ceil(64) * channels.div_ceil(64) * batch >= 64 {
-            Tile::T64
-        } else {
-            Tile::T32
-        }
-    }
-    /// [TX, TY, TM, TN4, BK4] of `conv.wgsl`.
-    fn shape(self) -> [usize; 5] {
-        match self {
-            Tile::T256x4 => [1, 64, 4, 1, 2],
-            Tile::T32 => [8, 8, 4, 1, 4],
-            Tile::T64 => [8, 8, 8, 2, 4],
-        }
-    }
-    fn pixels(self) -> usize {
-        let [_, ty, tm, ..] = self.shape();
-        ty * tm
-    }
-    /// `conv.wgsl` for a product: the tile's constants and `more`.
-    pub(crate) fn shader(self, name: &str, p: &Product, more: Vec<(&'static str, Value)>) -> Shader {
-        let [tx, ty, tm, tn4, bk4] = self.shape();
-        let (bm, bn4) = (ty * tm, tx * tn4);
-        let tiles_n = p.out_c4.div_ceil(bn4);
-        let tiles = p.pixels.div_ceil(bm) * tiles_n;
-        let mut consts = vec![
-            ("M", p.pixels.into()),
-            ("K4", p.k4.into()),
-            ("IN_C4", p.in_c4.into()),
-            ("OUT_C4", p.out_c4.into()),
-            ("TILES", tiles.into()),
-            ("TILES_N", tiles_n.into()),
-            ("BM", bm.into()),
-            ("BN4", bn4.into()),
-            ("BK4", bk4.into()),
-            ("TX", tx.into()),
-            ("TY", ty.into()),
-            ("TM", tm.into()),
-            ("TN4", tn4.into()),
-            ("LOADS_X", (bm * bk4 / (tx * ty)).into()),
-            ("LOADS_W", (bk4 * 4 * bn4).div_ceil(tx * ty).into()),
-            ("BATCH", (p.batch > 1).into()),
-        ];
-        consts.extend(more);
-        let [x, y, _] = grid_1d(tiles);
-        let label = format!("{name}_gemm_{bm}x{}_f32", bn4 * 4);
-        Shader { label, file: shader_file!("conv.wgsl"), consts, grid: [x, y, p.batch as u32] }
     }
 }
 

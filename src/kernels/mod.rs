@@ -10,6 +10,7 @@ use crate::{Result, Shape};
 pub mod activation;
 #[cfg(test)]
 mod cases;
+pub mod class;
 mod exp;
 pub(crate) mod matmul;
 #[macro_use]

@@ -6,6 +6,7 @@
 //! with T the 2×2 tiles of the output, all samples after one another, row by row. What a [`Conv`] has fused
 //! before it goes into the first, what it has after it into the last; [`lower`] makes the three. On the processor they
 //! are one launch ([`Conv::winograd`]) that goes through V and the products piece by piece, in its cache.
+use super::class::Class;
 use super::conv::{Conv, Product, Tile};
 use super::{Io, Kernel, Shader, Value, WeightId, grid_1d, pointwise::Activation};
 use crate::gpu::shader_file;
@@ -61,8 +62,13 @@ const MAX_BYTES: usize = 128 << 20;
 
 /// The three launches that replace a convolution of `io`'s shapes, or none where it is not a 3×3 one at stride 1
 /// or V would not fit a binding. `weight` is the id of [`transform`]'s result. Inputs: [`WinogradInput`] takes the
-/// convolution's x and affine, [`WinogradOutput`] the rest after the products.
-pub fn lower(conv: &Conv, io: &Io, weight: WeightId) -> Option<(WinogradInput, WinogradGemm, WinogradOutput)> {
+/// convolution's x and affine, [`WinogradOutput`] the rest after the products. The tile is chosen for `class`.
+pub fn lower(
+    conv: &Conv,
+    io: &Io,
+    weight: WeightId,
+    class: Class,
+) -> Option<(WinogradInput, WinogradGemm, WinogradOutput)> {
     let (x, o) = (io.inputs[0], io.output);
     let &Conv { pad, cout, bias, affine, act, upsample, per_sample, residual, scale, .. } = conv;
     let tiles = tiles([o.n, o.h, o.w]);
@@ -70,7 +76,7 @@ pub fn lower(conv: &Conv, io: &Io, weight: WeightId) -> Option<(WinogradInput, W
     if conv.kernel != [3, 3] || conv.stride != 1 || largest > MAX_BYTES {
         return None;
     }
-    let tile = Tile::choose_for(tiles, o.c_pad(), 16);
+    let tile = Tile::choose(class, tiles, o.c_pad(), 16);
     Some((
         WinogradInput { pad, affine, act, upsample },
         WinogradGemm { cout, weight, tile },

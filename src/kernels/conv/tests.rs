@@ -1,6 +1,6 @@
 use super::*;
 use crate::kernels::testing::{PRODUCT, check, random};
-use crate::kernels::{Args, Op, Real, StepRow};
+use crate::kernels::{Args, Op, Real, StepRow, Value};
 
 /// Repeatable numbers in -1..1.
 pub(crate) fn numbers(len: usize, seed: u32) -> Vec<f64> {
@@ -208,7 +208,7 @@ pub(crate) fn validates(s: &Shader, inputs: u32) {
 #[test]
 fn shaders_validate() {
     for (c, x) in cases() {
-        for tile in [Tile::T32, Tile::T64, Tile::T256x4] {
+        for tile in TILES {
             let c = Conv { tile, ..c.clone() };
             let (io, ..) = inputs(&c, x);
             validates(&c.shader(&io), io.inputs.len() as u32);
@@ -235,7 +235,8 @@ fn devices_agree_at_awkward_shapes() {
 
 #[test]
 fn devices_agree_around_the_tiles() {
-    for (tile, bm, bn) in [(Tile::T32, 32, 32), (Tile::T64, 64, 64), (Tile::T256x4, 256, 4)] {
+    for tile in TILES {
+        let (bm, bn) = (tile.pixels(), tile.channels());
         for (pixels, cin, cout) in [(bm - 1, 15, bn - 1), (bm, 16, bn), (bm + 1, 17, bn + 1), (bm / 4, 33, 2 * bn + 1)]
         {
             on_devices(&Conv { tile, ..fused(conv(1, 1, [0; 4], cout)) }, Shape::new(2, 1, pixels, cin));

@@ -1,3 +1,4 @@
+use super::super::conv::TILES;
 use super::super::conv::tests::{cases, conv, fused, inputs, nmse, run, validates};
 use super::super::testing::{ELEMENTWISE, PRODUCT, check, random};
 use super::super::{Op, StepRow};
@@ -26,7 +27,7 @@ fn agrees_with_the_convolution_and_validates() {
     let mut done = 0;
     for (c, x) in cases() {
         let (io, x, w) = inputs(&c, x);
-        let Some(l) = lower(&c, &io, WeightId(0)) else { continue };
+        let Some(l) = lower(&c, &io, WeightId(0), Class::WebGpu) else { continue };
         done += 1;
         let want = run::<f64>(&io, &x, &w, |a| c.cpu(a));
         // The transformed weights are rounded to f32, in the f64 half too.
@@ -37,7 +38,7 @@ fn agrees_with_the_convolution_and_validates() {
         let v = l.0.output(&io.inputs[..cut]).unwrap();
         let m = v.with_c(c.cout);
         validates(&l.0.shader(&Io { inputs: io.inputs[..cut].to_vec(), output: v }), cut as u32);
-        for tile in [Tile::T32, Tile::T64, Tile::T256x4] {
+        for tile in TILES {
             let gemm = WinogradGemm { tile, ..l.1.clone() };
             validates(&gemm.shader(&Io { inputs: vec![v], output: m }), 1);
         }
@@ -73,13 +74,13 @@ fn devices_agree() {
         for upsample in [false, true] {
             let c = Conv { upsample, ..fused(conv(3, 1, [1; 4], cout)) };
             let (io, _, weights) = inputs(&c, Shape::new(n, h, w, cin));
-            let (a, b, c) = lower(&c, &io, WeightId(0)).unwrap();
+            let (a, b, c) = lower(&c, &io, WeightId(0), Class::WebGpu).unwrap();
             let of = |shapes: &[Shape]| shapes.iter().zip(1..).map(|(&s, i)| random(s, i)).collect::<Vec<_>>();
             let (v, single) = (a.output(&io.inputs[..2]).unwrap(), |w: &[f64]| w.iter().map(|&v| v as f32).collect());
             let (packed, bias): (Vec<_>, Vec<_>) = (single(&weights[0]), single(&weights[1]));
             let u = transform(&packed, cin, cout);
             check(&Op::WinogradInput(a), &of(&io.inputs[..2]), &[], &step, ELEMENTWISE);
-            for tile in [Tile::T32, Tile::T64, Tile::T256x4] {
+            for tile in TILES {
                 let b = WinogradGemm { tile, ..b.clone() };
                 check(&Op::WinogradGemm(b), &of(&[v]), std::slice::from_ref(&u), &step, PRODUCT);
             }
@@ -95,7 +96,7 @@ fn devices_agree() {
 fn wide_sums_stay_within_the_bar() {
     let c = fused(conv(3, 1, [1; 4], 16));
     let (io, x, w) = inputs(&c, Shape::new(1, 6, 6, 1024));
-    let l = lower(&c, &io, WeightId(0)).unwrap();
+    let l = lower(&c, &io, WeightId(0), Class::WebGpu).unwrap();
     let want = run::<f64>(&io, &x, &w, |a| c.cpu(a));
     let e = nmse(&three::<f32>(&l, &io, &x, &w), &want);
     assert!(e < 1e-11, "{e}");
@@ -109,6 +110,6 @@ fn what_it_cannot_do_stays_a_convolution() {
         (conv(3, 1, [1; 4], 256), Shape::new(1, 256, 256, 8)),
     ] {
         let io = Io { inputs: vec![x], output: c.output(&[x]).unwrap() };
-        assert!(lower(&c, &io, WeightId(0)).is_none());
+        assert!(lower(&c, &io, WeightId(0), Class::WebGpu).is_none());
     }
 }
