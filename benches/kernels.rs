@@ -182,7 +182,12 @@ fn others() -> Result<Vec<Case>> {
     let mut cases = Vec::new();
     for (c, side, heads) in [(256, 32, 2), (512, 16, 2), (512, 8, 2), (256, 32, 4)] {
         let name = format!("{c}x{heads}@{side}");
-        cases.push(Case::op("attention", name, &[square(side, 3 * c)], Op::Attention(attention::Attention { heads }))?);
+        cases.push(Case::op(
+            "attention",
+            name,
+            &[square(side, 3 * c)],
+            Op::Attention(attention::Attention::new(heads)),
+        )?);
     }
     for (cin, cout) in [(128, 512), (512, 512), (512, 128)] {
         let (weight, bias) = (values(cout * cin, 1), values(cout, 2));

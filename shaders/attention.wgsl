@@ -3,21 +3,23 @@
 // in0: (N,H,W,3C) rows [q | k | v], each C = HEADS*D wide, heads contiguous. ALIGNED: D is a multiple of four and the
 //      buffers are vec4s; else floats, and a vec4 is gathered with zeros past D.
 // out: (N,H,W,C).
-// Grid: (ceil(L / BQ), HEADS*PARTS, N). A workgroup of 8*TY threads owns BQ queries of a head and one of PARTS slices
+// Grid: (ceil(L / BQ), HEADS*PARTS, N). A workgroup of TX*TY threads owns BQ queries of a head and one of PARTS slices
 // of at most 512 output channels (so PARTS = 1 up to D = 512; beyond, every slice recomputes the scores).
 //
-//                     32 keys                          NC chunks of 8 vec4s
-//             tx:  0    1  ...  7                   tx:  0  1 ... 7 | 0  1 ... 7 |
+//                  NK = TX*KEYS keys                   NC chunks of TX vec4s
+//             tx:  0    1  ... TX-1                 tx:  0  1 ... TX-1 | 0 1 ...
 //           +----+----+-----+----+                    +--+--+---+--+-----------+
-//    ty  0  |vec4|    |     |    |  row ty + TY*r     |v4|  |   |  |           |
+//    ty  0  |KEYS|    |     |    |  row ty + TY*r     |v4|  |   |  |           |
 //        1  |    |    |     |    |  of BQ = TY*RQ     |  |  |   |  |           |
 //       ... |     scores (s)     |                    |    output (o)          |
 //           +----+----+-----+----+                    +--+--+---+--+-----------+
 //
-// A thread holds the scores of RQ queries against four neighbouring keys and RQ*NC vec4s of their outputs. The head's
-// width is walked in chunks of SV vec4s of Q and K that pass through shared memory; the odd row length SPAD and the
-// order of the keys in it spread the reads over the banks. V is read where it lies. Online softmax (Milakov and
-// Gimelshein 2018; Dao et al. 2022): m is the running maximum in units of log2, l each thread's share of the running sum.
+// A thread holds the scores of RQ queries against KEYS neighbouring keys and RQ*NC vec4s of their outputs. All that is read
+// passes through shared memory, its loads clamped to what is there instead of behind branches, so that they are on their
+// way together. WHOLE: the keys and values of a turn as a whole, side by side. Else the head's width in chunks: SV vec4s of
+// the keys (and, without Q_ONCE, of the queries), then, in the same place, TX vec4s of the values. The odd row length SPAD
+// and the order of the keys spread the reads over the banks. Online softmax (Milakov and Gimelshein 2018; Dao et al. 2022):
+// m is the running maximum in units of log2, l each thread's share of the running sum.
 #const L
 #const HEADS
 #const D
@@ -29,19 +31,31 @@
 #const SV
 #const SPAD
 #const S_CHUNKS
+#const TX
 #const TY
 #const RQ
 #const NC
+#const KEYS
+#const Q_ROW
+#const STAGE
 #const SCALE
 const BQ: u32 = TY * RQ;
-const THREADS: u32 = 8u * TY;
+const THREADS: u32 = TX * TY;
+// One vec$LANES more a row keeps the rows' reads in different banks.
+const P_ROW: u32 = TX + 1u;
 // Below any score, and far enough from it that 2^(LOW - score) is 0.
 const LOW: f32 = -1e30;
 const PART: u32 = 128u;
-var<workgroup> qs: array<vec4<f32>, BQ * SPAD>;
-var<workgroup> ks: array<vec4<f32>, 32u * SPAD>;
-var<workgroup> ps: array<vec4<f32>, BQ * 9u>;
-var<workgroup> row_max: array<f32, BQ * 8u>;
+const NK: u32 = TX * KEYS;
+const V_ROW: u32 = NC * TX;
+var<workgroup> qs: array<vec4<f32>, BQ * Q_ROW>;
+// Keys, or values.
+var<workgroup> ks: array<vec4<f32>, STAGE>;
+#if WHOLE
+var<workgroup> vs: array<vec4<f32>, NK * V_ROW>;
+#end
+var<workgroup> ps: array<vec$LANES<f32>, BQ * P_ROW>;
+var<workgroup> row_max: array<f32, BQ * TX>;
 
 #if ALIGNED
 @group(0) @binding($BIND_IN0) var<storage, read> in0: array<vec4<f32>>;
@@ -55,12 +69,10 @@ fn store(pixel: u32, head: u32, dv: u32, v: vec4<f32>) { out[pixel * (OUT_ROW / 
 @group(0) @binding($BIND_IN0) var<storage, read> in0: array<f32>;
 @group(0) @binding($BIND_OUT) var<storage, read_write> out: array<f32>;
 fn load(pixel: u32, which: u32, head: u32, dv: u32) -> vec4<f32> {
-    let at = pixel * ROW + which * C + head * D + dv * 4u;
-    var v = vec4<f32>(in0[at], 0.0, 0.0, 0.0);
-    if (dv * 4u + 1u < D) { v.y = in0[at + 1u]; }
-    if (dv * 4u + 2u < D) { v.z = in0[at + 2u]; }
-    if (dv * 4u + 3u < D) { v.w = in0[at + 3u]; }
-    return v;
+    let k = vec4<u32>(dv * 4u) + vec4<u32>(0u, 1u, 2u, 3u);
+    // A channel past the head's is read at its last one and then dropped.
+    let at = pixel * ROW + which * C + head * D + min(k, vec4<u32>(D - 1u));
+    return select(vec4<f32>(0.0), vec4<f32>(in0[at.x], in0[at.y], in0[at.z], in0[at.w]), k < vec4<u32>(D));
 }
 fn store(pixel: u32, head: u32, dv: u32, v: vec4<f32>) {
     let at = pixel * OUT_ROW + head * D + dv * 4u;
@@ -77,116 +89,180 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(local_invocation_index) t
     let part = wg.y % PARTS;
     let first = wg.z * L;
     let q0 = wg.x * BQ;
-    let tx = thread % 8u;
-    let ty = thread / 8u;
+    let tx = thread % TX;
+    let ty = thread / TX;
     var o: array<vec4<f32>, RQ * NC>;
     var m: array<f32, RQ>;
     var l: array<f32, RQ>;
-    var alpha: array<f32, RQ>;
 #unroll r 0..$RQ
     m[$r] = LOW;
     l[$r] = 0.0;
 #end
-    for (var i = 0u; i < RQ * NC; i++) { o[i] = vec4<f32>(0.0); }
+#unroll i 0..$OUTS
+    o[$i] = vec4<f32>(0.0);
+#end
 
-    for (var k0 = 0u; k0 < L; k0 += 32u) {
-        // Scores of this thread: RQ queries, the keys k0 + 4*tx + (0, 1, 2, 3).
-        var s: array<vec4<f32>, RQ>;
+#if Q_ONCE
+    for (var i = thread; i < BQ * DV; i += THREADS) {
+        qs[i / DV * Q_ROW + i % DV] = load(first + min(q0 + i / DV, L - 1u), 0u, head, i % DV) * SCALE;
+    }
+#end
+
+    for (var k0 = 0u; k0 < L; k0 += NK) {
+        // Scores of this thread: RQ queries, the keys k0 + KEYS*tx + (0, 1, ...).
 #unroll r 0..$RQ
-        s[$r] = vec4<f32>(0.0);
+        var s$r = vec$LANES<f32>(0.0);
 #end
         for (var chunk = 0u; chunk < S_CHUNKS; chunk++) {
             workgroupBarrier();
+#unroll i 0..$LOADS_K
+            let ik$i = min(thread + $i * THREADS, NK * SV - 1u);
+            let vk$i = load(first + min(k0 + ik$i / SV, L - 1u), 1u, head, min(chunk * SV + ik$i % SV, DV - 1u));
+#end
+#if WHOLE
+#unroll i 0..$LOADS_V
+            let iv$i = thread + $i * THREADS;
+            let vv$i = load(first + min(k0 + iv$i / V_ROW, L - 1u), 2u, head, min(part * PART + iv$i % V_ROW, DV - 1u));
+#end
+#end
+#if Q_ONCE == 0
             for (var i = thread; i < BQ * SV; i += THREADS) {
+                // Zeros past the head's width make whatever stands in the keys there count for nothing.
                 let dv = chunk * SV + i % SV;
-                var v = vec4<f32>(0.0);
-                if (q0 + i / SV < L && dv < DV) { v = load(first + q0 + i / SV, 0u, head, dv) * SCALE; }
-                qs[(i / SV) * SPAD + i % SV] = v;
+                let q = load(first + min(q0 + i / SV, L - 1u), 0u, head, min(dv, DV - 1u));
+                qs[i / SV * Q_ROW + i % SV] = select(vec4<f32>(0.0), q * SCALE, dv < DV);
             }
-            for (var i = thread; i < 32u * SV; i += THREADS) {
-                let key = i / SV;
-                let dv = chunk * SV + i % SV;
-                var v = vec4<f32>(0.0);
-                if (k0 + key < L && dv < DV) { v = load(first + k0 + key, 1u, head, dv); }
-                // Key 4*tx + j lies in row j*8 + tx: the eight tx read eight rows that follow each other.
-                ks[((key % 4u) * 8u + key / 4u) * SPAD + i % SV] = v;
-            }
+#end
+            // Key KEYS*tx + j lies in row j*TX + tx: neighbours in a row of threads read rows that follow each other.
+#unroll i 0..$LOADS_K
+#if K_PART
+            if (thread + $i * THREADS < NK * SV)
+#end
+            { ks[(ik$i / SV % KEYS * TX + ik$i / SV / KEYS) * SPAD + ik$i % SV] = vk$i; }
+#end
+#if WHOLE
+#unroll i 0..$LOADS_V
+#if V_PART
+            if (iv$i < NK * V_ROW)
+#end
+            { vs[iv$i] = vv$i; }
+#end
+#end
             workgroupBarrier();
-            for (var dv = 0u; dv < SV; dv++) {
-                let a = ks[tx * SPAD + dv];
-                let b = ks[(tx + 8u) * SPAD + dv];
-                let c = ks[(tx + 16u) * SPAD + dv];
-                let d = ks[(tx + 24u) * SPAD + dv];
+#if Q_ONCE
+            let q_at = ty * Q_ROW + chunk * SV;
+            let width = min(SV, DV - chunk * SV);
+#else
+            let q_at = ty * Q_ROW;
+            const width = SV;
+#end
+            for (var dv = 0u; dv < width; dv++) {
+#unroll j 0..$KEYS
+                let k$j = ks[(tx + $j * TX) * SPAD + dv];
+#end
 #unroll r 0..$RQ
-                {
-                    let q = qs[(ty + TY * $r) * SPAD + dv];
-                    s[$r] += vec4<f32>(dot(q, a), dot(q, b), dot(q, c), dot(q, d));
-                }
+                let q$r = qs[q_at + $r * TY * Q_ROW + dv];
+#unroll j 0..$KEYS
+                s$r[$j] = fma(q$r.x, k$j.x, fma(q$r.y, k$j.y, fma(q$r.z, k$j.z, fma(q$r.w, k$j.w, s$r[$j]))));
+#end
 #end
             }
         }
         // Keys past the end get no weight.
-        let real = vec4<u32>(k0 + tx * 4u) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(L);
+#unroll j 0..$KEYS
+        let real$j = k0 + tx * KEYS + $j < L;
+#end
 #unroll r 0..$RQ
-        s[$r] = select(vec4<f32>(LOW), s[$r], real);
-        row_max[(ty + TY * $r) * 8u + tx] = max(max(s[$r].x, s[$r].y), max(s[$r].z, s[$r].w));
+        var top$r = LOW;
+#unroll j 0..$KEYS
+        s$r[$j] = select(LOW, s$r[$j], real$j);
+        top$r = max(top$r, s$r[$j]);
+#end
+#if KEYS == 1
+        s$r[1] = LOW;
+#end
+        row_max[(ty + TY * $r) * TX + tx] = top$r;
 #end
         workgroupBarrier();
 #unroll r 0..$RQ
         {
             var top = m[$r];
-            for (var i = 0u; i < 8u; i++) { top = max(top, row_max[(ty + TY * $r) * 8u + i]); }
-            alpha[$r] = exp2(m[$r] - top);
+            for (var i = 0u; i < TX; i++) { top = max(top, row_max[(ty + TY * $r) * TX + i]); }
+            let alpha = exp2(m[$r] - top);
             m[$r] = top;
-            let p = exp2(s[$r] - top);
-            l[$r] = l[$r] * alpha[$r] + ((p.x + p.y) + (p.z + p.w));
-            ps[(ty + TY * $r) * 9u + tx] = p;
+            let p = exp2(s$r - top);
+            l[$r] = fma(l[$r], alpha, dot(p, vec$LANES<f32>(1.0)));
+            ps[(ty + TY * $r) * P_ROW + tx] = p;
+#unroll c 0..$NC
+            o[$c * RQ + $r] *= alpha;
+#end
         }
 #end
-#unroll c 0..$NC
-#unroll r 0..$RQ
-        o[$c * RQ + $r] *= alpha[$r];
+#if WHOLE
+        workgroupBarrier();
 #end
+        // A key past the end has weight 0 and a channel past it is not stored, so both may be anything finite.
+#unroll c 0..$NC
+#if WHOLE == 0
+        workgroupBarrier();
+#unroll i 0..$LOADS_V
+        let v$c$i = load(first + min(k0 + (thread + $i * THREADS) / TX, L - 1u), 2u, head,
+            min(part * PART + $c * TX + tx, DV - 1u));
+#end
+#unroll i 0..$LOADS_V
+#if V_PART
+        if (thread + $i * THREADS < NK * TX)
+#end
+        { ks[thread + $i * THREADS] = v$c$i; }
 #end
         workgroupBarrier();
-        // Four keys a turn. V comes straight from memory: the eight tx read a line together, and every ty reads the same
-        // one. A key past the end has weight 0 and a channel past it is not stored, so both may read anything finite.
-        for (var j = 0u; j < 8u; j++) {
-            let k = min(vec4<u32>(k0 + j * 4u) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(L - 1u)) + first;
-            var p: array<vec4<f32>, RQ>;
-#unroll r 0..$RQ
-            p[$r] = ps[(ty + TY * $r) * 9u + j];
+        for (var j = 0u; j < TX; j++) {
+#unroll k 0..$KEYS
+            let v$k = ks[(j * KEYS + $k) * TX + tx];
 #end
+#unroll r 0..$RQ
+            let p$r = ps[(ty + TY * $r) * P_ROW + j];
+#unroll k 0..$KEYS
+            o[$c * RQ + $r] = fma(vec4<f32>(p$r[$k]), v$k, o[$c * RQ + $r]);
+#end
+#end
+        }
+#end
+#end
+#if WHOLE
+        for (var j = 0u; j < TX; j++) {
+#unroll r 0..$RQ
+            let p$r = ps[(ty + TY * $r) * P_ROW + j];
+#end
+#unroll k 0..$KEYS
 #unroll c 0..$NC
             {
-                let dv = min(part * PART + $c * 8u + tx, DV - 1u);
-                let a = load(k.x, 2u, head, dv);
-                let b = load(k.y, 2u, head, dv);
-                let c = load(k.z, 2u, head, dv);
-                let d = load(k.w, 2u, head, dv);
+                let v = vs[(j * KEYS + $k) * V_ROW + $c * TX + tx];
 #unroll r 0..$RQ
-                o[$c * RQ + $r] += p[$r].x * a + p[$r].y * b + p[$r].z * c + p[$r].w * d;
+                o[$c * RQ + $r] = fma(vec4<f32>(p$r[$k]), v, o[$c * RQ + $r]);
 #end
             }
 #end
+#end
         }
+#end
     }
 
-    // The row's sum: eight shares.
+    // The row's sum: a share for each tx.
     workgroupBarrier();
 #unroll r 0..$RQ
-    row_max[(ty + TY * $r) * 8u + tx] = l[$r];
+    row_max[(ty + TY * $r) * TX + tx] = l[$r];
 #end
     workgroupBarrier();
 #unroll r 0..$RQ
     {
         let query = q0 + ty + TY * $r;
         var total = 0.0;
-        for (var i = 0u; i < 8u; i++) { total += row_max[(ty + TY * $r) * 8u + i]; }
+        for (var i = 0u; i < TX; i++) { total += row_max[(ty + TY * $r) * TX + i]; }
         if (query < L) {
 #unroll c 0..$NC
             {
-                let dv = part * PART + $c * 8u + tx;
+                let dv = part * PART + $c * TX + tx;
                 if (dv < DV) { store(first + query, head, dv, o[$c * RQ + $r] / total); }
             }
 #end

@@ -94,7 +94,7 @@ impl Graph {
     }
     /// Self-attention on [q | k | v].
     pub fn attention(&mut self, name: &str, qkv: NodeId, heads: usize) -> Result<NodeId> {
-        self.push(name, Op::Attention(attention::Attention { heads }), &[qkv])
+        self.push(name, Op::Attention(attention::Attention::new(heads)), &[qkv])
     }
     /// a + b, b of a's shape or (N,1,1,C).
     pub fn add(&mut self, name: &str, a: NodeId, b: NodeId) -> Result<NodeId> {

@@ -2,6 +2,7 @@
 use super::{Graph, Node, NodeId};
 use crate::kernels::{
     Io, Op, WeightId,
+    attention::{self, Attention},
     class::Target,
     conv::{Conv, Tile},
     winograd,
@@ -52,7 +53,7 @@ fn transform(out: &mut Graph, conv: &Conv, io: &Io, transformed: &mut Ids) -> We
     })
 }
 
-/// Chooses every convolution's tile and, with `winograd`, replaces 3×3 convolutions at stride 1 that are large enough by
+/// Chooses every convolution's and attention's tile and, with `winograd`, replaces 3×3 convolutions at stride 1 that are large enough by
 /// Winograd's three launches. Node ids change; states, sections and weights keep theirs (new weights are appended). The
 /// tiles are those that every GPU takes; [`lower_for`] knows which it is.
 pub fn lower(graph: &Graph, winograd: bool) -> Graph {
@@ -79,6 +80,13 @@ pub(crate) fn lower_with(graph: &Graph, winograd: bool, target: Target, made: &m
                     let tile = Tile::choose(target.class, node.shape.pixels(), node.shape.c_pad(), 1);
                     add(&mut out, Node { op: Op::Conv(Conv { tile, ..conv.clone() }), inputs, ..node.clone() })
                 })
+            }
+            Op::Attention(attention) => {
+                let tile = attention::Tile::choose(target, graph.shape(node.inputs[0]), attention.heads);
+                add(
+                    &mut out,
+                    Node { op: Op::Attention(Attention { tile, ..attention.clone() }), inputs, ..node.clone() },
+                )
             }
             _ => add(&mut out, Node { inputs, ..node.clone() }),
         };

@@ -8,12 +8,24 @@ use crate::gpu::shader_file;
 use crate::{Result, Shape};
 use rayon::prelude::*;
 
+mod tile;
+pub use tile::{Staged, Tile};
+
 /// Multi-head self-attention over the pixels: (N,H,W,3C) holding [q | k | v], each with its heads contiguous, → (N,H,W,C);
 /// `softmax(q·kᵀ/√d)·v` with d = C/heads. C must be a multiple of `heads`; d is otherwise free.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attention {
     /// Attention heads; they share the channels evenly.
     pub heads: usize,
+    /// How a GPU's workgroups divide the work.
+    pub tile: Tile,
+}
+
+impl Attention {
+    /// Attention with the tile that takes any width.
+    pub fn new(heads: usize) -> Self {
+        Attention { heads, tile: Tile::default() }
+    }
 }
 
 /// The output channels that one workgroup holds in registers at most.
@@ -21,9 +33,9 @@ const PART: usize = 512;
 /// Below this many workgroups a GPU idles, and smaller query tiles pay for their extra reads.
 const ENOUGH_GROUPS: usize = 128;
 
-/// How a GPU goes through attention and its gradients: tiles of a head's rows against 32 others at a time.
+/// How a GPU goes through attention's gradients: tiles of a head's rows against 32 others at a time.
 pub(super) struct Tiling {
-    /// What every shader of attention is told.
+    /// What every shader of the gradients is told.
     pub consts: Vec<(&'static str, Value)>,
     /// Rows of a tile.
     pub rows: usize,
@@ -65,10 +77,15 @@ impl Tiling {
             ("TY", (rows / rq).into()),
             ("RQ", rq.into()),
             ("NC", chunks.into()),
-            ("SCALE", ((1.0 / (d as f64).sqrt() * std::f64::consts::LOG2_E) as f32).into()),
+            ("SCALE", scale(d).into()),
         ];
         Tiling { consts, rows, parts, scalar: if aligned { "" } else { "scalar_" } }
     }
+}
+
+/// The factor of q·k, in units of log2.
+fn scale(d: usize) -> f32 {
+    (1.0 / (d as f64).sqrt() * std::f64::consts::LOG2_E) as f32
 }
 
 impl Kernel for Attention {
@@ -80,8 +97,25 @@ impl Kernel for Attention {
     }
     fn shader(&self, io: &Io) -> Shader {
         let (x, o) = (io.inputs[0], io.output);
-        let Tiling { consts, rows, parts, scalar } = Tiling::new(x, self.heads, 1);
-        let label = format!("attention_flash_{rows}x32_{scalar}f32");
+        let Tile { rows, tx, keys, staged, .. } = self.tile;
+        let d = o.c / self.heads;
+        let (parts, aligned) = (d.div_ceil(PART), d.is_multiple_of(4));
+        let mut consts = self.tile.consts(d);
+        consts.extend([
+            ("ALIGNED", aligned.into()),
+            ("L", (x.h * x.w).into()),
+            ("HEADS", self.heads.into()),
+            ("D", d.into()),
+            ("C", o.c.into()),
+            ("DV", d.div_ceil(4).into()),
+            ("ROW", x.c_pad().into()),
+            ("OUT_ROW", o.c_pad().into()),
+            ("PARTS", parts.into()),
+            ("SCALE", scale(d).into()),
+        ]);
+        let (scalar, whole) =
+            (if aligned { "" } else { "scalar_" }, if staged == Staged::Whole { "whole_" } else { "" });
+        let label = format!("attention_flash_{rows}x{}_{whole}{scalar}f32", tx * keys);
         let grid = [(o.h * o.w).div_ceil(rows) as u32, (self.heads * parts) as u32, o.n as u32];
         Shader { label, file: shader_file!("attention.wgsl"), consts, grid }
     }
@@ -159,71 +193,4 @@ impl Attention {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::kernels::{Op, cases::Case};
-
-    /// Straight from the formula, for one sample.
-    fn naive(x: &[f32], l: usize, row: usize, c: usize, heads: usize) -> Vec<f64> {
-        let (d, at) = (c / heads, |i: usize, k: usize| f64::from(x[i * row + k]));
-        let mut out = vec![0.0; l * c.next_multiple_of(4)];
-        for (i, y) in out.chunks_exact_mut(c.next_multiple_of(4)).enumerate() {
-            for h in 0..heads {
-                let score = |j: usize| (0..d).map(|k| at(i, h * d + k) * at(j, c + h * d + k)).sum::<f64>();
-                let scores: Vec<f64> = (0..l).map(|j| score(j) / (d as f64).sqrt()).collect();
-                let top = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                let weights: Vec<f64> = scores.iter().map(|s| (s - top).exp()).collect();
-                let sum: f64 = weights.iter().sum();
-                for k in 0..d {
-                    y[h * d + k] = (0..l).map(|j| weights[j] * at(j, 2 * c + h * d + k)).sum::<f64>() / sum;
-                }
-            }
-        }
-        out
-    }
-
-    fn check(n: usize, h: usize, w: usize, heads: usize, d: usize, gain: f32) {
-        let x = Shape::new(n, h, w, 3 * heads * d);
-        let mut case = Case::new(Op::Attention(Attention { heads }), &[x], vec![]);
-        case.inputs[0].iter_mut().for_each(|v| *v *= gain);
-        let out = case.check(1e-10);
-        let (c, one, out_one) = (heads * d, x.padded_len() / n, case.io.output.padded_len() / n);
-        for (out, x) in out.chunks(out_one).zip(case.inputs[0].chunks(one)) {
-            for (a, b) in out.iter().zip(naive(x, h * w, x.len() / (h * w), c, heads)) {
-                assert!((a - b).abs() < 1e-12, "{a} is not {b}");
-            }
-        }
-    }
-
-    #[test]
-    fn every_width_and_length() {
-        // Length 1, primes, the tile of 32 keys and its neighbours; widths below, at and past a chunk of 32.
-        // Every case is one more pipeline, and a software driver takes seconds for each.
-        for (h, w, d) in [(1, 1, 5), (1, 31, 3), (4, 8, 8), (3, 11, 30), (1, 61, 32), (1, 67, 36)] {
-            check(1, h, w, 1, d, 2.0);
-        }
-    }
-
-    #[test]
-    fn heads_and_samples() {
-        check(2, 5, 7, 3, 5, 3.0);
-    }
-
-    #[test]
-    fn a_head_past_one_part() {
-        check(1, 3, 11, 1, 516, 1.0);
-    }
-
-    #[test]
-    fn every_query_tile() {
-        // Enough work for 32 and for 16 queries a tile; the widths need different register tiles.
-        check(43, 5, 13, 1, 64, 1.0);
-        check(43, 5, 13, 1, 160, 1.0);
-        check(26, 5, 13, 1, 160, 1.0);
-    }
-
-    #[test]
-    fn large_scores_do_not_overflow() {
-        check(1, 5, 9, 1, 32, 30.0);
-    }
-}
+mod tests;

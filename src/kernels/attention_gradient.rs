@@ -38,7 +38,7 @@ pub struct AttentionGradient {
 
 /// Whether `y` is what attention makes of [q | k | v].
 fn fits(heads: usize, qkv: Shape, y: Shape) -> Result<(), String> {
-    let attention = Attention { heads };
+    let attention = Attention::new(heads);
     let o = attention.output(&[qkv])?;
     if o == y { Ok(()) } else { Err(format!("{o} is needed, as attention makes it, not {y}")) }
 }

@@ -137,7 +137,7 @@ fn of_the_operations() {
             op(Op::GroupNormStats(stats), &[x, Shape::new(2, 1, 1, 2 * c)], 2);
         }
         for heads in (1..=c).filter(|h| c % h == 0) {
-            op(Op::Attention(attention::Attention { heads }), &[x.with_c(3 * c)], 0);
+            op(Op::Attention(attention::Attention::new(heads)), &[x.with_c(3 * c)], 0);
         }
         op(Op::Upsample(resample::Upsample), &[x], 0);
         for kind in [resample::PoolKind::Average, resample::PoolKind::Max] {

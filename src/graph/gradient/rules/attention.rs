@@ -6,7 +6,7 @@ use crate::kernels::attention::Attention;
 use crate::kernels::attention_gradient::{AttentionGradient, AttentionRows};
 
 /// The weights are computed again, so that nothing of the forward pass is kept but qkv and the output.
-pub(super) fn rule(b: &mut Backward, &Attention { heads }: &Attention, qkv: NodeId, dy: NodeId) -> Result<()> {
+pub(super) fn rule(b: &mut Backward, &Attention { heads, .. }: &Attention, qkv: NodeId, dy: NodeId) -> Result<()> {
     let out = b.id;
     b.input(0, |g, name| {
         let rows = g.push(name, AttentionRows { heads }, &[qkv, dy, out])?;
