@@ -90,9 +90,13 @@ struct Estimator {
 #[derive(Serialize)]
 struct Setting {
     name: &'static str,
+    /// In brackets what a setting that is not given comes to.
     value: String,
     range: String,
     about: &'static str,
+    /// Why it changes nothing beside the others, if it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idle: Option<&'static str>,
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
@@ -208,7 +212,8 @@ impl Report {
         let width = |of: fn(&Setting) -> usize| self.settings.iter().map(of).max().unwrap_or(0);
         let (name, value) = (width(|s| s.name.len()), width(|s| s.value.len()));
         for s in &self.settings {
-            println!("  {:name$}  {:value$}  {} ({})", s.name, s.value, s.about, s.range);
+            let idle = s.idle.map(|why| format!("; changes nothing here: {why}")).unwrap_or_default();
+            println!("  {:name$}  {:value$}  {} ({}){idle}", s.name, s.value, s.about, s.range);
         }
         Ok(())
     }
@@ -234,9 +239,13 @@ impl Setting {
         let system = &model.config.system;
         let one = |s: &crate::detect::Setting| Setting {
             name: s.name,
-            value: system.value(s),
+            value: match (system.value(s), system.left_to_others(s.name)) {
+                (value, Some(usual)) if value == "-" => format!("- ({usual})"),
+                (value, _) => value,
+            },
             range: system.range(s).to_string(),
             about: s.about,
+            idle: system.idle(s.name),
         };
         system.settings().iter().map(one).collect()
     }

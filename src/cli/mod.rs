@@ -3,6 +3,7 @@ use crate::report::{Results, Verdict};
 use crate::{Device, Error, Result};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use given::Given;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 #[macro_use]
@@ -209,9 +210,26 @@ fn with_negatives(command: clap::Command) -> clap::Command {
     command.allow_negative_numbers(true).mut_subcommands(with_negatives)
 }
 
+/// The arguments of this process, with what is said of verbosity behind the command: before it, clap takes the command for an image.
+fn arguments() -> Vec<OsString> {
+    let mut all: Vec<OsString> = std::env::args_os().collect();
+    let is_verbosity = |arg: &&OsString| {
+        let short = arg
+            .to_str()
+            .and_then(|a| a.strip_prefix('-'))
+            .is_some_and(|v| v.starts_with('v') && v.trim_matches('v').is_empty());
+        short || *arg == "--verbose"
+    };
+    let before = all.iter().skip(1).take_while(is_verbosity).count();
+    if let Some(first) = all.get_mut(1..before + 2) {
+        first.rotate_left(before);
+    }
+    all
+}
+
 /// Runs the command line of this process: 0 when all went well, 1 when `--gate`, `compare` or `selftest` found something, 2 on errors.
 pub fn main() -> ExitCode {
-    let parsed = with_negatives(Cli::command()).try_get_matches();
+    let parsed = with_negatives(Cli::command()).try_get_matches_from(arguments());
     let parsed = parsed.and_then(|m| Ok((Given::of(&m), Cli::from_arg_matches(&m)?)));
     let (given, cli) = match parsed {
         Ok(parsed) => parsed,

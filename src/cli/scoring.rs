@@ -1,7 +1,7 @@
 //! What every command that scores images lets the user say, and how it shows how far the work is.
 use super::DeviceArgs;
 use super::given::Given;
-use crate::detect::{ModelFolder, Progress, Scorer, ScoringOptions};
+use crate::detect::{ModelFolder, Progress, Scorer, ScoringOptions, System};
 use crate::{Device, Result};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,8 +35,13 @@ impl ScoringArgs {
             given.refuse(&["--axis"], |flag| format!("{flag}: there is no volume among the images"))?;
         }
         if !model.config.system.draws_noise() {
-            let system = model.config.system.title();
-            given.refuse(&["--seed"], |flag| format!("{flag}: {system} draws no noise when it scores"))?;
+            let system = &model.config.system;
+            given.refuse(&["--seed"], |flag| match system {
+                System::Xu(_) => {
+                    format!("{flag}: the noise is that of the model's `noise_file`, and the steps draw none")
+                }
+                _ => format!("{flag}: {} draws no noise when it scores", system.title()),
+            })?;
         }
         Ok(())
     }

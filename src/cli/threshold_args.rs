@@ -102,6 +102,10 @@ impl ThresholdArgs {
                 );
             }
         }
+        let stale = || Calibration::read(model).err().filter(|_| Calibration::path(&model.path).is_file());
+        if let (None, None, Some(fault)) = (self.fpr, &others, (folders != Default::default()).then(stale).flatten()) {
+            tracing::warn!("{fault}; if the thresholds of detector.json come from it, they do not hold here");
+        }
         if judged.gate && without_image {
             let why =
                 others.map(|o| format!(", as the model's was chosen for other settings ({o})")).unwrap_or_default();

@@ -98,6 +98,12 @@ impl Picture {
         }
     }
 
+    /// Whether it is RGB, and its channels differ by more than what a JPEG of a grey picture has (2 % of the range).
+    pub fn is_coloured(&self) -> bool {
+        let apart = |p: &[f32]| (p[0] - p[1]).abs().max((p[1] - p[2]).abs()) > 0.02;
+        self.channels == 3 && self.data.chunks_exact(3).any(apart)
+    }
+
     /// That it cannot be made a picture of so many channels.
     pub(super) fn wrong_channels(&self, channels: usize) -> Error {
         let count = |n: usize| if n == 1 { "one channel".to_owned() } else { format!("{n} channels") };

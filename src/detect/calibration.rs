@@ -109,7 +109,7 @@ impl Calibration {
         let path = Self::path(&model.path);
         let found = Self::open(&path)?;
         let hashes = (&*model.sha256, model.config_sha256.as_deref());
-        found.compare(&path, hashes, &chosen(&model.config, &[]))?;
+        found.compare(&path, hashes, &chosen(&model.config, &[]), "calibrate again")?;
         Ok(found)
     }
     /// Reads the file at [`Calibration::path`], whatever model it was made with.
@@ -148,23 +148,26 @@ impl Calibration {
         (sha256, config_sha256): (&str, Option<&str>),
         parameters: &serde_json::Value,
     ) -> Result<()> {
-        self.compare(path, (sha256, config_sha256), &of_recorded(parameters, &[])?)
+        let hint = "it must be that of the model and the settings behind these results";
+        self.compare(path, (sha256, config_sha256), &of_recorded(parameters, &[])?, hint)
     }
     fn compare(
         &self,
         path: &Path,
         (sha256, config_sha256): (&str, Option<&str>),
         now: &serde_json::Value,
+        hint: &str,
     ) -> Result<()> {
+        let other = |what: &str| Err(Error::file(path, format!("was made with other {what}: {hint}")));
         if self.config_sha256.is_some() && self.config_sha256.as_deref() != config_sha256 {
-            return Err(Error::file(path, "was made with another config.json beside the weights: calibrate again"));
+            return Err(Error::file(path, format!("was made with another config beside the weights: {hint}")));
         }
         if self.model_sha256 == sha256 && self.fingerprint == fingerprint(now) {
             return Ok(());
         }
         match difference((&self.model_sha256, &self.settings), (sha256, now)) {
-            Some(what) => Err(Error::file(path, format!("was made with other {what}: calibrate again"))),
-            None => Err(Error::file(path, "its fingerprint is not that of its settings: calibrate again")),
+            Some(what) => other(&what),
+            None => Err(Error::file(path, format!("its fingerprint is not that of its settings: {hint}"))),
         }
     }
     /// Writes it, whole or not at all.

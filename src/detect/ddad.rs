@@ -81,7 +81,7 @@ impl Default for Ddad {
 /// Its settings by name.
 pub(super) const SETTINGS: &[Setting] = &[
     Setting::new("variant", Range::Words(&["published", "paper"]), "paper: noised to the first step, own maxima"),
-    Setting::new("t_start", Range::Count(1, 99_999), "the step that the image is noised to"),
+    Setting::new("t_start", Range::Count(2, 99_999), "the step that the image is noised to"),
     Setting::new("skip", Range::Count(1, 99_999), "from one step to the next"),
     Setting::new("w", Range::Number(0.0, 1000.0), "how hard each step is pulled towards the image"),
     Setting::new("eta", Range::Number(0.0, 1.0), "noise of the steps, 1 for as much as DDPM's"),
@@ -97,10 +97,7 @@ pub(super) const SETTINGS: &[Setting] = &[
 impl Ddad {
     /// What brings the distance of pixels to that of features.
     pub fn normalisation(&self) -> Normalisation {
-        self.normalisation.unwrap_or(match self.variant {
-            Variant::Published => Normalisation::Batch,
-            Variant::Paper => Normalisation::Image,
-        })
+        Normalisation::of(self.normalisation, self.variant)
     }
     pub(super) fn distance(&self) -> Distance<'_> {
         let (v, layers, ratio, blur, crop) = (self.v, &self.layers[..], self.ratio, self.blur, self.crop);
@@ -139,11 +136,12 @@ impl Ddad {
         must(self.schedule.prediction == PredictionKind::Epsilon, "schedule.prediction", "epsilon, which is pulled")?;
         must(self.schedule.variance != VarianceKind::LearnedRange, "schedule.variance", "another than learned_range")?;
         must(
-            (1..steps).contains(&self.t_start),
+            (2..steps).contains(&self.t_start),
             "t_start",
-            &format!("1 to {}, below the schedule's steps", steps - 1),
+            &format!("2 to {}, below the schedule's steps", steps - 1),
         )?;
-        must((1..=self.t_start).contains(&self.skip), "skip", &format!("1 to t_start, which is {}", self.t_start))?;
+        let fault = format!("1 to {}, below `t_start`: the step 0 alone changes nothing", self.t_start - 1);
+        must((1..self.t_start).contains(&self.skip), "skip", &fault)?;
         must((0.0..=1000.0).contains(&self.w), "w", "0 to 1000")?;
         must((0.0..=1.0).contains(&self.eta), "eta", "0 to 1")?;
         self.distance().check(input)?;
@@ -151,14 +149,27 @@ impl Ddad {
     }
     /// Why a setting has no effect beside the others, if it has none.
     pub(super) fn idle(&self, name: &str) -> Option<&'static str> {
-        self.distance().idle(name)
+        match name {
+            "normalisation"
+                if self.noise_per == NoisePer::Image && self.normalisation == Some(Normalisation::Batch) =>
+            {
+                Some("images go through the networks one by one (`noise_per` is image), so that batch is image")
+            }
+            _ => self.distance().idle(name),
+        }
     }
     /// What results take for granted, in sentences.
     pub(super) fn taken(&self) -> Vec<String> {
         let crop = self.crop.map(|side| {
             format!("Only the middle {side} x {side} pixels of the networks' input are judged; the map is zero around them (`crop`).")
         });
-        crop.into_iter().chain(self.distance().taken(self.noise_per)).collect()
+        let below = self.noised_to().ok().filter(|_| self.variant == Variant::Paper).map(|step| {
+            format!(
+                "The image was noised to step {step}, the last multiple of `skip` below `t_start`, where the way back begins \
+                 (`variant` is paper)."
+            )
+        });
+        crop.into_iter().chain(below).chain(self.distance().taken(self.noise_per)).collect()
     }
     /// A denoiser of the image, and a network of features where its settings need one.
     pub(super) fn agree(&self, model: &ModelFolder) -> Result<()> {

@@ -102,7 +102,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting::new("variant", Range::Words(&["published", "paper"]), "paper: noised condition, 50 steps, if not said"),
     Setting::new("condition", Range::Words(&["clean", "noised"]), "the image's latents as the denoiser is given them"),
     Setting::new("condition_step", Range::Count(0, 99_999), "the step that a noised condition is noised to"),
-    Setting::new("sampler", Range::Sampler, "the way from noise to latents, by ddim; 10 steps as published"),
+    Setting::new("sampler", Range::Ddim, "the way from noise to latents, by ddim; 10 steps as published"),
     Setting::new("sampler.steps", Range::DdimSteps(1, 50_000), "DDIM steps from noise to latents"),
     Setting::new("interpolated", Range::Flag, "the comparer is given a picture between image and reconstruction"),
     Setting::new("mix", Range::Number(0.0, 1.0), "how much of that picture's latents are drawn"),
@@ -119,12 +119,15 @@ impl DiffAd {
             Variant::Paper => Condition::Noised,
         })
     }
+    /// DDIM's steps where nothing is said.
+    pub(super) fn usual_steps(&self) -> usize {
+        if self.variant == Variant::Paper { 50 } else { 10 }
+    }
     /// DDIM's steps, as asked for, and its eta.
     /// # Errors
     /// [`Error::Invalid`] for DDPM, and an eta outside 0..=1.
     fn ddim(&self) -> Result<(usize, f64)> {
-        let steps = if self.variant == Variant::Paper { 50 } else { 10 };
-        match self.sampler.unwrap_or(SamplerConfig::Ddim { steps, eta: 0.0 }) {
+        match self.sampler.unwrap_or(SamplerConfig::Ddim { steps: self.usual_steps(), eta: 0.0 }) {
             SamplerConfig::Ddim { steps, eta } if (0.0..=1.0).contains(&eta) => Ok((steps, eta)),
             SamplerConfig::Ddim { eta, .. } => Err(Error::Invalid(format!("`sampler.eta` is {eta}, not 0..=1"))),
             SamplerConfig::Ddpm => Err(Error::Invalid("`sampler` must be ddim, by which this system draws".into())),

@@ -1,6 +1,6 @@
 //! The map that DDAD makes of an image and its reconstruction (Mousakhan, Brox and Tayyub 2023, section 3.4): how far their pixels
 //! are apart, and how far the features that a network trained on ImageNet has of them.
-use super::config::{BlurConfig, InputConfig, NoisePer, must};
+use super::config::{BlurConfig, InputConfig, NoisePer, Variant, must};
 use super::map;
 use super::{ModelFolder, networks::Role};
 use crate::graph::{ConvSpec, Graph, NodeId};
@@ -24,6 +24,16 @@ pub enum Normalisation {
     Image,
     /// A ratio that is given, the same for all images.
     Fixed,
+}
+
+impl Normalisation {
+    /// That which is said; else the published one, or the paper's.
+    pub(super) fn of(said: Option<Self>, variant: Variant) -> Self {
+        said.unwrap_or(match variant {
+            Variant::Published => Normalisation::Batch,
+            Variant::Paper => Normalisation::Image,
+        })
+    }
 }
 
 /// The settings of the map, of which systems have their own copies.

@@ -2,7 +2,7 @@
 use super::xu::FixedNoise;
 use super::{DetectorConfig, HealthyLatents, MeanMap, System, dte};
 use crate::model::{
-    AUTOENCODER, CLASSIFIER, COMPARER, Checkpoint, FEATURES, Network, Overrides, find_role, locate, locate_role,
+    AUTOENCODER, CLASSIFIER, COMPARER, Checkpoint, FEATURES, Member, Network, Overrides, find_role, locate, locate_role,
 };
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -137,7 +137,13 @@ impl Networks {
             }
         }
         if let System::Xu(s) = &config.system {
-            networks.fixed_noise = s.noise_file.as_ref().map(|name| FixedNoise::open(&path.join(name))).transpose()?;
+            // DiffAE's own checkpoints hold it beside the denoiser.
+            let denoiser = &networks.denoiser()?.checkpoint;
+            let read = |file: PathBuf| match file == denoiser.path() {
+                true => FixedNoise::of(denoiser),
+                false => FixedNoise::of(&Checkpoint::outline(&file, None, Member::Main)?),
+            };
+            networks.fixed_noise = s.noise_file.as_ref().map(|name| read(path.join(name))).transpose()?;
         }
         Ok(networks)
     }

@@ -25,6 +25,8 @@ pub enum Range {
     Words(&'static [&'static str]),
     /// `ddpm`, `ddim:STEPS` or `ddim:STEPS:ETA`.
     Sampler,
+    /// `ddim:STEPS` or `ddim:STEPS:ETA`.
+    Ddim,
     /// Of DDIM, which it chooses.
     DdimSteps(usize, usize),
     /// `gaussian`, or `simplex:OCTAVES:PERSISTENCE:FREQUENCY`.
@@ -59,6 +61,7 @@ impl std::fmt::Display for Range {
             Range::Flag => f.write_str("true or false"),
             Range::Words(words) => f.write_str(&words.join(", ")),
             Range::Sampler => f.write_str("ddpm, ddim:STEPS or ddim:STEPS:ETA"),
+            Range::Ddim => f.write_str("ddim:STEPS or ddim:STEPS:ETA"),
             Range::DdimSteps(low, high) => write!(f, "{low} to {high}; chooses ddim"),
             Range::Noise => f.write_str("gaussian, or simplex:OCTAVES:PERSISTENCE:FREQUENCY"),
             Range::Blur => f.write_str("none, gaussian:SIGMA or box:SIZE"),
@@ -87,7 +90,7 @@ impl Setting {
             (Value::Null, _) => "-".into(),
             (Value::Object(_), _) => {
                 let keys: &[&str] = match self.range {
-                    Range::Sampler => &["kind", "steps", "eta"],
+                    Range::Sampler | Range::Ddim => &["kind", "steps", "eta"],
                     Range::Noise => &["kind", "octaves", "persistence", "frequency"],
                     _ => &["kind", "sigma", "size"],
                 };
@@ -131,8 +134,8 @@ pub fn apply(setting: &Setting, system: &mut Value, text: &str) -> Result<(), St
         }
         Range::Flag => json!(text.trim().parse::<bool>().map_err(|_| fault())?),
         Range::Words(words) => json!(words.iter().find(|w| **w == text.trim()).ok_or_else(fault)?),
-        Range::Sampler => match parts[..] {
-            ["ddpm"] => json!({ "kind": "ddpm" }),
+        Range::Sampler | Range::Ddim => match parts[..] {
+            ["ddpm"] if matches!(setting.range, Range::Sampler) => json!({ "kind": "ddpm" }),
             ["ddim", steps] => json!({ "kind": "ddim", "steps": count(steps)?, "eta": 0.0 }),
             ["ddim", steps, eta] => json!({ "kind": "ddim", "steps": count(steps)?, "eta": number(eta)? }),
             _ => return Err(fault()),

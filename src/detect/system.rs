@@ -143,13 +143,7 @@ impl System {
             System::Wolleb(s) => s.noise_per(),
             System::Pinaya(s) => s.noise_per,
             System::DiffAd(s) => s.noise_per,
-            System::Xu(s) => {
-                if s.draws_noise() {
-                    s.noise_per
-                } else {
-                    NoisePer::Run
-                }
-            }
+            System::Xu(s) => s.noise_per_in_use(),
             System::Ddad(s) => s.noise_per,
         }
     }

@@ -1,5 +1,5 @@
 //! What a detection takes for granted, in sentences for those who read its results.
-use super::config::{InputConfig, ScoreConfig};
+use super::config::{InputConfig, NoisePer, ScoreConfig};
 use super::{DetectorConfig, System};
 use crate::data::{Over, Scaling};
 
@@ -23,6 +23,13 @@ impl DetectorConfig {
             System::Xu(system) => said.extend(system.taken()),
             System::Ddad(system) => said.extend(system.taken()),
             _ => {}
+        }
+        if self.system.has_map() && self.system.draws_noise() && self.system.noise_per() == NoisePer::Image {
+            said.push(
+                "Each image has a noise of its own, drawn by the seed and the file's name (`noise_per` is image): the same image under \
+                 another name, or with another --seed, has a slightly different score."
+                    .into(),
+            );
         }
         if self.reads_foregrounds() {
             said.push("The foreground is the file NAME_mask beside an image or, without one, what lies above its lowest value.".into());
@@ -84,6 +91,10 @@ mod tests {
         assert_eq!(said[0], "Values: percentile 0.5 to 99 of each volume's foreground became the network's -1 to 1.");
         assert_eq!(said[1], "The score is the mean of the greatest 7 % of the map.");
         assert!(said[2].contains("NAME_mask"));
+        for (method, drawn) in [("ddad", true), ("diffad", true), ("xu", false)] {
+            config.system = System::named(method).unwrap();
+            assert_eq!(config.taken().iter().any(|s| s.contains("under another name")), drawn, "{method}");
+        }
         let rows = DetectorConfig::new("rows", None, System::named("dte").unwrap());
         assert!(rows.taken().is_empty());
     }

@@ -126,7 +126,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     ),
     Setting::new("start", Range::Words(&["noise", "input"]), "what the chain begins with"),
     Setting::new("lambda", Range::Count(1, 100_000), "with start input, the image is noised to the step before"),
-    Setting::new("sampler", Range::Sampler, "the way back, by ddim; 250 steps as published, 10 with start input"),
+    Setting::new("sampler", Range::Ddim, "the way back, by ddim; 250 steps as published, 10 with start input"),
     Setting::new("sampler.steps", Range::DdimSteps(1, 100_000), "DDIM steps of the way back"),
     Setting::new("embedding", Range::Words(&["encoder", "features"]), "what the denoiser is guided by"),
     Setting::new("map", Range::Words(&["comparer", "distance"]), "what makes the map"),
@@ -143,12 +143,15 @@ impl Xu {
     /// # Errors
     /// [`Error::Invalid`] for DDPM, and an eta outside 0..=1.
     fn ddim(&self) -> Result<(usize, f64)> {
-        let steps = if self.start == Start::Noise { 250 } else { 10 };
-        match self.sampler.unwrap_or(SamplerConfig::Ddim { steps, eta: 0.0 }) {
+        match self.sampler.unwrap_or(SamplerConfig::Ddim { steps: self.usual_steps(), eta: 0.0 }) {
             SamplerConfig::Ddim { steps, eta } if (0.0..=1.0).contains(&eta) => Ok((steps, eta)),
             SamplerConfig::Ddim { eta, .. } => Err(Error::Invalid(format!("`sampler.eta` is {eta}, not 0..=1"))),
             SamplerConfig::Ddpm => Err(Error::Invalid("`sampler` must be ddim, by which this system draws".into())),
         }
+    }
+    /// DDIM's steps where nothing is said.
+    pub(super) fn usual_steps(&self) -> usize {
+        if self.start == Start::Noise { 250 } else { 10 }
     }
     /// The most steps that the way back may have.
     pub fn most_steps(&self) -> usize {
@@ -181,13 +184,17 @@ impl Xu {
     pub(super) fn draws_noise(&self) -> bool {
         self.noise_file.is_none() || self.ddim().is_ok_and(|(_, eta)| eta > 0.0)
     }
+    /// What shares one noise: all images, where no noise is drawn.
+    pub(super) fn noise_per_in_use(&self) -> NoisePer {
+        if self.draws_noise() { self.noise_per } else { NoisePer::Run }
+    }
+    /// What brings the distance of pixels to that of features.
+    pub fn normalisation(&self) -> Normalisation {
+        Normalisation::of(self.normalisation, self.variant)
+    }
     fn distance(&self) -> Distance<'_> {
-        let normalisation = self.normalisation.unwrap_or(match self.variant {
-            Variant::Published => Normalisation::Batch,
-            Variant::Paper => Normalisation::Image,
-        });
         let (v, layers, ratio, blur) = (self.v, &self.layers[..], self.ratio, self.blur);
-        Distance { v, layers, normalisation, ratio, blur, crop: None }
+        Distance { v, layers, normalisation: self.normalisation(), ratio, blur, crop: None }
     }
     pub(super) fn check(&self, input: Option<&InputConfig>) -> Result<()> {
         let (usual, steps) = (Xu::default(), self.schedule.train_steps);
@@ -197,8 +204,14 @@ impl Xu {
         let fits = self.start == Start::Input || self.lambda == usual.lambda;
         must(fits, "lambda", "left as it is where the chain starts from noise alone")?;
         if self.map == MapBy::Comparer {
-            let same = (self.v, &self.layers, self.normalisation, self.ratio) == (usual.v, &usual.layers, None, None);
-            must(same, "v", "left as it is, as are layers, normalisation and ratio, where the comparer makes the map")?;
+            for (same, name) in [
+                (self.v == usual.v, "v"),
+                (self.layers == usual.layers, "layers"),
+                (self.normalisation.is_none(), "normalisation"),
+                (self.ratio.is_none(), "ratio"),
+            ] {
+                must(same, name, "left out where the comparer makes the map (`map`)")?;
+            }
             self.blur.map_or(Ok(()), BlurConfig::check)?;
         } else {
             self.distance().check(input)?;
@@ -213,6 +226,16 @@ impl Xu {
             "v" | "layers" | "normalisation" | "ratio" if self.map == MapBy::Comparer => {
                 Some("the comparer makes the map (`map`)")
             }
+            "variant" if self.map == MapBy::Distance => {
+                let said = self.normalisation.is_some();
+                let of_distance = self.distance().idle("normalisation").or(said.then_some("`normalisation` is given"));
+                of_distance.map(|_| "it says what the comparer is given, and how distances are brought together, neither of which is asked for")
+            }
+            "normalisation"
+                if self.noise_per_in_use() == NoisePer::Image && self.normalisation == Some(Normalisation::Batch) =>
+            {
+                Some("images go through the networks one by one (`noise_per` is image), so that batch is image")
+            }
             _ if self.map == MapBy::Distance => self.distance().idle(name),
             _ => None,
         }
@@ -225,7 +248,7 @@ impl Xu {
              was trained with both in 0..1 wants `variant` paper."
                 .into()
         });
-        let batch = if by { None } else { self.distance().taken(self.noise_per) };
+        let batch = if by { None } else { self.distance().taken(self.noise_per_in_use()) };
         mixed.into_iter().chain(batch).collect()
     }
     /// A denoiser of the input that is modulated by an embedding, what makes the embedding, what makes the map, and the noise that a

@@ -117,7 +117,10 @@ impl Timesteps {
         if let Some(n) = spacing.strip_prefix("ddim") {
             let n = number(n)?;
             let Some(stride) = (1..total).find(|&i| total.div_ceil(i) == n) else {
-                return invalid(format!("no stride takes exactly {n} steps from {total}"));
+                let counts = || (1..total).map(|i| total.div_ceil(i));
+                let (below, above) = (counts().filter(|&m| m < n).max(), counts().filter(|&m| m > n).min());
+                let near = [below, above].into_iter().flatten().map(|m| m.to_string()).collect::<Vec<_>>().join(" or ");
+                return invalid(format!("no stride takes exactly {n} steps from {total}; the nearest is {near}"));
             };
             return Self::listed((0..n).rev().map(|i| i * stride).collect());
         }

@@ -1,6 +1,7 @@
 //! What an evaluation leaves behind, of images or of tables: `eval.json`, `eval.md`, `eval.html` and the drawings.
 use super::pages::{Contents, Made, Section, html_page, markdown_sections, write_pages};
 use crate::data::{Failure, Notice, utc_now};
+use crate::detect::System;
 use crate::report::in_words;
 use crate::{Error, Result};
 use images::ImageNumbers;
@@ -78,7 +79,11 @@ impl EvaluationReport {
 
     /// What it was made from, as name and value.
     fn settings(&self, more: &[(String, String)]) -> Vec<[String; 2]> {
-        let source = self.source.as_object().into_iter().flatten();
+        let mut source = self.source.clone();
+        if let Some(system) = source.pointer_mut("/parameters/system") {
+            *system = System::in_use(system.take());
+        }
+        let source = source.as_object().into_iter().flatten();
         let dataset = [
             ["dataset".to_owned(), self.dataset.display().to_string()],
             ["taken for".to_owned(), self.taken_for.clone()],

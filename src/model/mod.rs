@@ -47,7 +47,7 @@ pub use inspect::unet::UnetSettings;
 pub use keys::{Member, WeightCopy};
 pub use layout::Layout;
 pub use layouts::{
-    is_autoencoder, is_autoencoder_class, is_classifier, read, read_autoencoder, read_classifier, recognise,
+    is_autoencoder, is_autoencoder_class, is_classifier, is_resnet, read, read_autoencoder, read_classifier, recognise,
 };
 pub use locate::{AUTOENCODER, CLASSIFIER, COMPARER, FEATURES, find_role, locate, locate_role};
 pub use network::{Call, Network};

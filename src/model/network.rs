@@ -1,7 +1,7 @@
 //! A network with its weights: opened, checked, and put into a graph in one way, whatever it is.
 use super::{
     Architecture, Autoencoder, Checkpoint, ClassifierSpec, Comparer, Config, Cost, Member, Overrides, ResNet, Summary,
-    UnetSpec, is_autoencoder, is_classifier, is_comparer, read, read_autoencoder, read_classifier,
+    UnetSpec, is_autoencoder, is_classifier, is_comparer, is_resnet, read, read_autoencoder, read_classifier,
 };
 use crate::graph::{Graph, NodeId, SectionId, StateId, Wrt, gradients};
 use crate::{Error, Result, Shape};
@@ -75,9 +75,7 @@ impl Network {
         match () {
             () if is_autoencoder(&checkpoint) => Self::of_autoencoder(checkpoint, overrides),
             () if is_comparer(&checkpoint) => Self::of_comparer(checkpoint),
-            () if checkpoint.has_under("layer1.0.") && checkpoint.contains("conv1.weight") => {
-                Self::of_resnet(checkpoint)
-            }
+            () if is_resnet(&checkpoint) => Self::of_resnet(checkpoint),
             () => Self::of_unet(checkpoint, overrides),
         }
     }
@@ -223,7 +221,13 @@ impl Network {
         }
         let section = g.section("network");
         let nodes: Vec<NodeId> = inputs.iter().map(|&s| g.read(s)).collect();
-        let node = self.build(&mut g, &nodes)?;
+        let node = match &self.architecture {
+            // One that was cut short gives maps alone.
+            Architecture::ResNet(net) if net.is_cut() => {
+                net.maps(&self.checkpoint, &mut g, nodes[0], &[net.layers()])?[0]
+            }
+            _ => self.build(&mut g, &nodes)?,
+        };
         self.checkpoint.settle(false)?;
         let out = g.state("out", g.shape(node));
         g.write(out, node)?;

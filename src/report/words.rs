@@ -9,8 +9,8 @@ pub fn in_words(value: &Value) -> String {
         Value::Null => String::new(),
         Value::String(s) => s.clone(),
         Value::Array(list) => {
-            // Two numbers are a range, names are a list.
-            let between = if list.iter().all(Value::is_string) { ", " } else { " to " };
+            // Two fractional numbers are a range; names and counts are a list.
+            let between = if list.len() == 2 && list.iter().any(Value::is_f64) { " to " } else { ", " };
             list.iter().map(in_words).collect::<Vec<_>>().join(between)
         }
         Value::Object(map) => {
@@ -87,6 +87,7 @@ mod tests {
     fn settings_lose_their_brackets_and_keep_their_values() {
         assert_eq!(in_words(&json!({"kind": "fixed_large", "a_b": 0.5, "none": null})), "fixed large, a b 0.5");
         assert_eq!(in_words(&json!([-1.0, 1.0])), "-1.0 to 1.0");
+        assert_eq!(in_words(&json!([1, 3])), "1, 3");
         assert_eq!(in_words(&json!(["healthy", "tumour"])), "healthy, tumour");
         assert_eq!(in_words(&json!("my_file.bin")), "my_file.bin");
         assert_eq!(in_words(&json!({"none": null})), "");

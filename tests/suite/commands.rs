@@ -18,6 +18,22 @@ fn devices_are_listed_with_and_without_drivers() {
 }
 
 #[test]
+fn verbosity_may_stand_before_the_command() {
+    for flags in [
+        &["-v", "devices"][..],
+        &["-vv", "devices"],
+        &["--verbose", "devices"],
+        &["devices", "-v"],
+        &["-v", "-v", "devices"],
+    ] {
+        let (code, out, err) = run(flags);
+        assert!(code == 0 && out.contains("--device auto takes"), "{flags:?}: {out}{err}");
+    }
+    let (code, _, err) = run(&["-v", "no such image.png"]);
+    assert!(code == 2 && err.contains("no such image.png"), "{err}");
+}
+
+#[test]
 fn inspect_tells_layout_parameters_memory_and_compute() {
     let (code, out, err) = run(&["inspect", "--json", golden("guided-wolleb-style").to_str().unwrap()]);
     assert_eq!(code, 0, "{err}");

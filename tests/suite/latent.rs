@@ -115,7 +115,7 @@ fn a_diffusion_autoencoder_is_its_average_with_both_halves() {
     let out = dir.path().join("out");
     let (model, out) = (dir.path().to_str().unwrap(), out.to_str().unwrap());
     let (code, _, err) = run(&["detect", picture.to_str().unwrap(), "--model", model, "--out", out, "--device", "cpu"]);
-    assert!(code == 2 && err.contains("the embedding of an image, 64 wide, must be given"), "{err}");
+    assert!(code == 2 && err.contains("is guided by an embedding of the image, as the system `xu` makes it"), "{err}");
 }
 
 #[test]

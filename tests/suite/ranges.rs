@@ -3,7 +3,7 @@
 use crate::common::place::Place;
 use crate::common::run;
 use crate::masks::corpus;
-use image::{ImageBuffer, Luma};
+use image::{ImageBuffer, Luma, Rgb};
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -31,6 +31,22 @@ fn detect(folder: &Path) -> (String, impl Fn(&str) -> serde_json::Value) {
         records.into_iter().find(|r| r["name"] == name).unwrap_or_else(|| panic!("no {name}: {json}")).clone()
     };
     (err, find)
+}
+
+#[test]
+fn what_is_lost_on_the_way_to_the_network_is_said() {
+    let dir = TempDir::new().unwrap();
+    let at = |name: &str| dir.path().join("in").join(name);
+    std::fs::create_dir(dir.path().join("in")).unwrap();
+    ImageBuffer::from_pixel(1, 1, Luma([90u8])).save(at("dot.png")).unwrap();
+    ImageBuffer::from_fn(64, 64, |x, _| Rgb([90u8, 90, (x * 2) as u8])).save(at("blue.png")).unwrap();
+    // As a JPEG of a grey picture comes out.
+    ImageBuffer::from_fn(64, 64, |x, _| Rgb([90u8, 91, 88 + (x % 5) as u8])).save(at("grey.png")).unwrap();
+    let (_, find) = detect(dir.path());
+    let said = |name: &str| find(name)["warnings"].to_string();
+    assert!(said("dot").contains("1x1 is enlarged to the network's 64x64"), "{}", said("dot"));
+    assert!(said("blue").contains("its colours were made grey"), "{}", said("blue"));
+    assert!(!said("grey").contains("grey") && !said("grey").contains("enlarged"), "{}", said("grey"));
 }
 
 #[test]

@@ -66,7 +66,8 @@ fn tries(args: &Args, model: &ModelFolder) -> Result<Vec<(String, Vec<String>)>>
             vec![("sampler.steps", samplers(&steps))]
         }
         System::Ddad(s) => {
-            let skips = [s.skip, 2 * s.skip, 4 * s.skip].map(|n| n.min(s.t_start));
+            let mut skips = vec![s.skip, 2 * s.skip, 4 * s.skip];
+            skips.retain(|&n| n < s.t_start);
             vec![("skip", texts(&skips)), ("w", texts_of(&[1.0, 3.0, 8.0]))]
         }
         // How far an image is dissolved, and how hard it is pulled: what the paper itself varies.
@@ -119,7 +120,7 @@ pub(super) fn settings(args: &Args, model: &ModelFolder) -> Result<Vec<DetectorC
             !matches!(s.sampler, Some(SamplerConfig::Ddim { steps, .. }) if steps > s.schedule.train_steps / 2)
         }
         System::Xu(s) => s.timesteps().is_ok(),
-        System::Ddad(s) => s.skip <= s.t_start,
+        System::Ddad(s) => s.skip < s.t_start,
         System::Pddpm(_) | System::Dte(_) | System::Wolleb(_) => true,
     };
     let before = all.len();

@@ -50,8 +50,8 @@ fn settings_that_do_not_go_together_are_refused() {
         system.check(Some(&InputConfig::square(64, 3))).unwrap_err().to_string()
     };
     assert!(fault(&|s| s.crop = Some(224)).contains("`crop` must be 1 to 64"));
-    assert!(fault(&|s| s.t_start = 1000).contains("`t_start` must be 1 to 999"));
-    assert!(fault(&|s| s.skip = 251).contains("`skip` must be 1 to t_start, which is 250"));
+    assert!(fault(&|s| s.t_start = 1000).contains("`t_start` must be 2 to 999"));
+    assert!(fault(&|s| s.skip = 250).contains("`skip` must be 1 to 249, below `t_start`"));
     assert!(fault(&|s| s.skip = 0).contains("`skip`"));
     assert!(fault(&|s| s.w = -1.0).contains("`w`"));
     assert!(fault(&|s| s.eta = 1.5).contains("`eta`"));
@@ -67,6 +67,12 @@ fn settings_that_do_not_go_together_are_refused() {
     assert!(pixels.idle("normalisation").is_some() && pixels.idle("w").is_none());
     assert!(pixels.taken()[0].contains("64 x 64") && pixels.taken().len() == 1);
     assert_eq!(Ddad::default().taken().len(), 1);
+    // 25 steps below 240, of which the last is 225.
+    let paper = Ddad { variant: Variant::Paper, t_start: 240, crop: None, ..Ddad::default() };
+    assert!(paper.taken()[0].contains("noised to step 225"), "{:?}", paper.taken());
+    let batch = Ddad { normalisation: Some(Normalisation::Batch), ..Ddad::default() };
+    assert!(batch.idle("normalisation").is_some_and(|why| why.contains("one by one")));
+    assert!(Ddad { noise_per: NoisePer::Run, ..batch }.idle("normalisation").is_none());
     let together = Ddad { noise_per: NoisePer::Run, ..Ddad::default() };
     assert!(together.taken()[1].contains("scores depend on which images"));
 }

@@ -61,7 +61,13 @@ pub(in crate::detect) fn agree_on(model: &ModelFolder, of: Denoised) -> Result<(
         );
         return Err(Error::file(path, fault));
     }
-    spec.accepts(shape.with_c(takes), embedded || classes && spec.class.is_some())
+    if spec.condition().is_some() && !embedded {
+        let fault = "is guided by an embedding of the image, as the system `xu` makes it: a detector.json beside it with \
+                     \"system\": {\"method\": \"xu\"} says so";
+        return Err(Error::file(network.checkpoint.path(), fault));
+    }
+    let size = |e: Error| Error::file(path, format!("`input`: {e}"));
+    spec.accepts(shape.with_c(takes), embedded || classes && spec.class.is_some()).map_err(size)
 }
 
 /// A comparer of so many pictures of the model's input, which `which` names; `setting` is what chooses them.

@@ -24,6 +24,9 @@ impl ModelFolder {
     }
 }
 
+/// Above so many times its sides, an image that is enlarged is named.
+const ENLARGED: usize = 4;
+
 /// Reads one image as `spec` says and brings it to the networks' size and range.
 pub fn prepare(model: &ModelFolder, spec: &InputSpec, item: &Item) -> Result<Ready> {
     of_picture(model, item, item.read(spec)?)
@@ -40,6 +43,15 @@ pub fn of_picture(model: &ModelFolder, item: &Item, mut picture: Picture) -> Res
             "{}x{} is squeezed to the network's {}x{}",
             picture.width, picture.height, input.width, input.height
         ));
+    }
+    if picture.width * ENLARGED < input.width || picture.height * ENLARGED < input.height {
+        picture.warnings.push(format!(
+            "{}x{} is enlarged to the network's {}x{}, which is more than {ENLARGED} times: it shows no detail that the network knows",
+            picture.width, picture.height, input.width, input.height
+        ));
+    }
+    if input.channels == 1 && picture.is_coloured() {
+        picture.warnings.push("its colours were made grey, as the network takes one channel".into());
     }
     Ok(Ready { item: item.clone(), picture, tensor: small.to_tensor(input.value_range()) })
 }

@@ -2,6 +2,7 @@
 use super::System;
 use crate::detect::settings::{Range, Setting, apply};
 use crate::{Error, Result, json};
+use serde::Serialize;
 use serde_json::Value;
 
 impl System {
@@ -21,7 +22,7 @@ impl System {
         let invalid = |fault: String| Error::Invalid(format!("`{name}` cannot be `{text}`: {fault}"));
         let mut all = serde_json::to_value(&*self).map_err(|e| invalid(e.to_string()))?;
         // Steps may come before the level that leaves room for them, a level before its respacing: `check` holds them together.
-        let later = matches!(setting.range, Range::DdimSteps(..)) || setting.name == "noise_level";
+        let later = matches!(setting.range, Range::DdimSteps(..)) || ["noise_level", "skip"].contains(&setting.name);
         let range = if later { setting.range } else { self.range(setting) };
         apply(&Setting { range, ..*setting }, &mut all, text).map_err(invalid)?;
         *self = json::from_value(&all).map_err(invalid)?;
@@ -41,6 +42,14 @@ impl System {
             System::Ddad(s) => (s.schedule.train_steps, 0),
             System::Dte(_) => return setting.range,
         };
+        match (self, setting.range) {
+            (System::Ddad(s), Range::Count(low, _)) if setting.name == "skip" => {
+                Range::Count(low, s.t_start.saturating_sub(1))
+            }
+            _ => self.within(setting, steps, lambda),
+        }
+    }
+    fn within(&self, setting: &Setting, steps: usize, lambda: usize) -> Range {
         match setting.range {
             Range::Count(low, high)
                 if ["k", "start", "band.first", "band.last", "condition_step", "t_start"].contains(&setting.name) =>
@@ -51,6 +60,25 @@ impl System {
             Range::DdimSteps(low, high) => Range::DdimSteps(low, high.min(lambda)),
             other => other,
         }
+    }
+    /// What a setting comes to where it is left to the others; none for one that is given, or has no such rule.
+    pub fn left_to_others(&self, name: &str) -> Option<String> {
+        let word = |value: Result<Value>| Some(value.ok()?.as_str()?.to_owned());
+        match (self, name) {
+            (System::Xu(s), "sampler") if s.sampler.is_none() => Some(format!("ddim:{}:0", s.usual_steps())),
+            (System::DiffAd(s), "sampler") if s.sampler.is_none() => Some(format!("ddim:{}:0", s.usual_steps())),
+            (System::DiffAd(s), "condition") if s.condition.is_none() => word(to_json(&s.condition())),
+            (System::Xu(s), "normalisation") if s.normalisation.is_none() => word(to_json(&s.normalisation())),
+            (System::Ddad(s), "normalisation") if s.normalisation.is_none() => word(to_json(&s.normalisation())),
+            _ => None,
+        }
+    }
+    /// A system's JSON without the settings that change nothing beside the others, for those who read it.
+    pub fn in_use(mut json: Value) -> Value {
+        if let (Ok(system), Some(all)) = (json::from_value::<System>(&json), json.as_object_mut()) {
+            all.retain(|name, _| system.idle(name).is_none());
+        }
+        json
     }
     /// The settings that maps and scores depend on, as JSON, those left out that are as published.
     pub(in crate::detect) fn chosen(&self) -> Value {
@@ -65,6 +93,6 @@ impl System {
     }
 }
 
-fn to_json(system: &System) -> Result<Value> {
-    serde_json::to_value(system).map_err(|e| Error::Invalid(e.to_string()))
+fn to_json(value: &impl Serialize) -> Result<Value> {
+    serde_json::to_value(value).map_err(|e| Error::Invalid(e.to_string()))
 }

@@ -1,7 +1,7 @@
 //! The one noise that all images are drawn from, where a file of the model folder holds it.
-use crate::model::{Checkpoint, Member};
+use crate::model::Checkpoint;
 use crate::{Error, Result, Shape, Tensor};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The tensor `x_T` of a file, as DiffAE's checkpoints have it.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,11 +18,11 @@ pub struct FixedNoise {
 const KEY: &str = "x_T";
 
 impl FixedNoise {
-    /// Reads a file of safetensors or of PyTorch.
+    /// Reads it of an open file, which may be the denoiser's.
     /// # Errors
-    /// [`Error::Io`] and [`Error::File`] for a file that cannot be read, or has no such tensor (K,C,H,W).
-    pub fn open(path: &Path) -> Result<Self> {
-        let file = Checkpoint::outline(path, None, Member::Main)?;
+    /// [`Error::File`] for a file that has no such tensor (K,C,H,W), or one with a value that is not finite.
+    pub fn of(file: &Checkpoint) -> Result<Self> {
+        let path = file.path();
         let shape = file.shape(KEY).map(<[usize]>::to_vec);
         let Some(&[count, c, h, w]) = shape.as_deref().filter(|s| s.iter().all(|&n| n > 0)) else {
             let found = shape.map_or("has none".into(), |s| format!("has one of {s:?}"));

@@ -59,8 +59,16 @@ pub fn recognise(ck: &Checkpoint) -> Result<Layout> {
     if let Some((.., what)) = OTHERS.iter().find(|(a, b, _)| has(a) && has(b)) {
         return Err(Error::file(ck.path(), format!("this is {what}, not a diffusion UNet")));
     }
+    if is_resnet(ck) {
+        return Err(Error::file(ck.path(), "this is a ResNet, which makes features of images, not a diffusion UNet"));
+    }
     let keys: Vec<String> = ck.keys().take(3).map(|k| format!("`{k}`")).collect();
     Err(Error::file(ck.path(), format!("not a UNet of a known layout; its keys begin {}", keys.join(", "))))
+}
+
+/// Whether the keys are those of a ResNet in torchvision's layout.
+pub fn is_resnet(ck: &Checkpoint) -> bool {
+    ck.has_under("layer1.0.") && ck.contains("conv1.weight")
 }
 
 /// Whether the keys are those of guided-diffusion's classifier, `EncoderUNetModel`: a UNet's without a decoder.

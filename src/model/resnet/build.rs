@@ -13,7 +13,7 @@ impl ResNet {
     /// What [`Checkpoint::take`] says, [`Error::File`] for a variance below zero, for tensors that are not used and for a network
     /// without its last layer, [`Error::Graph`] when shapes do not fit.
     pub fn build(&self, ck: &Checkpoint, g: &mut Graph, x: NodeId) -> Result<NodeId> {
-        if self.layers.len() < LAYERS {
+        if self.is_cut() {
             let fault = format!("ends with layer{}: it gives maps, but no features of an image", self.layers.len());
             return Err(Error::file(ck.path(), fault));
         }

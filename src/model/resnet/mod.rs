@@ -107,6 +107,10 @@ impl ResNet {
     pub fn layers(&self) -> usize {
         self.layers.len()
     }
+    /// Whether it was cut short, so that it gives maps and no features of an image.
+    pub fn is_cut(&self) -> bool {
+        self.layers() < LAYERS
+    }
     /// Length of a feature vector.
     pub fn features(&self) -> usize {
         self.layers.last().and_then(|l| l.last()).map_or(0, Block::out)

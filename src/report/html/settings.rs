@@ -1,4 +1,5 @@
 //! What a run was made with, as a table.
+use crate::detect::System;
 use crate::report::histogram::common_threshold;
 use crate::report::record::{Record, Results};
 use crate::report::words::{escape, in_words, number};
@@ -28,7 +29,7 @@ pub fn table(results: &Results, extra: &[(String, String)]) -> String {
         ("seed".to_owned(), several(&|r| r.seed.to_string())),
         ("threshold".to_owned(), common_threshold(records).map(number).unwrap_or_default()),
     ];
-    let system = |r: &Record| r.parameters.get("system").cloned().unwrap_or_default();
+    let system = |r: &Record| System::in_use(r.parameters.get("system").cloned().unwrap_or_default());
     let parts: [&dyn Fn(&Record) -> Value; 2] = [&|r| Value::clone(&r.parameters), &system];
     for part in parts {
         let keys = records.first().map(part);

@@ -50,8 +50,9 @@ fn an_image_is_pulled_back_and_settings_change_the_score() {
     let args = ["detect", &input, "--model", &model, "--out", &out, "--device", "cpu"];
     for (sets, says) in [
         (&["crop=40"][..], "`crop` must be 1 to 32"),
-        (&["skip=101"], "`skip` must be 1 to t_start, which is 100"),
-        (&["t_start=1000"], "it must be 1 to 999"),
+        (&["skip=100"], "`skip` must be 1 to 99, below `t_start`"),
+        (&["t_start=1000"], "it must be 2 to 999"),
+        (&["noise_per=image", "normalisation=batch"], "images go through the networks one by one"),
         (&["layers=none", "v=2"], "there are no `layers`"),
         (&["ratio=2"], "`normalisation` is fixed"),
         (&["layers=2,2"], "rising numbers from 1 to 4"),

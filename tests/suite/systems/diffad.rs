@@ -104,7 +104,7 @@ fn settings_change_the_score_and_idle_ones_are_refused() {
         (&["condition_step=400"][..], "left as it is where the condition is clean"),
         (&["interpolated=false", "mix=0.4"], "left as it is where `interpolated` is false"),
         (&["interpolated=false"], "takes 9 channels, but the reconstruction and the image of 3 each make 6"),
-        (&["sampler=ddpm"], "`sampler` must be ddim"),
+        (&["sampler=ddpm"], "it must be ddim:STEPS or ddim:STEPS:ETA"),
         (&["sampler.steps=333"], "333 steps of 1000 begin at step 1000"),
         (&["condition=both"], "it must be clean, noised"),
         (&["start=3"], "DiffAD has no setting `start`; it has variant, condition, condition_step"),

@@ -59,7 +59,7 @@ fn an_image_is_drawn_anew_and_settings_change_the_score() {
     for (sets, says) in [
         (&["lambda=100"][..], "the chain starts from noise alone"),
         (&["layers=2"], "the comparer makes the map"),
-        (&["sampler=ddpm"], "`sampler` must be ddim"),
+        (&["sampler=ddpm"], "it must be ddim:STEPS or ddim:STEPS:ETA"),
         (&["sampler.steps=300"], "no stride takes exactly 300 steps"),
         (&["map=distance", "layers=5"], "rising numbers from 1 to 4"),
         (&["map=distance", "ratio=2"], "`normalisation` is fixed"),
@@ -87,9 +87,20 @@ fn the_noise_may_lie_in_a_file_which_is_part_of_the_model() {
     assert_eq!(same.0, first, "the first of several is taken");
     assert_ne!(same.1, of, "{of}");
 
+    // As DiffAE's own checkpoints hold it: beside the network, of which no tensor is surplus then.
+    let file = p.at("model/denoiser/model.safetensors");
+    let [network, noise_too] = [&file, &p.at("model/x_T.safetensors")].map(|f| std::fs::read(f).unwrap());
+    let all = [&network, &noise_too].map(|bytes| SafeTensors::deserialize(bytes).unwrap());
+    let both = all.iter().flat_map(SafeTensors::tensors).collect::<Vec<_>>();
+    embedded::xu(&p.at("model"), r#", "noise_file": "denoiser/model.safetensors""#);
+    std::fs::write(&file, safetensors::serialize(both, None).unwrap()).unwrap();
+    let (code, said, results) = p.detect(&model, &["--strict"]);
+    assert_eq!((code, results["records"][0]["score"].as_f64()), (0, Some(first)), "{said}");
+    embedded::xu(&p.at("model"), r#", "noise_file": "x_T.safetensors""#);
+
     let (input, out) = (p.text("in"), p.text("refused"));
     let args = ["detect", &input, "--model", &model, "--out", &out, "--device", "cpu"];
-    refused(&[&args[..], &["--seed", "2"]].concat(), "draws no noise");
+    refused(&[&args[..], &["--seed", "2"]].concat(), "the noise is that of the model's `noise_file`");
     noise(&p.at("model/x_T.safetensors"), "x_T", [1, 3, 64, 32]);
     refused(&args, "holds noise of (1,64,32,3), but the model's input is (1,32,64,3)");
     noise(&p.at("model/x_T.safetensors"), "noise", [1, 3, 32, 64]);

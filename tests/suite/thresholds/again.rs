@@ -46,7 +46,10 @@ fn what_the_config_beside_the_weights_says_is_part_of_the_model() {
     let config = std::fs::read_to_string(p.at("model/config.json")).unwrap();
     std::fs::write(p.at("model/config.json"), config.replacen('{', "{\"norm_eps\": 0.5, ", 1)).unwrap();
     let (code, said) = p.detect("normal", &["--fpr", "0.25"]);
-    assert!(code == 2 && said.contains("calibration.json: was made with another config.json"), "{said}");
+    assert!(code == 2 && said.contains("calibration.json: was made with another config beside the weights"), "{said}");
+    // Without a rate the folder's own thresholds judge, and it is said that they may be of before.
+    let (code, said) = p.run(&["detect", &normal, "--out", &p.text("by the folder's")]);
+    assert!(code == 0 && said.contains("if the thresholds of detector.json come from it, they do not hold"), "{said}");
     let ran = run(&["rescore", &p.text("out"), "--threshold", &before[0]["score"].to_string()]);
     assert_eq!(ran.0, 0, "{}", ran.2);
     // To the last bit, so that a score is not above itself.
