@@ -4,7 +4,7 @@
 //      buffers are vec4s; else floats, and a vec4 is gathered with zeros past D.
 // out: (N,H,W,C).
 // Grid: (ceil(L / BQ), HEADS*PARTS, N). A workgroup of TX*TY threads owns BQ queries of a head and one of PARTS slices
-// of at most 512 output channels (so PARTS = 1 up to D = 512; beyond, every slice recomputes the scores).
+// of at most 4*PART output channels (so PARTS = 1 up to D = 4*PART; beyond, every slice recomputes the scores).
 //
 //                  NK = TX*KEYS keys                   NC chunks of TX vec4s
 //             tx:  0    1  ... TX-1                 tx:  0  1 ... TX-1 | 0 1 ...
@@ -28,6 +28,7 @@
 #const ROW
 #const OUT_ROW
 #const PARTS
+#const PART
 #const SV
 #const SPAD
 #const S_CHUNKS
@@ -45,7 +46,6 @@ const THREADS: u32 = TX * TY;
 const P_ROW: u32 = TX + 1u;
 // Below any score, and far enough from it that 2^(LOW - score) is 0.
 const LOW: f32 = -1e30;
-const PART: u32 = 128u;
 const NK: u32 = TX * KEYS;
 const V_ROW: u32 = NC * TX;
 var<workgroup> qs: array<vec4<f32>, BQ * Q_ROW>;

@@ -99,7 +99,7 @@ impl Kernel for Attention {
         let (x, o) = (io.inputs[0], io.output);
         let Tile { rows, tx, keys, staged, .. } = self.tile;
         let d = o.c / self.heads;
-        let (parts, aligned) = (d.div_ceil(PART), d.is_multiple_of(4));
+        let (parts, aligned) = (d.div_ceil(tile::PART), d.is_multiple_of(4));
         let mut consts = self.tile.consts(d);
         consts.extend([
             ("ALIGNED", aligned.into()),
@@ -111,6 +111,7 @@ impl Kernel for Attention {
             ("ROW", x.c_pad().into()),
             ("OUT_ROW", o.c_pad().into()),
             ("PARTS", parts.into()),
+            ("PART", (tile::PART / 4).into()),
             ("SCALE", scale(d).into()),
         ]);
         let (scalar, whole) =

@@ -1,7 +1,6 @@
 //! The tiles of `attention.wgsl`, and which of them a GPU gets.
 use super::super::Value;
 use super::super::class::{Class, Target};
-use super::PART;
 use crate::Shape;
 
 /// How a workgroup goes through a head: `rows` queries against tx·keys keys at a time, by tx·rows/rq threads.
@@ -37,6 +36,10 @@ impl Default for Tile {
         Tile { rows: 8, tx: 16, rq: 1, keys: 2, staged: Staged::AllChunks }
     }
 }
+
+/// Output channels of a workgroup at most: a wider head is divided among several. With more, its text grows until drivers take
+/// minutes to compile it.
+pub(super) const PART: usize = 256;
 
 const fn tile(rows: usize, tx: usize, rq: usize, keys: usize, staged: Staged) -> Tile {
     Tile { rows, tx, rq, keys, staged }
