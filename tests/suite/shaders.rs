@@ -243,7 +243,8 @@ fn no_file_is_left_over() {
         found.filter(|p| p.extension().is_some_and(|e| e == ending)).collect()
     };
     let text = |p: &std::path::PathBuf| std::fs::read_to_string(p).unwrap();
-    let rust: String = [files("src/kernels", "rs"), files("src/gpu", "rs")].concat().iter().map(text).collect();
+    let rust: String =
+        ["src/kernels", "src/kernels/conv", "src/gpu"].map(|f| files(f, "rs")).concat().iter().map(text).collect();
     let shaders = files("shaders", "wgsl");
     let wgsl: String = shaders.iter().chain(&files("shaders/lib", "wgsl")).map(text).collect();
     let name = |p: &std::path::PathBuf| p.file_name().unwrap().to_str().unwrap().to_owned();

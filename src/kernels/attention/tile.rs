@@ -111,6 +111,8 @@ impl Tile {
         let Tile { rows, tx, rq, keys, staged } = self;
         let Sizes { s_chunks, sv, spad, q_row, stage, chunks } = self.sizes(width);
         let (threads, turn, whole) = (tx * rows / rq, keys * tx, staged == Staged::Whole);
+        // What is staged of the values at once, in vec4s.
+        let values = turn * tx * if whole { chunks } else { 1 };
         let text = |n: usize| Value::T(n.to_string());
         vec![
             ("SV", sv.into()),
@@ -128,9 +130,9 @@ impl Tile {
             ("WHOLE", whole.into()),
             ("Q_ONCE", (staged != Staged::AllChunks).into()),
             ("LOADS_K", (turn * sv).div_ceil(threads).into()),
-            ("K_PART", (turn * sv % threads != 0).into()),
-            ("LOADS_V", (turn * tx * if whole { chunks } else { 1 }).div_ceil(threads).into()),
-            ("V_PART", (turn * tx * if whole { chunks } else { 1 } % threads != 0).into()),
+            ("K_PART", (!(turn * sv).is_multiple_of(threads)).into()),
+            ("LOADS_V", values.div_ceil(threads).into()),
+            ("V_PART", (!values.is_multiple_of(threads)).into()),
         ]
     }
 }

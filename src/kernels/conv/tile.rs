@@ -99,7 +99,7 @@ impl Tile {
         let tiles_n = p.out_c4.div_ceil(bn4);
         let tiles = p.pixels.div_ceil(bm) * tiles_n;
         // The last turn reads past the last k; some threads have no weights to stage.
-        let (k_tail, w_part) = (p.k4 % bk4 != 0, bk4 * 4 * bn4 % threads != 0);
+        let (k_tail, w_part) = (!p.k4.is_multiple_of(bk4), !(bk4 * 4 * bn4).is_multiple_of(threads));
         let mut consts = vec![
             ("M", p.pixels.into()),
             ("K4", p.k4.into()),
@@ -119,7 +119,7 @@ impl Tile {
             ("K_TAIL", k_tail.into()),
             ("W_TAIL", (k_tail || w_part).into()),
             ("W_PART", w_part.into()),
-            ("ONE_TAP", (p.in_c4 % bk4 == 0).into()),
+            ("ONE_TAP", p.in_c4.is_multiple_of(bk4).into()),
             ("BATCH", (p.batch > 1).into()),
         ];
         consts.extend(more);
