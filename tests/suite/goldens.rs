@@ -66,14 +66,15 @@ fn chains_on_the_processor() {
 }
 
 /// Left out on a software driver, which compiles the shaders of a network and its gradient on one thread, for minutes: another golden, or
-/// `embed::decoding_under_a_classifier` with a small network, runs nearly the same ones.
-const VARIANTS: [&str; 20] = [
+/// a test of `embed` with a small network, runs nearly the same ones.
+const VARIANTS: [&str; 21] = [
     "advrad-oneshot-grad",
     "classifier-adaptive",
     "classifier-attention",
     "classifier-spatial",
     "classifier-spatial-v2",
     "compvis-autoencoderkl",
+    "ddad",
     "ddad-fixed",
     "diffad",
     "diffad-noised",

@@ -49,8 +49,8 @@ const fn tile(rows: usize, tx: usize, rq: usize, keys: usize, staged: Staged) ->
 ///
 /// The table is that of `benches/isa/RESULTS.md`, from what Mesa's compilers make of the kernels (RADV for AMD, NVK for NVIDIA,
 /// ANV for Intel): at a width of 128 the first row of a class takes at most 128 registers on RDNA3 and spills nowhere; at 256
-/// only the others fit. Apple's row is chosen for its 32 KiB of shared memory, without a compiler to ask. Software: what ran
-/// fastest on lavapipe.
+/// only the others fit. Apple's row is chosen for its 32 KiB of shared memory, without a compiler to ask. Software: many
+/// keys a turn, as barriers cost a processor much; on lavapipe it takes half the time of the tile that was there before.
 pub(super) const fn tiles(class: Class) -> &'static [Tile] {
     use Staged::{Chunks, Whole};
     match class {
