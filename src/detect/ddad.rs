@@ -1,6 +1,6 @@
 //! DDAD (Mousakhan, Brox and Tayyub 2023, arXiv 2305.15956, *Anomaly Detection with Conditioned Denoising Diffusion Models*, code
 //! arimousa/DDAD): the image is noised a little, and each step back is pulled towards the image itself, so that only what the model has
-//! never seen stays apart; the map joins the distances of pixels and of features ([`super::distance`]).
+//! never seen stays apart; the map joins the distances of pixels and of features (`distance`).
 //!
 //! The public code tunes `w`, `v` and the features for each category of its data sets on test images; there are no settings that suit
 //! all.
